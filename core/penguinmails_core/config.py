@@ -1,0 +1,175 @@
+"""Configuration: one object per concern, read from the environment (and `.env`), no default secrets.
+
+`check_environment` refuses misspelled names, which a settings class alone would silently ignore.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+from collections.abc import Mapping
+from datetime import timedelta
+from pathlib import Path
+from typing import Literal
+
+from pydantic import AliasChoices, Field, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class ConfigError(Exception):
+    """The configuration cannot be used; the message names the variable and the fix."""
+
+
+def _concern(prefix: str) -> SettingsConfigDict:
+    return SettingsConfigDict(env_prefix=prefix, env_file=".env", extra="ignore", frozen=True)
+
+
+class StackSettings(BaseSettings):
+    """Where embedded servers and captured mail live."""
+
+    model_config = _concern("PENGUINMAILS_")
+
+    data_dir: Path = Field(Path(".penguinmails"), description="Folder of the embedded PostgreSQL, Valkey and inbox")
+    secret_keys: SecretStr | None = Field(
+        None,
+        description="Comma-separated 32-byte keys in base64 that seal secrets at rest, the newest first. "
+        "Required with an external database; the embedded stack makes one and keeps it in the data folder.",
+    )
+    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least level that is logged")
+
+
+class DatabaseSettings(BaseSettings):
+    """PostgreSQL 15 or newer. Without `DATABASE_URL` the embedded server is started."""
+
+    model_config = _concern("PENGUINMAILS_DATABASE_")
+
+    url: SecretStr | None = Field(
+        None,
+        validation_alias=AliasChoices("DATABASE_URL", "url"),
+        description="postgresql://user:password@host:port/database; the user must own the schema or be a member of the "
+        "roles penguinmails_app, penguinmails_ingest and penguinmails_worker",
+    )
+    pool_size: int = Field(10, ge=1, le=200, description="Connections of one process for requests bound to one tenant")
+    ingest_connections: int = Field(2, ge=1, le=32, description="Connections that group-commit accepted mail")
+    worker_connections: int = Field(6, ge=1, le=64, description="Connections of the sender and webhook engines")
+
+
+class RedisSettings(BaseSettings):
+    """Redis or Valkey: doorbell, rate limits, cache. Losing it loses nothing."""
+
+    model_config = _concern("PENGUINMAILS_REDIS_")
+
+    url: SecretStr | None = Field(
+        None, validation_alias=AliasChoices("REDIS_URL", "url"), description="redis://:password@host:port/0"
+    )
+
+
+class ContentSettings(BaseSettings):
+    """Where bodies and attachments are kept, and for how long."""
+
+    model_config = _concern("PENGUINMAILS_CONTENT_")
+
+    database_url: SecretStr | None = Field(
+        None, description="An own PostgreSQL for the content tier; default: the same"
+    )
+    store: Literal["postgresql", "s3"] = Field("postgresql", description="Where blobs are kept")
+    s3_endpoint: str | None = Field(None, description="URL of an S3-compatible server; default: AWS")
+    s3_bucket: str = Field("penguinmails", description="Bucket for blobs")
+    s3_region: str = Field("us-east-1", description="Region that requests are signed for")
+    s3_access_key_id: SecretStr | None = Field(None, description="Access key")
+    s3_secret_access_key: SecretStr | None = Field(None, description="Secret key")
+    retention_transactional: timedelta = Field(
+        timedelta(days=30), description="How long bodies of transactional mail stay"
+    )
+    retention_campaign: timedelta = Field(timedelta(days=90), description="How long bodies of campaign mail stay")
+
+
+class ApiSettings(BaseSettings):
+    """The HTTP server."""
+
+    model_config = _concern("PENGUINMAILS_API_")
+
+    host: str = Field("127.0.0.1", description="Address to listen on")
+    port: int = Field(8025, ge=0, le=65535, description="Port to listen on; 0 picks a free one")
+    max_message_bytes: int = Field(10 * 1024 * 1024, ge=1024, description="Largest message, attachments decoded")
+    rate_limit: int = Field(600_000, ge=1, description="Requests a minute for one key")
+    rate_burst: int = Field(20_000, ge=1, description="Requests one key may make at once")
+    trusted_proxies: list[str] = Field(default_factory=list, description="Networks whose X-Forwarded-For is believed")
+
+
+class SenderSettings(BaseSettings):
+    """How mail leaves."""
+
+    model_config = _concern("PENGUINMAILS_SENDER_")
+
+    transport: Literal["capture", "smarthost"] = Field(
+        "capture",
+        description="`capture` keeps mail in the local inbox; `smarthost` hands it to an SMTP relay",
+    )
+    host: str = Field("127.0.0.1", description="SMTP server of the transport")
+    port: int = Field(0, ge=0, le=65535, description="SMTP port; 0 with `capture` means the built-in inbox")
+    username: str | None = Field(None, description="SMTP AUTH user")
+    password: SecretStr | None = Field(None, description="SMTP AUTH password")
+    tls: Literal["off", "opportunistic", "required", "implicit"] = Field("opportunistic", description="TLS policy")
+    hostname: str = Field("localhost", description="Name in EHLO")
+    connections: int = Field(20, ge=1, le=1000, description="SMTP connections at once to the transport")
+    claim_size: int = Field(100, ge=1, le=1000, description="Recipients claimed at a time from one lane")
+    lease: timedelta = Field(timedelta(seconds=60), description="How long a claim is held before others take it over")
+    horizon: timedelta = Field(timedelta(hours=72), description="How long a temporary failure is retried")
+    retry_base: timedelta = Field(timedelta(seconds=60), description="First wait after a temporary failure; doubles")
+    poll: timedelta = Field(timedelta(seconds=1), description="Longest wait between looks at the queue")
+
+
+class WebhookSettings(BaseSettings):
+    """Outgoing webhooks."""
+
+    model_config = _concern("PENGUINMAILS_WEBHOOK_")
+
+    allow_private: bool = Field(False, description="Allow receivers on private and loopback addresses (demo, sandbox)")
+    timeout: float = Field(15.0, gt=0, le=60, description="Seconds a receiver has to answer")
+    concurrency: int = Field(64, ge=1, le=1000, description="Requests in flight at once")
+    lease: timedelta = Field(timedelta(seconds=60), description="How long a claimed delivery is held")
+    poll: timedelta = Field(timedelta(seconds=1), description="Longest wait between looks at the log")
+    retry_scale: float = Field(
+        1.0, gt=0, le=1, description="Multiplies the retry schedule; below 1 only for trying out"
+    )
+
+
+CONCERNS: tuple[type[BaseSettings], ...] = (
+    StackSettings,
+    DatabaseSettings,
+    RedisSettings,
+    ContentSettings,
+    ApiSettings,
+    SenderSettings,
+    WebhookSettings,
+)
+# Read elsewhere: the SDK and the embedded stack.
+_OTHER_NAMES = {
+    "PENGUINMAILS_API_KEY",
+    "PENGUINMAILS_BASE_URL",
+    "PENGUINMAILS_WEBHOOK_SECRET",
+    "PENGUINMAILS_LOG",
+    "PENGUINMAILS_POSTGRES_BIN",
+}
+
+
+def known_names() -> dict[str, str]:
+    """Every environment variable the server reads, with its description."""
+    names = {}
+    for concern in CONCERNS:
+        prefix = concern.model_config.get("env_prefix", "")
+        for name, info in concern.model_fields.items():
+            alias = info.validation_alias
+            key = str(alias.choices[0]) if isinstance(alias, AliasChoices) else prefix + name.upper()
+            names[key] = info.description or ""
+    return names
+
+
+def check_environment(environ: Mapping[str, str] | None = None) -> None:
+    """Raises `ConfigError` for a `PENGUINMAILS_*` variable that nothing reads (a typo would be silent otherwise)."""
+    known = set(known_names()) | _OTHER_NAMES
+    for name in environ if environ is not None else os.environ:
+        if name.startswith("PENGUINMAILS_") and name not in known:
+            near = difflib.get_close_matches(name, known, n=1)
+            raise ConfigError(f"unknown setting {name}" + (f"; did you mean {near[0]}?" if near else ""))

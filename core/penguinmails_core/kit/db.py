@@ -1,0 +1,104 @@
+"""Connections to PostgreSQL, one kind per role (see `penguinmails_core.register`).
+
+`Database.tenant(organization_id)` is the everyday door: a SQLAlchemy session in one transaction, bound by row-level
+security to that organization. The hot paths use the plain asyncpg pools `ingest` and `worker`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import asyncpg
+import orjson
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
+
+from penguinmails_core.register import APP_ROLE, INGEST_ROLE, WORKER_ROLE
+
+Pool = Any  # asyncpg ships no types; `asyncpg.Pool`
+Connection = Any  # `asyncpg.Connection`
+
+
+def _dumps(value: Any) -> str:
+    return orjson.dumps(value).decode()
+
+
+async def _json_codecs(connection: Connection) -> None:
+    await connection.set_type_codec("jsonb", schema="pg_catalog", encoder=_dumps, decoder=orjson.loads, format="text")
+
+
+async def _no_reset(_: Connection) -> None:
+    """Every use of a hot pool leaves no session state, so the extra round trip of a reset buys nothing."""
+
+
+def sqlalchemy_url(dsn: str) -> str:
+    for scheme in ("postgresql://", "postgres://"):
+        if dsn.startswith(scheme):
+            return "postgresql+asyncpg://" + dsn[len(scheme) :]
+    raise ValueError("a database URL starts with postgresql://")
+
+
+async def create_pool(dsn: str, role: str, *, size: int, name: str) -> Pool:
+    """An asyncpg pool whose connections act as `role` and speak JSON in Python values."""
+    return await asyncpg.create_pool(
+        dsn,
+        min_size=1,
+        max_size=size,
+        init=_json_codecs,
+        reset=_no_reset,
+        server_settings={"role": role, "application_name": f"penguinmails {name}"},
+        command_timeout=60,
+    )
+
+
+class Database:
+    """The pools of one process. Open with `await Database.open(...)`, end with `await close()`."""
+
+    def __init__(self, dsn: str, engine: AsyncEngine, ingest: Pool, worker: Pool) -> None:
+        self.dsn = dsn
+        self.engine = engine
+        self.ingest = ingest
+        self.worker = worker
+        self._sessions = async_sessionmaker(engine, expire_on_commit=False)
+
+    @classmethod
+    async def open(
+        cls, dsn: str, *, pool_size: int = 10, ingest_connections: int = 2, worker_connections: int = 6
+    ) -> Database:
+        engine = create_async_engine(
+            sqlalchemy_url(dsn),
+            pool_size=pool_size,
+            max_overflow=0,
+            pool_pre_ping=False,
+            json_serializer=_dumps,
+            json_deserializer=orjson.loads,
+            connect_args={"server_settings": {"role": APP_ROLE, "application_name": "penguinmails app"}},
+        )
+        ingest = await create_pool(dsn, INGEST_ROLE, size=ingest_connections, name="ingest")
+        worker = await create_pool(dsn, WORKER_ROLE, size=worker_connections, name="worker")
+        return cls(dsn, engine, ingest, worker)
+
+    @asynccontextmanager
+    async def tenant(self, organization_id: uuid.UUID) -> AsyncIterator[AsyncSession]:
+        """One transaction bound to one organization; commits at the end, rolls back on any exception."""
+        async with self._sessions() as session, session.begin():
+            await session.execute(
+                text("select set_config('app.organization_id', :organization, true)"),
+                {"organization": str(organization_id)},
+            )
+            yield session
+
+    async def close(self) -> None:
+        await self.engine.dispose()
+        for pool in (self.ingest, self.worker):
+            try:
+                await asyncio.wait_for(pool.close(), 5)
+            except TimeoutError:
+                pool.terminate()
+
+
+__all__ = ["Connection", "Database", "Pool", "create_pool", "sqlalchemy_url"]

@@ -1,0 +1,97 @@
+"""The doorbell: "there is work" over Redis/Valkey, so that workers need not poll fast.
+
+A ring carries no data and may be lost; PostgreSQL holds the truth, and every waiter also wakes by its own timeout.
+Without Redis the bell still rings inside the process.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import defaultdict
+from contextlib import suppress
+from typing import Any
+
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
+
+log = logging.getLogger(__name__)
+
+MAIL = "mail"  # a recipient is due
+EVENTS = "events"  # the event log grew
+WEBHOOKS = "webhooks"  # a delivery is due
+KEYS = "keys"  # an API key changed: caches forget
+
+_PREFIX = "penguinmails:bell:"
+
+
+class Doorbell:
+    """`ring` never waits and never fails; `wait` returns on a ring or after the timeout."""
+
+    def __init__(self, redis: Redis | None = None) -> None:
+        self._redis = redis
+        self._events: dict[str, asyncio.Event] = defaultdict(asyncio.Event)
+        self._pending: set[str] = set()
+        self._task: asyncio.Task[None] | None = None
+        self._flush: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        if self._redis is not None and self._task is None:
+            self._task = asyncio.create_task(self._listen(self._redis), name="doorbell")
+
+    async def stop(self) -> None:
+        for task in (self._task, self._flush):
+            if task is not None:
+                task.cancel()
+                with suppress(asyncio.CancelledError):
+                    await task
+        self._task = self._flush = None
+
+    def ring(self, *channels: str) -> None:
+        """Wake waiters here at once and in other processes soon; rings of one loop turn become one round trip."""
+        for channel in channels:
+            self._events[channel].set()
+        if self._redis is not None:
+            self._pending.update(channels)
+            if self._flush is None or self._flush.done():
+                self._flush = asyncio.get_running_loop().create_task(self._publish(self._redis))
+
+    async def wait(self, channel: str, timeout: float) -> bool:
+        """True when rung. A ring that came before the call counts, so none is missed between look and wait."""
+        event = self._events[channel]
+        try:
+            await asyncio.wait_for(event.wait(), timeout)
+        except TimeoutError:
+            return False
+        event.clear()
+        return True
+
+    async def _publish(self, redis: Redis) -> None:
+        while self._pending:
+            channels, self._pending = self._pending, set()
+            try:
+                async with redis.pipeline(transaction=False) as pipe:
+                    for channel in channels:
+                        pipe.publish(_PREFIX + channel, b"")
+                    await pipe.execute()
+            except (RedisError, OSError):
+                return  # the waiters' timeouts take over
+
+    async def _listen(self, redis: Redis) -> None:
+        while True:
+            try:
+                await self._subscribe(redis)
+            except (RedisError, OSError) as error:
+                log.warning("doorbell: Redis is away (%s); polling until it is back", type(error).__name__)
+            await asyncio.sleep(1)
+
+    async def _subscribe(self, redis: Redis) -> None:
+        pubsub: Any = redis.pubsub(ignore_subscribe_messages=True)
+        try:
+            await pubsub.psubscribe(_PREFIX + "*")
+            async for message in pubsub.listen():
+                channel = message["channel"]
+                name = channel.decode() if isinstance(channel, bytes) else channel
+                self._events[name[len(_PREFIX) :]].set()
+        finally:
+            await pubsub.aclose()

@@ -1,0 +1,39 @@
+"""All tables, one place: importing this package fills `Base.metadata` and the register."""
+
+from penguinmails_core.models.api_key import ApiKey
+from penguinmails_core.models.base import Base, TableFacts
+from penguinmails_core.models.content import Attachment, Blob, EmailContent
+from penguinmails_core.models.domain import Domain, DomainKey
+from penguinmails_core.models.email import FINAL, EmailAttempt, EmailMessage, EmailRecipient, RecipientStatus
+from penguinmails_core.models.event import ConsumerCursor, Event
+from penguinmails_core.models.idempotency_key import IdempotencyKey
+from penguinmails_core.models.organization import Member, Organization, User, Workspace
+from penguinmails_core.models.suppression import Suppression
+from penguinmails_core.models.webhook import WebhookAttempt, WebhookDelivery, WebhookEndpoint
+
+__all__ = [
+    "FINAL",
+    "ApiKey",
+    "Attachment",
+    "Base",
+    "Blob",
+    "ConsumerCursor",
+    "Domain",
+    "DomainKey",
+    "EmailAttempt",
+    "EmailContent",
+    "EmailMessage",
+    "EmailRecipient",
+    "Event",
+    "IdempotencyKey",
+    "Member",
+    "Organization",
+    "RecipientStatus",
+    "Suppression",
+    "TableFacts",
+    "User",
+    "WebhookAttempt",
+    "WebhookDelivery",
+    "WebhookEndpoint",
+    "Workspace",
+]

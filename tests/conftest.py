@@ -1,0 +1,18 @@
+"""Guards and fixtures for every test. Real servers only: one embedded PostgreSQL and Valkey per pytest worker."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+COMPONENTS = ("core", "api", "graphql", "webhooks", "sender", "integrations", "openapi", "sdks", "docs", "bench")
+
+pytest_plugins = ["tests.fixtures.stack"]
+
+
+def pytest_configure() -> None:
+    for folder in COMPONENTS:
+        if (ROOT / folder / "__init__.py").exists():
+            raise pytest.UsageError(f"{folder}/__init__.py must not exist: it shadows packages (docs/layout.md)")
