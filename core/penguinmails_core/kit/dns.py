@@ -1,0 +1,140 @@
+"""DNS behind one small protocol, so that tests and the sandbox run in a world of their own.
+
+An empty list means "the name exists, or is an alias, without such a record". A name that does not exist and a server
+that does not answer are different news for mail (permanent and temporary), so both are exceptions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
+
+import dns.asyncresolver
+import dns.exception
+import dns.name
+import dns.resolver
+
+MxRecord = tuple[int, str]
+
+
+class DnsError(Exception):
+    """A lookup gave no answer. `name` is what was asked for."""
+
+    def __init__(self, name: str, reason: str) -> None:
+        super().__init__(f"DNS lookup of {name!r}: {reason}")
+        self.name = name
+        self.reason = reason
+
+
+class NameNotFound(DnsError):
+    """The name does not exist (NXDOMAIN) or can never exist: permanent."""
+
+
+class DnsUnavailable(DnsError):
+    """No server gave a usable answer (time-out, SERVFAIL, no network): try again later."""
+
+
+class Resolver(Protocol):
+    """What the platform asks of DNS. Names are A-labels; a final dot is optional. All raise DnsError."""
+
+    async def mx(self, domain: str) -> list[MxRecord]:
+        """(preference, host) by rising preference; hosts in lower case without the final dot, "." for the root."""
+        ...
+
+    async def txt(self, name: str) -> list[bytes]:
+        """Each record with its strings joined (RFC 7208 §3.3)."""
+        ...
+
+    async def addresses(self, host: str) -> list[str]:
+        """IPv4 addresses, then IPv6 ones."""
+        ...
+
+
+def is_null_mx(records: Sequence[MxRecord]) -> bool:
+    """The domain says that it takes no mail: a single MX whose host is the root (RFC 7505 §3).
+
+    The standard's preference is 0; any other is read the same way, as there is no host to deliver to. A root host
+    beside other records is a mistake that RFC 7505 leaves to the ordinary rules, so it is not a null MX.
+    """
+    return len(records) == 1 and records[0][1] in (".", "")
+
+
+class StaticResolver:
+    """Answers from a table: `{"example.test": {"MX": [(10, "mx.example.test")], "TXT": [b"v=spf1 -all"],
+    "A": ["127.0.0.1"], "AAAA": ["::1"]}}`. Names that are not in it do not exist; a DnsError in place of a list is
+    raised. TXT records may be str. A table under the name "*" answers for every name that has none of its own.
+    """
+
+    def __init__(self, records: Mapping[str, Mapping[str, Any]]) -> None:
+        self._records = {_plain(name): dict(table) for name, table in records.items()}
+
+    async def mx(self, domain: str) -> list[MxRecord]:
+        return sorted((int(preference), _plain(host)) for preference, host in self._get(domain, "MX"))
+
+    async def txt(self, name: str) -> list[bytes]:
+        return [text.encode() if isinstance(text, str) else bytes(text) for text in self._get(name, "TXT")]
+
+    async def addresses(self, host: str) -> list[str]:
+        return [*self._get(host, "A"), *self._get(host, "AAAA")]
+
+    def _get(self, name: str, kind: str) -> Sequence[Any]:
+        table = self._records.get(_plain(name), self._records.get("*"))
+        if table is None:
+            raise NameNotFound(name, "the name does not exist")
+        found: Sequence[Any] | DnsError = table.get(kind, ())
+        if isinstance(found, DnsError):
+            raise found
+        return found
+
+
+class SystemResolver:
+    """Real DNS: the servers of the system's configuration, or `nameservers` (IP addresses) on `port`.
+
+    `timeout` is in seconds for one lookup with all its retries. No search list is applied: `example` is `example.`.
+    """
+
+    def __init__(self, nameservers: Sequence[str] | None = None, port: int = 53, timeout: float = 5.0) -> None:
+        self._nameservers = list(nameservers) if nameservers is not None else None
+        self._port = port
+        self._timeout = timeout
+        self._resolver: dns.asyncresolver.Resolver | None = None
+
+    async def mx(self, domain: str) -> list[MxRecord]:
+        answer = await self._resolve(domain, "MX")
+        return sorted((record.preference, _plain(record.exchange.to_text())) for record in answer)
+
+    async def txt(self, name: str) -> list[bytes]:
+        return [b"".join(record.strings) for record in await self._resolve(name, "TXT")]
+
+    async def addresses(self, host: str) -> list[str]:
+        found = [record.address for record in await self._resolve(host, "A")]
+        found += [record.address for record in await self._resolve(host, "AAAA")]
+        return found
+
+    async def _resolve(self, name: str, kind: str) -> list[Any]:
+        try:
+            answer = await self._client().resolve(
+                dns.name.from_text(name), kind, search=False, lifetime=self._timeout, raise_on_no_answer=False
+            )
+        except dns.resolver.NXDOMAIN:
+            raise NameNotFound(name, "the name does not exist") from None
+        except (dns.name.LabelTooLong, dns.name.NameTooLong, dns.name.EmptyLabel, dns.name.BadEscape) as error:
+            raise NameNotFound(name, f"not a domain name ({error})") from None
+        except (dns.exception.DNSException, OSError) as error:
+            raise DnsUnavailable(name, f"no usable answer ({type(error).__name__})") from error
+        return list(answer.rrset or ())
+
+    def _client(self) -> dns.asyncresolver.Resolver:
+        """Made at the first lookup: reading the system's configuration may fail, and then only lookups should."""
+        if self._resolver is None:
+            resolver = dns.asyncresolver.Resolver(configure=self._nameservers is None)
+            if self._nameservers is not None:
+                resolver.nameservers = self._nameservers
+            resolver.port = self._port
+            resolver.timeout = min(2.0, self._timeout)
+            self._resolver = resolver
+        return self._resolver
+
+
+def _plain(name: str) -> str:
+    return name.lower().rstrip(".") or "."
