@@ -1,0 +1,25 @@
+"""Names of everything that can happen. What each one carries is written down in the webhook event catalogue.
+
+Here, and not there, because the accept path and the sender write events and do not know webhooks.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class EventType(StrEnum):
+    """`family.what_happened`, lower case. A name is never reused and never changes its meaning."""
+
+    EMAIL_QUEUED = "email.queued"
+    EMAIL_SCHEDULED = "email.scheduled"
+    EMAIL_SENT = "email.sent"  # handed over to the next system, not yet in the recipient's
+    EMAIL_DELIVERED = "email.delivered"
+    EMAIL_DELIVERY_DELAYED = "email.delivery_delayed"
+    EMAIL_BOUNCED = "email.bounced"
+    EMAIL_COMPLAINED = "email.complained"
+    EMAIL_SUPPRESSED = "email.suppressed"
+    EMAIL_FAILED = "email.failed"
+    EMAIL_CANCELLED = "email.cancelled"
+    WEBHOOK_ENDPOINT_DISABLED = "webhook_endpoint.disabled"
+    WEBHOOK_TEST = "webhook.test"
