@@ -42,11 +42,11 @@ class Resolver(Protocol):
         ...
 
     async def txt(self, name: str) -> list[bytes]:
-        """Each record with its strings joined (RFC 7208 §3.3)."""
+        """Each record with its strings joined (RFC 7208 §3.3), in no particular order."""
         ...
 
     async def addresses(self, host: str) -> list[str]:
-        """IPv4 addresses, then IPv6 ones."""
+        """IPv4 addresses, then IPv6 ones; within a family in no particular order."""
         ...
 
 
