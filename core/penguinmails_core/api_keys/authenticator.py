@@ -1,0 +1,191 @@
+"""From the text of an API key to the caller. Hot: runs on every request, so a known key costs one hash and one dict.
+
+A changed key is felt at once where the doorbell reaches, else within the time to live (5 s).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import logging
+import time
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime
+from hashlib import sha256
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+
+from penguinmails_core.api_keys import repository
+from penguinmails_core.errors import Forbidden, Unauthenticated, Unavailable
+from penguinmails_core.kit.clock import utcnow
+from penguinmails_core.kit.crypto import api_key_well_formed
+from penguinmails_core.kit.db import Pool
+from penguinmails_core.kit.doorbell import KEYS, Doorbell
+from penguinmails_core.principal import Principal
+from penguinmails_core.scopes import expand
+
+log = logging.getLogger(__name__)
+
+TTL = 5.0  # seconds a look-up is believed
+MAX_ENTRIES = 10_000
+FLUSH_EVERY = 60.0  # seconds between writes of last_used_at
+
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+
+@dataclass(frozen=True, slots=True)
+class Credential:
+    """A key as the database knows it. `expires_at` is Unix time."""
+
+    principal: Principal
+    expires_at: float | None
+    revoked: bool
+    networks: tuple[Network, ...]
+
+    def check(self) -> Principal:
+        """Raises `Unauthenticated` when the key has ended."""
+        if self.revoked:
+            raise _refused("This API key was revoked. Use another one.")
+        if self.expires_at is not None and self.expires_at <= time.time():
+            raise _refused("This API key has expired. Use another one.")
+        return self.principal
+
+    def check_address(self, address: str) -> None:
+        """Raises `Forbidden` when the key has an allowlist and `address` is not on it."""
+        try:
+            ip = ipaddress.ip_address(address)
+        except ValueError:
+            raise Forbidden("This API key is limited to certain IP addresses, and yours is not known.") from None
+        ip = getattr(ip, "ipv4_mapped", None) or ip
+        if not any(ip in network for network in self.networks):
+            raise Forbidden(f"This API key may not be used from {ip}. Add the address to its allowlist.")
+
+
+class Authenticator:
+    """`await start()` before use, `await stop()` at the end. `doorbell` may be None (then only the TTL counts)."""
+
+    def __init__(self, ingest: Pool, doorbell: Doorbell | None = None, *, ttl: float = TTL) -> None:
+        self._pool = ingest
+        self._doorbell = doorbell
+        self._ttl = ttl
+        # Digest -> (good until, credential or None when there is no such key).
+        self._cache: dict[bytes, tuple[float, Credential | None]] = {}
+        self._lookups: dict[bytes, asyncio.Task[Credential | None]] = {}
+        self._used: dict[UUID, UUID] = {}
+        self._tasks: list[asyncio.Task[None]] = []
+
+    async def start(self) -> None:
+        self._tasks = [asyncio.create_task(self._flush_regularly(), name="api key use")]
+        if self._doorbell is not None:
+            self._tasks.append(asyncio.create_task(self._forget_on_ring(self._doorbell), name="api key changes"))
+
+    async def stop(self) -> None:
+        for task in self._tasks:
+            task.cancel()
+            with suppress(asyncio.CancelledError):
+                await task
+        self._tasks = []
+        await self.flush()
+
+    def known(self, key: str) -> bool:
+        """True when the key was seen to exist, however long ago: its next look-up is not a guess."""
+        entry = self._cache.get(sha256(key.encode()).digest())
+        return entry is not None and entry[1] is not None
+
+    def cached(self, key: str) -> Credential | None:
+        """The credential when it is at hand and fresh; None says to call `find`, not that the key is bad."""
+        entry = self._cache.get(sha256(key.encode()).digest())
+        if entry is None or entry[0] < time.monotonic():
+            return None
+        credential = entry[1]
+        if credential is not None:
+            principal = credential.principal
+            self._used[principal.id] = principal.organization_id
+        return credential
+
+    async def find(self, key: str) -> Credential:
+        """Raises `Unauthenticated` for a key that is malformed or unknown, `Unavailable` without a database."""
+        if not api_key_well_formed(key):
+            raise _refused("The API key is malformed: it starts with pm_live_ or pm_test_ and has 46 characters.")
+        digest = sha256(key.encode()).digest()
+        entry = self._cache.get(digest)
+        if entry is not None and entry[0] >= time.monotonic():
+            credential = entry[1]
+        else:
+            credential = await self._look_up(digest)
+        if credential is None:
+            raise _refused("There is no such API key.")
+        self._used[credential.principal.id] = credential.principal.organization_id
+        return credential
+
+    def forget(self) -> None:
+        self._cache.clear()
+
+    async def flush(self) -> None:
+        """Write when keys were last used."""
+        used, self._used = self._used, {}
+        if not used:
+            return
+        now = utcnow()
+        try:
+            await repository.touch(self._pool, [(org, key, now) for key, org in used.items()])
+        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError) as error:
+            log.warning("last use of %d API keys was not recorded (%s)", len(used), type(error).__name__)
+
+    async def _look_up(self, digest: bytes) -> Credential | None:
+        """One query for all who ask for the same key at the same time."""
+        task = self._lookups.get(digest)
+        if task is None:
+            task = asyncio.create_task(self._fetch(digest))
+            self._lookups[digest] = task
+            task.add_done_callback(lambda _: self._lookups.pop(digest, None))
+        try:
+            return await asyncio.shield(task)
+        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError) as error:
+            log.warning("an API key could not be looked up (%s)", type(error).__name__)
+            raise Unavailable("The database is not reachable. Try again.", headers={"Retry-After": "1"}) from None
+
+    async def _fetch(self, digest: bytes) -> Credential | None:
+        row = await repository.find_by_hash(self._pool, digest)
+        credential = _credential(row) if row is not None else None
+        if len(self._cache) >= MAX_ENTRIES:
+            self._cache.pop(next(iter(self._cache)))
+        self._cache.pop(digest, None)  # the newest go to the end, so that the oldest are dropped
+        self._cache[digest] = (time.monotonic() + self._ttl, credential)
+        return credential
+
+    async def _flush_regularly(self) -> None:
+        while True:
+            await asyncio.sleep(FLUSH_EVERY)
+            await self.flush()
+
+    async def _forget_on_ring(self, doorbell: Doorbell) -> None:
+        while True:
+            if await doorbell.wait(KEYS, 3600):
+                self.forget()
+
+
+def _credential(row: Any) -> Credential:
+    expires: datetime | None = row["expires_at"]
+    return Credential(
+        principal=Principal(
+            id=row["id"],
+            organization_id=row["organization_id"],
+            workspace_id=row["workspace_id"],
+            default_workspace_id=row["default_workspace_id"],
+            mode=row["mode"],
+            scopes=expand(row["scopes"]),
+        ),
+        expires_at=expires.timestamp() if expires else None,
+        revoked=row["revoked_at"] is not None,
+        networks=tuple(ipaddress.ip_network(text) for text in row["allowed_ips"] or ()),
+    )
+
+
+def _refused(detail: str) -> Unauthenticated:
+    return Unauthenticated(
+        detail, headers={"WWW-Authenticate": 'Bearer realm="PenguinMails", error="invalid_token"'}
+    )

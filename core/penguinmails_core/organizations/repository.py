@@ -1,0 +1,39 @@
+"""SQL for organizations and their workspaces."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from penguinmails_core.kit.db import Connection
+from penguinmails_core.models import Organization, Workspace
+
+
+async def insert(connection: Connection, organization_id: UUID, name: str) -> None:
+    """As `worker`: nobody is bound to an organization that does not exist yet."""
+    await connection.execute("insert into organizations (id, name) values ($1, $2)", organization_id, name)
+
+
+async def insert_workspace(
+    connection: Connection, organization_id: UUID, workspace_id: UUID, name: str, slug: str, is_default: bool
+) -> None:
+    await connection.execute(
+        "insert into workspaces (organization_id, id, name, slug, is_default) values ($1, $2, $3, $4, $5)",
+        organization_id,
+        workspace_id,
+        name,
+        slug,
+        is_default,
+    )
+
+
+async def get(session: AsyncSession, organization_id: UUID) -> Organization | None:
+    return await session.scalar(select(Organization).where(Organization.id == organization_id))
+
+
+async def get_workspace(session: AsyncSession, organization_id: UUID, workspace_id: UUID) -> Workspace | None:
+    return await session.scalar(
+        select(Workspace).where(Workspace.organization_id == organization_id, Workspace.id == workspace_id)
+    )

@@ -1,0 +1,56 @@
+"""Make organizations and say who a caller is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from uuid import UUID
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from penguinmails_core.api_keys import repository as api_keys
+from penguinmails_core.errors import FieldError, Unauthenticated, Unprocessable
+from penguinmails_core.kit.db import Database
+from penguinmails_core.kit.ids import new_uuid
+from penguinmails_core.models import ApiKey, Organization, Workspace
+from penguinmails_core.organizations import repository
+from penguinmails_core.principal import Principal
+
+MAX_NAME = 200
+
+
+@dataclass(frozen=True, slots=True)
+class NewOrganization:
+    id: UUID
+    name: str
+    default_workspace_id: UUID
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Who a caller is. `workspace` is the one new things go to."""
+
+    organization: Organization
+    workspace: Workspace
+    key: ApiKey
+
+
+async def create_organization(database: Database, name: str) -> NewOrganization:
+    """An organization with its default workspace. Raises `Unprocessable` for a name that is empty or too long."""
+    if not 0 < len(name.strip()) <= MAX_NAME:
+        error = FieldError("/name", "invalid_length", f"`name` must have 1 to {MAX_NAME} characters.")
+        raise Unprocessable("The organization cannot be made like this.", errors=[error])
+    made = NewOrganization(new_uuid(), name.strip(), new_uuid())
+    async with database.worker.acquire() as connection, connection.transaction():
+        await repository.insert(connection, made.id, made.name)
+        await repository.insert_workspace(connection, made.id, made.default_workspace_id, "Default", "default", True)
+    return made
+
+
+async def identify(session: AsyncSession, principal: Principal) -> Identity:
+    organization_id = principal.organization_id
+    organization = await repository.get(session, organization_id)
+    workspace = await repository.get_workspace(session, organization_id, principal.target_workspace_id)
+    key = await api_keys.get(session, organization_id, principal.id)
+    if organization is None or workspace is None or key is None:
+        raise Unauthenticated("This API key was removed a moment ago.")
+    return Identity(organization, workspace, key)
