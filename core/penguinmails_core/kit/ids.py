@@ -11,6 +11,8 @@ import time
 from enum import StrEnum
 from uuid import UUID
 
+from asyncpg.pgproto.pgproto import UUID as FastUUID
+
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
 # Two characters at a time: 13 table look-ups instead of 26 divisions; ids are made on the hottest path.
 _PAIRS = [a + b for a in _ALPHABET for b in _ALPHABET]
@@ -49,10 +51,25 @@ def new_uuid() -> UUID:
 
 
 def uuid_at(milliseconds: int) -> UUID:
-    """A UUIDv7 for the given Unix time in milliseconds."""
-    value = (milliseconds << 80) | int.from_bytes(os.urandom(10), "big")
-    value = (value & ~(0xF000 << 64) | (0x7000 << 64)) & ~(0xC000 << 48) | (0x8000 << 48)
-    return UUID(int=value)
+    """A UUIDv7 for the given Unix time in milliseconds.
+
+    The database driver's own UUID class (a `uuid.UUID` to every `isinstance`) is made and sent several times faster.
+    """
+    octets = bytearray(os.urandom(16))
+    octets[:6] = milliseconds.to_bytes(6, "big")
+    octets[6] = octets[6] & 0x0F | 0x70
+    octets[8] = octets[8] & 0x3F | 0x80
+    uuid: UUID = FastUUID(bytes(octets))
+    return uuid
+
+
+def random_uuid() -> UUID:
+    """122 random bits (RFC 9562 §5.4), for names that must not tell when they were made."""
+    octets = bytearray(os.urandom(16))
+    octets[6] = octets[6] & 0x0F | 0x40
+    octets[8] = octets[8] & 0x3F | 0x80
+    uuid: UUID = FastUUID(bytes(octets))
+    return uuid
 
 
 def encode(prefix: str, value: UUID) -> str:
@@ -77,4 +94,5 @@ def decode(prefix: str, text: str) -> UUID:
             number = (number << 5) | _VALUES[character]
     except KeyError:
         raise IdError("an id uses the characters 0-9 and a-z without i, l, o and u") from None
-    return UUID(int=number)
+    uuid: UUID = FastUUID(number.to_bytes(16, "big"))
+    return uuid

@@ -61,12 +61,13 @@ def upgrade() -> None:
         sa.Column("stored_size", sa.Integer(), nullable=False),
         sa.Column("data", sa.LargeBinary(), nullable=True),
         sa.Column("created_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
+        sa.Column("touched_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
         sa.CheckConstraint("encoding in ('identity', 'zstd')", name=op.f("ck_blobs_encoding")),
         sa.CheckConstraint("store in ('postgresql', 's3')", name=op.f("ck_blobs_store")),
         sa.PrimaryKeyConstraint("organization_id", "sha256", name=op.f("pk_blobs")),
         schema="content",
     )
-    op.create_index("ix_blobs_created_at", "blobs", ["created_at"], unique=False, schema="content")
+    op.create_index("ix_blobs_touched_at", "blobs", ["touched_at"], unique=False, schema="content")
     op.create_table(
         "email_content",
         sa.Column("organization_id", sa.UUID(), nullable=False),
@@ -80,6 +81,8 @@ def upgrade() -> None:
         schema="content",
     )
     op.create_index("ix_email_content_retain_until", "email_content", ["retain_until"], unique=False, schema="content")
+    # Blobs are compressed already; the server must not try again.
+    op.execute("alter table content.blobs alter column data set storage external")
     op.execute(_REFERENCES)
 
 

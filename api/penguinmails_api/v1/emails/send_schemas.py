@@ -1,0 +1,139 @@
+"""Bodies and answers of `POST /v1/emails` and `POST /v1/emails/batch`: the contract, and the validator of the hot path.
+
+Shapes are checked here; what a message may say (addresses, headers, sizes) is checked by
+`penguinmails_core.emails.draft`, which names every fault with a JSON Pointer.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Address = Annotated[
+    str,
+    Field(description="`name@example.com` or `Name <name@example.com>`; international domains and names are welcome."),
+]
+# One address may be given bare; most mail has one recipient.
+Addresses = Annotated[list[Address] | str, Field(union_mode="left_to_right")]
+
+
+class EmailClass(StrEnum):
+    TRANSACTIONAL = "transactional"
+    CAMPAIGN = "campaign"
+
+
+class Request(BaseModel):
+    model_config = ConfigDict(extra="forbid", populate_by_name=False, use_enum_values=False)
+
+
+class AttachmentCreate(Request):
+    """A file. With `content_id` it is inline: HTML shows it by `<img src="cid:…">`."""
+
+    filename: str = Field(description="File name without a path, at most 255 characters.", examples=["invoice.pdf"])
+    content: str = Field(
+        description="The bytes in base64 (RFC 4648 §4).",
+        examples=["JVBERi0xLjQK"],
+        json_schema_extra={"contentEncoding": "base64"},
+    )
+    content_type: str | None = Field(
+        None, description="Media type; guessed from the file name when left out.", examples=["application/pdf"]
+    )
+    content_id: str | None = Field(None, description="Makes the attachment inline.", examples=["logo"])
+
+
+class EmailCreate(Request):
+    """One message. Everything is checked before it is accepted; an accepted message is on disk."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "from": "Penguin <hello@acme.test>",
+                    "to": ["ada@example.com"],
+                    "subject": "Welcome aboard",
+                    "text": "Hello Ada!",
+                    "html": "<p>Hello Ada!</p>",
+                    "tags": ["welcome"],
+                    "metadata": {"user_id": "42"},
+                }
+            ]
+        }
+    )
+
+    from_: Address = Field(alias="from", description="The sender; its domain must be verified.")
+    to: Addresses = Field(description="Recipients shown in To. `to`, `cc` and `bcc` hold at most 50 addresses in all.")
+    cc: Addresses = Field(default_factory=list, description="Recipients shown in Cc.")
+    bcc: Addresses = Field(default_factory=list, description="Recipients that nobody else sees.")
+    reply_to: Addresses = Field(default_factory=list, description="Where answers go, when not to `from`; at most 10.")
+    subject: str = Field(description="Subject, at most 998 characters.")
+    html: str | None = Field(None, description="HTML body. Give `html`, `text` or both.")
+    text: str | None = Field(None, description="Plain text body.")
+    headers: dict[str, str] = Field(
+        default_factory=dict, description="Own headers, at most 50; those the sender writes itself are refused."
+    )
+    attachments: list[AttachmentCreate] = Field(default_factory=list, description="Files, at most 100; 10 MB with the bodies.")
+    tags: list[str] = Field(default_factory=list, description="At most 10 labels of at most 64 characters, to filter by.")
+    metadata: dict[str, str] = Field(
+        default_factory=dict, description="At most 50 entries; come back in every answer and webhook about the message."
+    )
+    scheduled_at: Annotated[datetime, Field(strict=True)] | None = Field(
+        None, description="When to send: RFC 3339 with an offset, at most 365 days ahead. Left out: now."
+    )
+    message_class: EmailClass = Field(
+        EmailClass.TRANSACTIONAL,
+        alias="class",
+        description="`transactional` is delivered at least once, `campaign` at most once.",
+    )
+
+
+class EmailBatchCreate(Request):
+    emails: list[EmailCreate] = Field(
+        min_length=1, max_length=1000, description="1 to 1,000 messages; each as in `POST /v1/emails`."
+    )
+
+
+class EmailAcceptedStatus(StrEnum):
+    QUEUED = "queued"
+    SCHEDULED = "scheduled"
+
+
+class Answer(BaseModel):
+    model_config = ConfigDict(json_schema_serialization_defaults_required=True)
+
+
+class EmailAccepted(Answer):
+    """The message is stored and will be sent."""
+
+    id: str = Field(examples=["msg_01kaz6yzwhe1xrqm3c8s4q3m8r"])
+    status: EmailAcceptedStatus
+    class_: EmailClass = Field(alias="class")
+    created_at: datetime
+    scheduled_at: datetime | None
+
+
+class EmailBatchAccepted(Answer):
+    """All messages were accepted, in the order of the request."""
+
+    data: list[EmailAccepted]
+
+
+class EmailBatchResult(Answer):
+    """What became of one message: `email` when it was accepted, `problem` when not."""
+
+    index: int = Field(description="Place of the message in the request, from 0.")
+    status: int = Field(description="202 or the status the message alone would have got.", examples=[202])
+    email: EmailAccepted | None
+    problem: dict[str, Any] | None = Field(description="A problem document (RFC 9457).")
+
+
+class EmailBatchPartial(Answer):
+    """Each message's own result, in the order of the request."""
+
+    data: list[EmailBatchResult]
+    accepted: int
+    failed: int
+
+
