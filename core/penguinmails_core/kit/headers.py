@@ -43,6 +43,7 @@ _FIXES_BY_PREFIX = {
     "resent-": "send a new message instead",
     "x-penguinmails-": "the prefix is ours; choose another name",
 }
+_RESERVED_PREFIX = re.compile("|".join(map(re.escape, _FIXES_BY_PREFIX))).match
 
 
 class HeaderError(ValueError):
@@ -100,7 +101,9 @@ def _check_name(name: str) -> str:
     if _FTEXT(name) is None:
         raise HeaderError("invalid_header_name", _explain_name(name), name)
     key = name.lower()
-    fix = _FIXES.get(key) or next((fix for prefix, fix in _FIXES_BY_PREFIX.items() if key.startswith(prefix)), None)
+    fix = _FIXES.get(key)
+    if fix is None and (match := _RESERVED_PREFIX(key)) is not None:
+        fix = _FIXES_BY_PREFIX[match[0]]
     if fix is not None:
         raise HeaderError("reserved_header", f"`{name}` cannot be set as a header: {fix}.", name)
     return key

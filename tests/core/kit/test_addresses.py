@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from penguinmails_core.kit.addresses import (
     AddressError,
     Mailbox,
+    _parse_slow,
     canonical,
     format_mailbox,
     parse_address,
@@ -318,6 +319,20 @@ def test_round_trip(name: str, local: str, domain: str) -> None:
     assert to_ascii(to_unicode(mailbox.domain)) == mailbox.domain
     assert canonical(mailbox.canonical) == mailbox.canonical
     assert canonical(mailbox.address) == mailbox.canonical
+
+
+@given(st.builds("{}@{}".format, st.one_of(LOCAL, SHAPED), st.one_of(DOMAIN, st.from_regex(r"[a-cX0-9.-]{1,70}"))))
+@example("a@b.-c")
+@example("a@xn--a.example")
+@example("a" * 65 + "@b.example")
+@example("a@b." + "c" * 64)
+def test_the_fast_path_says_what_the_slow_path_says(value: str) -> None:
+    fast = read(value)
+    try:
+        slow = _parse_slow(value)
+    except AddressError:
+        slow = None
+    assert fast == slow
 
 
 @given(st.one_of(TEXT, SHAPED))
