@@ -111,9 +111,6 @@ def _arguments(requests: Sequence[AcceptRequest], with_content: bool) -> list[Se
     messages: list[Row] = []
     recipients: list[Row] = []
     events: list[Row] = []
-    content: list[Row] = []
-    blobs: list[Row] = []
-    attachments: list[Row] = []
     for ord_, r in enumerate(requests):
         heads.append((ord_, r.organization_id, r.principal_id, r.key, r.fingerprint, r.token, r.status, r.response))
         o = (ord_,)
@@ -121,9 +118,6 @@ def _arguments(requests: Sequence[AcceptRequest], with_content: bool) -> list[Se
             messages.append(o + m.message)
             recipients.extend([o + row for row in m.recipients])
             events.extend([o + row for row in m.events])
-            content.append(o + m.content)
-            blobs.extend([o + row for row in m.blobs])
-            attachments.extend([o + row for row in m.attachments])
     arguments = [
         *_columns(heads, 8),
         *_columns(messages, len(MESSAGES) + 1),
@@ -131,12 +125,26 @@ def _arguments(requests: Sequence[AcceptRequest], with_content: bool) -> list[Se
         *_columns(events, len(EVENTS) + 1),
     ]
     if with_content:
-        arguments += [
-            *_columns(content, len(CONTENT) + 1),
-            *_columns(blobs, len(BLOBS) + 1),
-            *_columns(attachments, len(ATTACHMENTS) + 1),
-        ]
+        arguments += content_arguments(*((r.messages, ord_) for ord_, r in enumerate(requests)))
     return arguments
+
+
+def content_arguments(*groups: tuple[Sequence[MessageRows], int]) -> list[Sequence[Any]]:
+    """Parameters of the content tier's inserts: messages with the ordinal of their request."""
+    content: list[Row] = []
+    blobs: list[Row] = []
+    attachments: list[Row] = []
+    for messages, ord_ in groups:
+        o = (ord_,)
+        for m in messages:
+            content.append(o + m.content)
+            blobs.extend([o + row for row in m.blobs])
+            attachments.extend([o + row for row in m.attachments])
+    return [
+        *_columns(content, len(CONTENT) + 1),
+        *_columns(blobs, len(BLOBS) + 1),
+        *_columns(attachments, len(ATTACHMENTS) + 1),
+    ]
 
 
 class Acceptor:
