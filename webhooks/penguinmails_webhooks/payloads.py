@@ -1,0 +1,73 @@
+"""The building blocks of event data: what every `email.*` event says, and the parts that some of them add."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field
+
+TypeId = "^{}_[0-7][0-9a-hjkmnp-tv-z]{{25}}$"  # TypeID specification 0.3: Crockford base32, 128 bits
+EmailId = Annotated[str, Field(pattern=TypeId.format("msg"), description="The message, as returned when it was sent")]
+RecipientId = Annotated[str, Field(pattern=TypeId.format("rcp"), description="This recipient of the message")]
+EndpointId = Annotated[str, Field(pattern=TypeId.format("whe"), description="The webhook endpoint")]
+EventId = Annotated[str, Field(pattern=TypeId.format("evt"))]
+OrganizationId = Annotated[str, Field(pattern=TypeId.format("org"))]
+WorkspaceId = Annotated[str, Field(pattern=TypeId.format("ws"))]
+Timestamp = Annotated[
+    str,
+    Field(pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$", json_schema_extra={"format": "date-time"}),
+]
+
+
+class Part(BaseModel):
+    """Fields are added to events over time and never changed, so unknown ones are to be passed over."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True, populate_by_name=True, serialize_by_alias=True)
+
+
+class RecipientKind(StrEnum):
+    TO = "to"
+    CC = "cc"
+    BCC = "bcc"
+
+
+class MessageClass(StrEnum):
+    TRANSACTIONAL = "transactional"
+    CAMPAIGN = "campaign"
+
+
+class EventMode(StrEnum):
+    LIVE = "live"
+    TEST = "test"
+
+
+class EventRecipient(Part):
+    """Whom the event is about."""
+
+    address: str = Field(description="The address, as the message was accepted for it")
+    name: str | None = Field(None, description="The display name")
+    kind: RecipientKind = Field(description="Which header named the recipient")
+
+
+class SmtpReply(Part):
+    """What the receiving server said."""
+
+    code: int | None = Field(None, ge=200, le=599, description="Reply code (RFC 5321 §4.2); null when none came")
+    enhanced_code: str | None = Field(None, description="Enhanced status code (RFC 3463), such as 5.1.1")
+    reply: str | None = Field(None, description="The text of the reply, possibly shortened")
+    remote_host: str | None = Field(None, description="The server that was spoken to")
+
+
+class EmailEventData(Part):
+    """One recipient's view of a message; the same in every `email.*` event."""
+
+    email_id: EmailId
+    recipient_id: RecipientId
+    recipient: EventRecipient
+    from_: str = Field(alias="from", description="The sender's address")
+    subject: str
+    class_: MessageClass = Field(alias="class")
+    tags: list[str] = Field(description="As given when the message was sent")
+    metadata: dict[str, str] = Field(description="As given when the message was sent")
+    message_id: str = Field(description="Message-ID header (RFC 5322 §3.6.4), without angle brackets")
