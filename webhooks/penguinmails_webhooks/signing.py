@@ -21,6 +21,7 @@ SIGNATURE_HEADER = "webhook-signature"
 SECRET_PREFIX = "whsec_"  # noqa: S105 - the public part of every secret
 _VERSION = "v1"
 _SECRET_BYTES = 32
+_DIGEST_BYTES = 32
 _LEAST_BYTES, _MOST_BYTES = 24, 64  # the specification's bounds
 
 
@@ -143,9 +144,11 @@ def _signatures(header: str) -> list[bytes]:
         if version != _VERSION:
             continue
         try:
-            found.append(base64.b64decode(text, validate=True))
+            signature = base64.b64decode(text, validate=True)
         except (binascii.Error, ValueError):
             continue
+        if len(signature) == _DIGEST_BYTES:
+            found.append(signature)
     if not found:
         raise SignatureError("invalid_signature", f"{SIGNATURE_HEADER} holds no v1 signature in base64")
     return found
