@@ -1,0 +1,5 @@
+"""Python SDK for PenguinMails."""
+
+from penguinmails._version import VERSION as __version__
+
+__all__ = ["__version__"]
