@@ -199,13 +199,15 @@ def parse_url(url: str, *, allow_private: bool) -> Target:
         host, port = parsed.raw_host or "", parsed.port
     except (ValueError, UnicodeError):
         raise InvalidUrl("the host or the port of the URL cannot be read") from None
+    if authority.startswith("[") != (":" in host):  # also `[v1.x]`, the "future" addresses of RFC 3986
+        raise InvalidUrl("only an IPv6 address stands in brackets")
     if not port or port in DENIED_PORTS:
         raise InvalidUrl(f"port {port} is not for HTTP" if port else "a port is 1 to 65535")
     host, literal = _check_host(host.lower(), allow_private=allow_private)
     path, mark, query = rest.partition("?")
     target = URL.build(
         scheme=scheme,
-        host=host,
+        host=f"[{host}]" if ":" in host else host,
         port=None if parsed.is_default_port() else port,
         path=_encode(path) or "/",
         query_string=_encode(query) if mark else "",
@@ -237,6 +239,10 @@ def _check_host(host: str, *, allow_private: bool) -> tuple[str, bool]:
     if ":" in host:
         if "%" in host:
             raise InvalidUrl("an address with a zone is only meaningful on one machine; leave the zone out")
+        try:
+            host = ipaddress.IPv6Address(host).compressed
+        except ValueError:
+            raise InvalidUrl("what stands in brackets is not an IPv6 address") from None
         check_address(host, allow_private=allow_private)
         return host, True
     dotted = host.removesuffix(".")
