@@ -42,11 +42,18 @@ class WebhookDelivery(TenantKey, Base):
     __tablename__ = "webhook_deliveries"
     __table_args__ = (
         UniqueConstraint("organization_id", "endpoint_id", "event_id"),
-        Index("ix_webhook_deliveries_due", "due_at", postgresql_where=text("due_at is not null")),
+        # By endpoint first: a claim takes so many of each endpoint, however long the backlog of another one is.
+        Index(
+            "ix_webhook_deliveries_due",
+            "organization_id",
+            "endpoint_id",
+            "due_at",
+            postgresql_where=text("due_at is not null"),
+        ),
         CheckConstraint("status in ('pending', 'delivered', 'exhausted', 'cancelled')", name="status"),
         {"postgresql_with": {"fillfactor": "85"}},
     )
-    facts = TableFacts("tenant", "30 days, with the events", app=("select",))
+    facts = TableFacts("tenant", "30 days, with the events", app=("select", "insert", "update"))
 
     endpoint_id: Mapped[uuid.UUID]
     event_id: Mapped[uuid.UUID]

@@ -349,7 +349,7 @@ def upgrade() -> None:
     op.create_index(
         "ix_webhook_deliveries_due",
         "webhook_deliveries",
-        ["due_at"],
+        ["organization_id", "endpoint_id", "due_at"],
         unique=False,
         postgresql_where=sa.text("due_at is not null"),
     )
