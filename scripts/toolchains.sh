@@ -1,0 +1,63 @@
+#!/bin/sh
+# Installs the programs that tests need and that pip cannot bring.
+#
+#   scripts/toolchains.sh             everything
+#   scripts/toolchains.sh chromium    only what is named
+#
+# Idempotent, and quiet about what is already there. Works as root or through sudo on Debian and Ubuntu;
+# elsewhere it says in one line what to install by hand. Exit status 1: something is still missing.
+set -eu
+
+say() { printf 'toolchains: %s\n' "$*" >&2; }
+
+as_root() {
+    if [ "$(id -u)" -eq 0 ]; then "$@"; else sudo -n "$@"; fi
+}
+
+can_install() {
+    command -v apt-get >/dev/null 2>&1 || return 1
+    [ "$(id -u)" -eq 0 ] || { command -v sudo >/dev/null 2>&1 && sudo -n true 2>/dev/null; }
+}
+
+updated=no
+# apt_install WHAT PACKAGE...: installs Debian packages; the package lists are fetched once per run.
+apt_install() {
+    what=$1
+    shift
+    if ! can_install; then
+        say "cannot install $what here (needs apt-get, and root or passwordless sudo). Install by hand: $*"
+        return 1
+    fi
+    log=$(mktemp)
+    say "installing $what ($*)"
+    if [ "$updated" = no ]; then
+        as_root env DEBIAN_FRONTEND=noninteractive apt-get -q update >"$log" 2>&1 || say "apt-get update failed; trying with the lists at hand"
+        updated=yes
+    fi
+    if as_root env DEBIAN_FRONTEND=noninteractive apt-get -q install -y --no-install-recommends "$@" >>"$log" 2>&1; then
+        rm -f "$log"
+    else
+        say "apt-get could not install $what; its last lines:"
+        tail -n 5 "$log" >&2
+        rm -f "$log"
+        return 1
+    fi
+}
+
+# A real browser for the tests marked `browser`, with one font so that screenshots hold letters.
+install_chromium() {
+    for name in chromium chromium-browser google-chrome google-chrome-stable; do
+        command -v "$name" >/dev/null 2>&1 && return 0
+    done
+    apt_install chromium chromium fonts-dejavu-core
+}
+
+[ $# -gt 0 ] || set -- chromium
+status=0
+for tool in "$@"; do
+    case $tool in
+        chromium) "install_$tool" || status=1 ;;
+        *) say "unknown toolchain '$tool'; known: chromium"; status=2 ;;
+    esac
+done
+exit $status

@@ -1,0 +1,414 @@
+"""An SMTP server (RFC 5321) that takes every message and hands it to a function. It never relays.
+
+Extensions: PIPELINING (RFC 2920), 8BITMIME (RFC 6152), SMTPUTF8 (RFC 6531), SIZE (RFC 1870), ENHANCEDSTATUSCODES
+(RFC 2034) and, when a certificate is given, STARTTLS (RFC 3207).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import ssl
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from types import TracebackType
+from typing import Self
+
+from penguinmails_core.kit.clock import utcnow
+from penguinmails_sender.inbox.magic import magic_reply
+from penguinmails_sender.inbox.smtp_commands import CommandError, parse_mail, parse_rcpt
+
+MAX_SIZE = 26_214_400  # 25 MiB, what large receivers announce
+MAX_RECIPIENTS = 1_000
+MAX_LINE = 4_096  # RFC 5321 §4.5.3.1.4 asks for 512; extensions add to it
+IDLE_SECONDS = 300.0  # RFC 5321 §4.5.3.2.7
+_STOP_SECONDS = 2.0
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """One message as it came. `raw` is what stood between DATA and the final dot, dots unstuffed, nothing added."""
+
+    envelope_sender: str  # empty for the null sender <>
+    recipients: tuple[str, ...]
+    raw: bytes
+    received_at: datetime
+    remote: str  # "127.0.0.1:40312"
+    helo: str
+    tls: bool
+
+
+OnMessage = Callable[[Received], str | None]
+"""Called on the event loop for each message; a returned text such as "451 4.3.0 Busy" is sent instead of 250."""
+
+
+class SmtpServer:
+    """Listens on `host`:`port` (0: any free one; read `port` after `start`). `stop` closes every connection.
+
+    `recipient_reply` decides on each recipient: None takes it, a text such as "550 5.1.1 Unknown" refuses it.
+    """
+
+    def __init__(
+        self,
+        on_message: OnMessage | None = None,
+        *,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        hostname: str = "inbox.localhost",
+        max_size: int = MAX_SIZE,
+        tls: ssl.SSLContext | None = None,
+        recipient_reply: Callable[[str], str | None] = magic_reply,
+        idle_seconds: float = IDLE_SECONDS,
+    ) -> None:
+        self.on_message = on_message
+        self.host = host
+        self.port = port
+        self.hostname = hostname
+        self.max_size = max_size
+        self.tls = tls
+        self.recipient_reply = recipient_reply
+        self.idle_seconds = idle_seconds
+        self.connections: set[_Connection] = set()
+        self.received = 0
+        self._server: asyncio.Server | None = None
+        self._all_closed = asyncio.Event()
+
+    async def start(self) -> None:
+        """Raises OSError when the port is taken."""
+        loop = asyncio.get_running_loop()
+        self._server = await loop.create_server(lambda: _Connection(self), self.host, self.port, backlog=1024)
+        self.port = self._server.sockets[0].getsockname()[1]
+
+    async def stop(self) -> None:
+        """Stop listening, tell open connections 421, and wait until all are closed."""
+        if self._server is None:
+            return
+        server, self._server = self._server, None
+        server.close()
+        for connection in tuple(self.connections):
+            connection.shut_down()
+        try:
+            async with asyncio.timeout(_STOP_SECONDS):
+                while self.connections:
+                    self._all_closed.clear()
+                    await self._all_closed.wait()
+        except TimeoutError:  # a client that does not read
+            for connection in tuple(self.connections):
+                connection.abort()
+            for _ in range(10):  # connection_lost comes in one of the next rounds of the loop
+                await asyncio.sleep(0)
+        await server.wait_closed()
+
+    async def __aenter__(self) -> Self:
+        await self.start()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.stop()
+
+    def deliver(self, message: Received) -> str | None:
+        """Hand a message on; the reply to send instead of 250, if any."""
+        self.received += 1
+        if self.on_message is None:
+            return None
+        try:
+            return self.on_message(message)
+        except Exception:
+            log.exception("the capture inbox could not keep a message of %d bytes", len(message.raw))
+            return "451 4.3.0 The message could not be kept; see the log of the inbox"
+
+    def discard(self, connection: _Connection) -> None:
+        self.connections.discard(connection)
+        if not self.connections:
+            self._all_closed.set()
+
+
+class _Connection(asyncio.Protocol):
+    """One client. Bytes are buffered and worked off in one go, so pipelined commands cost one write."""
+
+    def __init__(self, server: SmtpServer) -> None:
+        self._server = server
+        self._buffer = bytearray()
+        self._replies: list[str] = []
+        self._in_data = False
+        self._searched = 0  # how far the buffer holds no end of data
+        self._too_big = False
+        self._closing = False
+        self._upgrading = False
+        self._upgrade: asyncio.Task[None] | None = None
+        self._tls = False
+        self._helo = ""
+        self._remote = ""
+        self._sender: str | None = None
+        self._utf8 = False
+        self._recipients: list[str] = []
+        self._transport: asyncio.Transport
+        self._seen = 0.0
+        self._timer: asyncio.TimerHandle | None = None
+
+    # Transport callbacks
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+        peer = transport.get_extra_info("peername")
+        self._remote = f"{peer[0]}:{peer[1]}" if peer else ""
+        self._server.connections.add(self)
+        self._touch()
+        self._watch()
+        self._reply(f"220 {self._server.hostname} ESMTP PenguinMails capture inbox")
+        self._flush()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._server.discard(self)
+
+    def data_received(self, data: bytes) -> None:
+        self._touch()
+        self._buffer += data
+        self._work()
+        self._flush()
+
+    def pause_writing(self) -> None:
+        self._transport.pause_reading()  # a client that does not read its replies is not read either
+
+    def resume_writing(self) -> None:
+        self._transport.resume_reading()
+
+    # Closing
+
+    def shut_down(self) -> None:
+        if not self._closing:
+            self._reply("421 4.3.2 The capture inbox is stopping")
+            self._close()
+        if self._upgrading:
+            self._transport.abort()
+
+    def abort(self) -> None:
+        self._transport.abort()
+
+    def _close(self) -> None:
+        self._closing = True
+        self._flush()
+        self._transport.close()
+
+    def _touch(self) -> None:
+        self._seen = asyncio.get_running_loop().time()
+
+    def _watch(self) -> None:
+        """Close a connection that has been silent too long. One timer per connection, moved when it fires."""
+        loop = asyncio.get_running_loop()
+        left = self._seen + self._server.idle_seconds - loop.time()
+        if left <= 0:
+            self._reply("421 4.4.2 Idle for too long")
+            self._close()
+        else:
+            self._timer = loop.call_later(left, self._watch)
+
+    # The conversation
+
+    def _reply(self, line: str) -> None:
+        self._replies.append(line)
+
+    def _flush(self) -> None:
+        if self._replies and not self._transport.is_closing():
+            self._transport.write(("\r\n".join(self._replies) + "\r\n").encode("utf-8"))
+        self._replies.clear()
+
+    def _work(self) -> None:
+        while not self._closing and not self._upgrading:
+            if self._in_data:
+                if not self._take_data():
+                    return
+            else:
+                end = self._buffer.find(b"\n")
+                if end < 0 or end > MAX_LINE:
+                    if len(self._buffer) > MAX_LINE:
+                        self._reply("500 5.5.2 The command line is too long")
+                        self._close()
+                    return
+                line = bytes(self._buffer[: end + 1])
+                del self._buffer[: end + 1]
+                self._command(line)
+
+    def _command(self, line: bytes) -> None:
+        if not line.endswith(b"\r\n"):
+            return self._reply("500 5.5.2 Lines end with CR LF")
+        try:
+            text = line[:-2].decode("utf-8")
+        except UnicodeDecodeError:
+            return self._reply("500 5.5.2 The command is not UTF-8")
+        verb, _, rest = text.partition(" ")
+        handler = _HANDLERS.get(verb.upper())
+        if handler is None:
+            return self._reply("500 5.5.1 Unknown command")
+        try:
+            handler(self, rest)
+        except CommandError as error:
+            self._reply(error.reply)
+
+    def _reset(self) -> None:
+        self._sender = None
+        self._utf8 = False
+        self._recipients = []
+
+    def _helo_command(self, rest: str) -> None:
+        name = self._greeted(rest)
+        if name is not None:
+            self._reply(f"250 {self._server.hostname} hello {name}")
+
+    def _ehlo_command(self, rest: str) -> None:
+        name = self._greeted(rest)
+        if name is None:
+            return
+        lines = [f"{self._server.hostname} hello {name}", "PIPELINING", "8BITMIME", "SMTPUTF8"]
+        lines += [f"SIZE {self._server.max_size}", "ENHANCEDSTATUSCODES"]
+        if self._server.tls is not None and not self._tls:
+            lines.append("STARTTLS")
+        for line in lines[:-1]:
+            self._reply("250-" + line)
+        self._reply("250 " + lines[-1])
+
+    def _greeted(self, rest: str) -> str | None:
+        name = rest.strip()
+        if not name or not name.isprintable():
+            self._reply("501 5.5.4 Say your host name after the command")
+            return None
+        self._helo = name
+        self._reset()
+        return name
+
+    def _mail_command(self, rest: str) -> None:
+        if not self._helo:
+            return self._reply("503 5.5.1 Say EHLO first")
+        if self._sender is not None:
+            return self._reply("503 5.5.1 A sender was given already; RSET starts anew")
+        mail = parse_mail(rest, self._server.max_size)
+        self._sender, self._utf8 = mail.address, mail.smtputf8
+        self._reply("250 2.1.0 Sender ok")
+
+    def _rcpt_command(self, rest: str) -> None:
+        if self._sender is None:
+            return self._reply("503 5.5.1 Give the sender first (MAIL FROM)")
+        recipient = parse_rcpt(rest, self._utf8)
+        if len(self._recipients) >= MAX_RECIPIENTS:
+            return self._reply(f"452 4.5.3 More than {MAX_RECIPIENTS} recipients in one message")
+        refusal = self._server.recipient_reply(recipient)
+        if refusal is None:
+            self._recipients.append(recipient)
+        self._reply(refusal or "250 2.1.5 Recipient ok")
+
+    def _data_command(self, rest: str) -> None:
+        if self._sender is None:
+            return self._reply("503 5.5.1 Give the sender first (MAIL FROM)")
+        if not self._recipients:
+            return self._reply("554 5.5.1 No valid recipients")
+        if rest:
+            return self._reply("501 5.5.4 DATA takes no argument")
+        self._in_data, self._too_big = True, False
+        # The end is CRLF.CRLF and the CRLF before it may be the one of DATA itself: put it in front of the message.
+        self._buffer[:0] = b"\r\n"
+        self._searched = 0
+        self._reply("354 End with a dot on a line of its own")
+
+    def _take_data(self) -> bool:
+        """True when the end of the message was found and answered."""
+        end = self._buffer.find(b"\r\n.\r\n", self._searched)
+        if end < 0:
+            # Dot stuffing makes at most four bytes of three. Too big: read on without keeping, answer at the end.
+            if self._too_big or len(self._buffer) > self._server.max_size * 4 // 3 + 8:
+                self._too_big = True
+                del self._buffer[:-4]
+            self._searched = max(0, len(self._buffer) - 4)
+            return False
+        raw = bytes(self._buffer[:end]).replace(b"\r\n.", b"\r\n")[2:] + (b"\r\n" if end else b"")
+        del self._buffer[: end + 5]
+        self._in_data = False
+        if self._too_big or len(raw) > self._server.max_size:
+            self._reply(f"552 5.3.4 The message is larger than {self._server.max_size} bytes")
+        else:
+            self._reply(self._deliver(raw))
+        self._reset()
+        return True
+
+    def _deliver(self, raw: bytes) -> str:
+        assert self._sender is not None
+        message = Received(
+            envelope_sender=self._sender,
+            recipients=tuple(self._recipients),
+            raw=raw,
+            received_at=utcnow(),
+            remote=self._remote,
+            helo=self._helo,
+            tls=self._tls,
+        )
+        return self._server.deliver(message) or "250 2.0.0 Kept"
+
+    def _rset_command(self, rest: str) -> None:
+        self._reset()
+        self._reply("250 2.0.0 Ok")
+
+    def _noop_command(self, rest: str) -> None:
+        self._reply("250 2.0.0 Ok")
+
+    def _vrfy_command(self, rest: str) -> None:
+        self._reply("252 2.5.2 Send some mail and see")
+
+    def _help_command(self, rest: str) -> None:
+        self._reply("214 2.0.0 This server keeps mail for its developer and relays nothing")
+
+    def _quit_command(self, rest: str) -> None:
+        self._reply("221 2.0.0 Bye")
+        self._close()
+
+    def _starttls_command(self, rest: str) -> None:
+        if self._server.tls is None or self._tls:
+            return self._reply("502 5.5.1 STARTTLS is not offered")
+        if self._buffer:  # RFC 3207 §5 and CVE-2011-0411: nothing sent in the clear may count after the handshake
+            self._reply("503 5.5.1 Wait for the answer to STARTTLS")
+            return self._close()
+        self._upgrading = True
+        self._transport.pause_reading()  # the handshake belongs to the TLS layer, not to our buffer
+        self._reply("220 2.0.0 Go ahead")
+        self._flush()
+        self._upgrade = asyncio.get_running_loop().create_task(self._start_tls(self._server.tls))
+
+    async def _start_tls(self, context: ssl.SSLContext) -> None:
+        loop = asyncio.get_running_loop()
+        plain = self._transport
+        self._tls = True
+        try:
+            upgraded = await loop.start_tls(plain, self, context, server_side=True, ssl_handshake_timeout=20)
+        except (OSError, ssl.SSLError):
+            upgraded = None
+        self._upgrading = False
+        if upgraded is None:
+            plain.abort()
+            self.connection_lost(None)
+            return
+        self._transport = upgraded
+        self._helo = ""  # RFC 3207 §4.2: forget what was said in the clear
+        self._reset()
+        if self._closing:
+            upgraded.abort()
+
+
+_HANDLERS: dict[str, Callable[[_Connection, str], None]] = {
+    "HELO": _Connection._helo_command,
+    "EHLO": _Connection._ehlo_command,
+    "MAIL": _Connection._mail_command,
+    "RCPT": _Connection._rcpt_command,
+    "DATA": _Connection._data_command,
+    "RSET": _Connection._rset_command,
+    "NOOP": _Connection._noop_command,
+    "VRFY": _Connection._vrfy_command,
+    "HELP": _Connection._help_command,
+    "QUIT": _Connection._quit_command,
+    "STARTTLS": _Connection._starttls_command,
+}
