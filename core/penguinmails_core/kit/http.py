@@ -9,12 +9,12 @@ not decompressed, and of an endless answer only the first `max_response` bytes a
 from __future__ import annotations
 
 import asyncio
+import re
 import socket
 import ssl
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from types import SimpleNamespace
 from typing import Any, Protocol, Self
 
 import aiohttp
@@ -39,6 +39,7 @@ from penguinmails_core.kit.http_guard import (
     display_url,
     parse_url,
 )
+from penguinmails_core.kit.http_trace import TRACING, Progress
 
 __all__ = [
     "BrokenResponse",
@@ -76,6 +77,8 @@ _RESERVED_HEADERS = frozenset(
         "upgrade",
     }
 )
+_HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # a token (RFC 9110 §5.6.2)
+_CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 
 
 class AddressResolver(Protocol):
@@ -182,7 +185,7 @@ class OutgoingHttp:
         """
         target = parse_url(url, allow_private=self._allow_private)
         sent = self._headers(headers)
-        progress = _Progress()
+        progress = Progress()
         try:
             async with asyncio.timeout(self._timeout):
                 try:
@@ -199,7 +202,7 @@ class OutgoingHttp:
             raise _translate(error) from error
 
     async def _exchange(
-        self, method: str, target: Target, body: bytes | None, headers: CIMultiDict[str], progress: _Progress
+        self, method: str, target: Target, body: bytes | None, headers: CIMultiDict[str], progress: Progress
     ) -> HttpResult:
         started = time.perf_counter()
         async with self._client().request(
@@ -224,8 +227,8 @@ class OutgoingHttp:
         for name, value in (headers or {}).items():
             if name.lower() in _RESERVED_HEADERS:
                 raise InvalidRequest(f"the header {name} is set by the connection and cannot be given")
-            if any(character in "\r\n\0" for character in name + value):
-                raise InvalidRequest("a header holds no line breaks and no NUL")
+            if not _HEADER_NAME.fullmatch(name) or _CONTROL.search(value):
+                raise InvalidRequest("a header has a name of letters, digits and hyphens, and no control characters")
             sent[name] = value
         return sent
 
@@ -248,7 +251,7 @@ class OutgoingHttp:
                 trust_env=False,
                 timeout=aiohttp.ClientTimeout(total=None, sock_connect=None),  # one deadline for all, in `request`
                 response_class=_Response,
-                trace_configs=[_TRACING],
+                trace_configs=[TRACING],
             )
         return self._session
 
@@ -305,59 +308,6 @@ class _Response(aiohttp.ClientResponse):
         peer = connection.transport.get_extra_info("peername") if connection.transport is not None else None
         self.peer = peer[0] if peer else None
         return await super().start(connection)
-
-
-class _Progress:
-    """How far one exchange has come; handed to the trace call-backs below."""
-
-    __slots__ = ("connect", "connect_started", "dns", "dns_started", "reused", "stage")
-
-    def __init__(self) -> None:
-        self.stage = "waiting for a connection"
-        self.reused = False
-        self.dns_started = self.connect_started = 0.0
-        self.dns: float | None = None
-        self.connect: float | None = None
-
-
-async def _on_connect_start(_: aiohttp.ClientSession, context: SimpleNamespace, __: object) -> None:
-    progress: _Progress = context.trace_request_ctx
-    progress.stage, progress.connect_started = "connecting", time.perf_counter()
-
-
-async def _on_connect_end(_: aiohttp.ClientSession, context: SimpleNamespace, __: object) -> None:
-    progress: _Progress = context.trace_request_ctx
-    progress.stage = "waiting for the answer"
-    progress.connect = (time.perf_counter() - progress.connect_started) * 1000 - (progress.dns or 0.0)
-
-
-async def _on_reuse(_: aiohttp.ClientSession, context: SimpleNamespace, __: object) -> None:
-    progress: _Progress = context.trace_request_ctx
-    progress.stage, progress.reused = "waiting for the answer", True
-
-
-async def _on_dns_start(_: aiohttp.ClientSession, context: SimpleNamespace, __: object) -> None:
-    progress: _Progress = context.trace_request_ctx
-    progress.stage, progress.dns_started = "resolving the host", time.perf_counter()
-
-
-async def _on_dns_end(_: aiohttp.ClientSession, context: SimpleNamespace, __: object) -> None:
-    progress: _Progress = context.trace_request_ctx
-    progress.stage = "connecting"
-    progress.dns = (time.perf_counter() - progress.dns_started) * 1000
-
-
-def _tracing() -> aiohttp.TraceConfig:
-    config = aiohttp.TraceConfig()
-    config.on_connection_create_start.append(_on_connect_start)
-    config.on_connection_create_end.append(_on_connect_end)
-    config.on_connection_reuseconn.append(_on_reuse)
-    config.on_dns_resolvehost_start.append(_on_dns_start)
-    config.on_dns_resolvehost_end.append(_on_dns_end)
-    return config
-
-
-_TRACING = _tracing()
 
 
 async def _read(response: aiohttp.ClientResponse, most: int) -> tuple[bytes, bool]:
