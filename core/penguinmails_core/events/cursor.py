@@ -23,7 +23,7 @@ from penguinmails_core.kit.db import Connection, Pool
 class Batch:
     """`events`: rows with organization_id, id, created_at, workspace_id, mode, type, resource_id, sequence (and
     schema_version, payload when asked for); those of one resource in their sequence. `connection`: in the transaction
-    of the round. `more`: there is certainly more to read. `locked_out`: another process reads; nothing was read."""
+    of the round. `more`: look again at once. `locked_out`: another process reads; nothing was read."""
 
     connection: Connection
     events: Sequence[Any]
@@ -68,11 +68,12 @@ class EventCursor:
                 await repository.register(connection, self._consumer, self._start)
                 yield Batch(connection, (), more=True)
                 return
-            position = state.position
-            if position.new is None:
+            position, resumed = state.position, state.position.new is not None
+            if not resumed:
                 position = replace(position, new=state.current)
             rows = await repository.read(connection, position, limit, self._payloads)
-            yield Batch(connection, _in_sequence(rows), more=len(rows) == limit)
+            # A round that began in an earlier transaction does not know of what was committed since.
+            yield Batch(connection, _in_sequence(rows), more=resumed or len(rows) == limit)
             await self._save(connection, state, position, rows, limit)
 
     async def _save(
