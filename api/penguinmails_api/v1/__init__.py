@@ -1,0 +1,13 @@
+"""REST API version 1: its routers, and the routes that are answered without a framework."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter
+
+from penguinmails_api.gateway import HotRoute
+from penguinmails_api.v1.emails.endpoints import router as emails
+from penguinmails_api.v1.events.endpoints import router as events
+from penguinmails_api.v1.me.endpoints import router as me
+
+ROUTERS: tuple[APIRouter, ...] = (me, emails, events)
+HOT: dict[tuple[str, str], HotRoute] = {}

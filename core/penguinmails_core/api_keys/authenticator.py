@@ -76,6 +76,7 @@ class Authenticator:
         self._lookups: dict[bytes, asyncio.Task[Credential | None]] = {}
         self._used: dict[UUID, UUID] = {}
         self._tasks: list[asyncio.Task[None]] = []
+        self._generation = 0
 
     async def start(self) -> None:
         self._tasks = [asyncio.create_task(self._flush_regularly(), name="api key use")]
@@ -122,7 +123,10 @@ class Authenticator:
         return credential
 
     def forget(self) -> None:
+        """Look every key up anew. Answers of look-ups under way are not kept: they may be from before the change."""
+        self._generation += 1
         self._cache.clear()
+        self._lookups.clear()
 
     async def flush(self) -> None:
         """Write when keys were last used."""
@@ -141,16 +145,25 @@ class Authenticator:
         if task is None:
             task = asyncio.create_task(self._fetch(digest))
             self._lookups[digest] = task
-            task.add_done_callback(lambda _: self._lookups.pop(digest, None))
+            task.add_done_callback(lambda done: self._looked_up(digest, done))
         try:
             return await asyncio.shield(task)
         except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError) as error:
             log.warning("an API key could not be looked up (%s)", type(error).__name__)
             raise Unavailable("The database is not reachable. Try again.", headers={"Retry-After": "1"}) from None
 
+    def _looked_up(self, digest: bytes, task: asyncio.Task[Credential | None]) -> None:
+        if self._lookups.get(digest) is task:
+            del self._lookups[digest]
+        if not task.cancelled():
+            task.exception()  # whoever waited has raised it; nobody may be left who does
+
     async def _fetch(self, digest: bytes) -> Credential | None:
+        generation = self._generation
         row = await repository.find_by_hash(self._pool, digest)
         credential = _credential(row) if row is not None else None
+        if generation != self._generation:
+            return credential
         if len(self._cache) >= MAX_ENTRIES:
             self._cache.pop(next(iter(self._cache)))
         self._cache.pop(digest, None)  # the newest go to the end, so that the oldest are dropped
@@ -186,6 +199,4 @@ def _credential(row: Any) -> Credential:
 
 
 def _refused(detail: str) -> Unauthenticated:
-    return Unauthenticated(
-        detail, headers={"WWW-Authenticate": 'Bearer realm="PenguinMails", error="invalid_token"'}
-    )
+    return Unauthenticated(detail, headers={"WWW-Authenticate": 'Bearer realm="PenguinMails", error="invalid_token"'})

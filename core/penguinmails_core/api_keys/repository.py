@@ -38,9 +38,7 @@ async def touch(ingest: Pool, used: Sequence[tuple[UUID, UUID, datetime]]) -> No
 
 
 async def get(session: AsyncSession, organization_id: UUID, key_id: UUID) -> ApiKey | None:
-    return await session.scalar(
-        select(ApiKey).where(ApiKey.organization_id == organization_id, ApiKey.id == key_id)
-    )
+    return await session.scalar(select(ApiKey).where(ApiKey.organization_id == organization_id, ApiKey.id == key_id))
 
 
 async def list_for_organization(session: AsyncSession, organization_id: UUID) -> list[ApiKey]:

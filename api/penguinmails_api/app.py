@@ -1,0 +1,64 @@
+"""The application: which routes there are, and the gateway around them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cache
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.middleware.asyncexitstack import AsyncExitStackMiddleware
+from fastapi.routing import APIRoute, APIRouter
+from starlette.routing import Match
+from starlette.types import ASGIApp
+
+from penguinmails_api import health, openapi
+from penguinmails_api.gateway import AccessLog, Gateway, HotRoute
+from penguinmails_api.services import Services
+from penguinmails_api.v1 import HOT, ROUTERS
+
+
+class Api(FastAPI):
+    """FastAPI without its middleware: errors are rendered by the gateway, and bodies are bounded there."""
+
+    def __init__(self) -> None:
+        super().__init__(docs_url=None, redoc_url=None, openapi_url=None, redirect_slashes=False)
+        for router in (*ROUTERS, health.router):
+            self.add(router)
+
+    def add(self, router: APIRouter) -> None:
+        """Routers bring their full prefix, so routes stay one flat list that can be read and counted."""
+        self.router.routes.extend(router.routes)
+
+    def build_middleware_stack(self) -> ASGIApp:
+        return AsyncExitStackMiddleware(self.router)
+
+    def openapi(self) -> dict[str, Any]:
+        if not self.openapi_schema:
+            self.openapi_schema = openapi.build(self.routes)
+        return self.openapi_schema
+
+    def methods_of(self, path: str) -> str:
+        """What a 405 says in Allow: the methods of all routes at this path."""
+        probe = {"type": "http", "path": path, "method": "", "root_path": ""}
+        methods: set[str] = set()
+        for route in self.routes:
+            if isinstance(route, APIRoute) and route.matches(probe)[0] is not Match.NONE:
+                methods |= route.methods or set()
+        return ", ".join(sorted(methods))
+
+
+@cache
+def api() -> Api:
+    """The routes and their specification; they are the same for every server in a process."""
+    return Api()
+
+
+def create_gateway(
+    services: Services,
+    *,
+    hot: Mapping[tuple[str, str], HotRoute] | None = None,
+    access_log: AccessLog | None = None,
+) -> Gateway:
+    """The ASGI application over open services. The caller closes them after the server has stopped."""
+    return Gateway(api(), services, HOT if hot is None else hot, access_log=access_log)

@@ -1,0 +1,357 @@
+"""The outermost ASGI callable: identity, limits and headers of every request, then whoever answers it.
+
+Hot: every accepted message passes here, so it is one function deep, looks at each header once and costs tens of
+microseconds. Routes in `hot` are answered from bytes to bytes; all others go to the FastAPI application. Nothing else
+wraps the application: a `BaseHTTPMiddleware` alone would cost more than all of this.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import logging
+import time
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import unquote_to_bytes
+
+import orjson
+
+from penguinmails_api.context import Headers, RequestContext
+from penguinmails_api.exceptions import as_problem, invalid_json, route_template
+from penguinmails_api.rate_limit import Policy, Verdict
+from penguinmails_api.responses import RawResponse, problem_response
+from penguinmails_api.services import FAILURES, Services
+from penguinmails_api.version import VERSION
+from penguinmails_core.api_keys.authenticator import Credential
+from penguinmails_core.errors import (
+    BadRequest,
+    KeyInQuery,
+    PayloadTooLarge,
+    Problem,
+    RateLimited,
+    Unauthenticated,
+    UnsupportedMediaType,
+)
+from penguinmails_core.kit import ids
+from penguinmails_core.kit.ids import Prefix
+
+log = logging.getLogger(__name__)
+
+Scope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+App = Callable[[Scope, Receive, Send], Awaitable[None]]
+Handler = Callable[[RequestContext, Scope, Receive], Awaitable[RawResponse]]
+AccessLog = Callable[[RequestContext, Scope, int, float], None]
+
+MAX_BODY_BYTES = 256 * 1024  # of routes that do not say otherwise
+MAX_HOST_BYTES = 255
+
+_KEY_PARAMETERS = frozenset((b"api_key", b"apikey", b"api-key", b"access_token", b"authorization", b"token"))
+_WITH_BODY = frozenset(("POST", "PUT", "PATCH"))
+_EVERY_ANSWER: Headers = [
+    (b"penguinmails-version", VERSION.encode()),
+    (b"cache-control", b"no-store"),
+    (b"x-content-type-options", b"nosniff"),
+]
+_CHALLENGE = {"WWW-Authenticate": 'Bearer realm="PenguinMails"'}
+
+
+@dataclass(frozen=True, slots=True)
+class HotRoute:
+    """A handler that is called without a framework. It reads its own body (`read_body`) and may raise any `Problem`."""
+
+    handler: Handler
+    max_body_bytes: int = MAX_BODY_BYTES
+
+
+@dataclass(slots=True)
+class _Incoming:
+    """The headers that the gateway cares about."""
+
+    authorization: bytes | None = None
+    content_type: bytes | None = None
+    content_length: int | None = None
+    chunked: bool = False
+    host: bytes | None = None
+
+
+class Gateway:
+    """`app` answers what is not in `hot`: (method, path) -> route."""
+
+    def __init__(
+        self,
+        app: App,
+        services: Services,
+        hot: Mapping[tuple[str, str], HotRoute] | None = None,
+        *,
+        access_log: AccessLog | None = None,
+    ) -> None:
+        self.app = app
+        self.services = services
+        self._hot = dict(hot or {})
+        self._access_log = access_log
+        self._proxies = [ipaddress.ip_network(network) for network in services.settings.api.trusted_proxies]
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await _decline(scope, receive, send)
+            return
+        started = time.perf_counter()
+        ctx = RequestContext(ids.encode(Prefix.REQUEST, ids.new_uuid()), self.services, started)
+        answer = _Answer(ctx, send)
+        method, path = scope["method"], scope["path"]
+        route = path
+        try:
+            incoming = _read_headers(scope)
+            if path.startswith("/v1/"):
+                await self._admit(ctx, scope, incoming)
+            hot = self._hot.get((method, path))
+            limit = hot.max_body_bytes if hot is not None else MAX_BODY_BYTES
+            if method in _WITH_BODY:
+                receive = _check_body(incoming, receive, limit)
+            if hot is not None:
+                await answer.send_raw(await hot.handler(ctx, scope, receive))
+            else:
+                scope["state"] = {"context": ctx}
+                await self.app(scope, receive, answer.send)
+                route = route_template(scope)
+        except Exception as error:
+            if (method, path) not in self._hot:
+                route = route_template(scope)
+            if answer.status:  # too late to say anything; the server ends the connection
+                log.exception("%s %s broke off", method, route, extra={"request_id": ctx.request_id})
+                raise
+            await answer.send_raw(problem_response(as_problem(error, ctx, scope), ctx.request_id))
+        seconds = time.perf_counter() - started
+        self.services.metrics.observe(method, route, answer.status, seconds)
+        if self._access_log is not None:
+            self._access_log(ctx, scope, answer.status, seconds)
+
+    async def _admit(self, ctx: RequestContext, scope: Scope, incoming: _Incoming) -> None:
+        """Who asks, from where, and how often. Raises the problem to answer with."""
+        if scope["query_string"]:
+            _refuse_key_in_query(scope)
+        key = _bearer(incoming.authorization)
+        authenticator = self.services.authenticator
+        credential = authenticator.cached(key) if key is not None else None
+        if credential is None:
+            credential = await self._identify(ctx, scope, key)
+        principal = credential.check()
+        if credential.networks:
+            credential.check_address(self._client_address(scope))
+        ctx.principal = principal
+        limiter = self.services.limiter
+        verdict = await limiter.take(str(principal.id))
+        ctx.limit_headers = limiter.policy.headers(verdict)
+        if not verdict.allowed:
+            raise _rate_limited(limiter.policy, verdict)
+
+    async def _identify(self, ctx: RequestContext, scope: Scope, key: str | None) -> Credential:
+        """The slow way to a credential. Failures are counted by address: a client with a wrong key in a loop is told
+        to slow down before it costs a look-up per request."""
+        failures, authenticator = self.services.failures, self.services.authenticator
+        address = self._client_address(scope)
+        if key is None or not authenticator.known(key):
+            verdict = failures.look(address)
+            ctx.limit_headers = FAILURES.headers(verdict)
+            if not verdict.allowed:
+                raise _rate_limited(FAILURES, verdict)
+        try:
+            if key is None:
+                raise Unauthenticated(
+                    "Send an API key as `Authorization: Bearer pm_live_...` (or pm_test_...).", headers=_CHALLENGE
+                )
+            return await authenticator.find(key)
+        except Unauthenticated:
+            ctx.limit_headers = FAILURES.headers(failures.take(address))
+            raise
+
+    def _client_address(self, scope: Scope) -> str:
+        """The peer, or what a trusted proxy says in X-Forwarded-For: its last entry that is not a proxy itself."""
+        peer: str = scope["client"][0] if scope.get("client") else ""
+        if not self._proxies or not self._is_proxy(peer):
+            return peer
+        forwarded = b",".join(value for name, value in scope["headers"] if name == b"x-forwarded-for")
+        for entry in reversed(forwarded.decode("latin-1").split(",")):
+            address = entry.strip()
+            if not self._is_proxy(address):
+                return address
+        return peer
+
+    def _is_proxy(self, address: str) -> bool:
+        try:
+            ip = ipaddress.ip_address(address)
+        except ValueError:
+            return False
+        return any(ip in network for network in self._proxies)
+
+
+class _Answer:
+    """Sends one answer and adds what every answer carries."""
+
+    __slots__ = ("_ctx", "_send", "status")
+
+    def __init__(self, ctx: RequestContext, send: Send) -> None:
+        self._ctx = ctx
+        self._send = send
+        self.status = 0
+
+    async def send(self, message: Message) -> None:
+        """For the application: an ASGI `send`."""
+        if message["type"] == "http.response.start":
+            self.status = message["status"]
+            message["headers"] = [*message["headers"], *self._common()]
+        await self._send(message)
+
+    async def send_raw(self, response: RawResponse) -> None:
+        self.status = response.status
+        headers = [
+            (b"content-type", response.content_type),
+            (b"content-length", b"%d" % len(response.body)),
+            *response.headers,
+            *self._common(),
+        ]
+        await self._send({"type": "http.response.start", "status": response.status, "headers": headers})
+        await self._send({"type": "http.response.body", "body": response.body})
+
+    def _common(self) -> Headers:
+        return [(b"request-id", self._ctx.request_id.encode()), *self._ctx.limit_headers, *_EVERY_ANSWER]
+
+
+async def read_body(receive: Receive) -> bytes:
+    """The whole body; the gateway has bounded it. Raises `BadRequest` when the client goes away in the middle."""
+    message = await receive()
+    if message["type"] == "http.request" and not message.get("more_body"):
+        body: bytes = message.get("body", b"")
+        return body
+    parts = []
+    while True:
+        if message["type"] == "http.disconnect":
+            raise BadRequest("The connection ended before the body was complete.")
+        parts.append(message.get("body", b""))
+        if not message.get("more_body"):
+            return b"".join(parts)
+        message = await receive()
+
+
+def parse_json(body: bytes) -> Any:
+    """Raises `InvalidJson` naming line and column."""
+    try:
+        return orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        raise invalid_json(error.msg, error.lineno, error.colno) from None
+
+
+def _read_headers(scope: Scope) -> _Incoming:
+    """Raises `BadRequest` for headers that two readers could understand differently."""
+    incoming = _Incoming()
+    for name, value in scope["headers"]:
+        if name == b"authorization":
+            if incoming.authorization is not None:
+                raise BadRequest("There are two Authorization headers. Send one.")
+            incoming.authorization = value
+        elif name == b"host":
+            if incoming.host is not None:
+                raise BadRequest("There are two Host headers. Send one.")
+            incoming.host = value
+        elif name == b"content-type":
+            incoming.content_type = value
+        elif name == b"content-length":
+            if not value.isdigit():
+                raise BadRequest("Content-Length must be a number.")
+            incoming.content_length = int(value)
+        elif name == b"transfer-encoding":
+            incoming.chunked = True
+    host = incoming.host
+    if not host or len(host) > MAX_HOST_BYTES or not host.isascii() or b"/" in host or b"@" in host or b" " in host:
+        raise BadRequest("The Host header is missing or not a host name.")
+    return incoming
+
+
+def _bearer(authorization: bytes | None) -> str | None:
+    if authorization is None:
+        return None
+    if authorization.startswith(b"Bearer "):
+        return authorization[7:].decode("latin-1")
+    scheme, _, value = authorization.partition(b" ")
+    return value.strip().decode("latin-1") if scheme.lower() == b"bearer" else None
+
+
+def _refuse_key_in_query(scope: Scope) -> None:
+    """A key in a URL ends up in logs, histories and Referer headers. The query is blanked so that no log of the server
+    repeats it."""
+    query: bytes = scope["query_string"]
+    plain = unquote_to_bytes(query) if b"%" in query else query
+    names = {pair.partition(b"=")[0].lower() for pair in plain.split(b"&")}
+    if b"pm_live_" in plain or b"pm_test_" in plain or names & _KEY_PARAMETERS:
+        scope["query_string"] = b"redacted"
+        raise KeyInQuery(
+            "Send the API key in the Authorization header, never in the URL. "
+            "If it was a real key, replace it: URLs are written to logs."
+        )
+    if b"\x00" in plain:
+        raise BadRequest("The query string holds a NUL character. Remove %00.")
+
+
+def _check_body(incoming: _Incoming, receive: Receive, limit: int) -> Receive:
+    """Refuses what is not JSON or too large before reading it; counts a body whose length was not announced."""
+    length = incoming.content_length
+    if length is None and not incoming.chunked:
+        return receive
+    if length is not None and length > limit:
+        raise _too_large(limit)
+    if length != 0 and not _is_json(incoming.content_type):
+        sent = (incoming.content_type or b"nothing").decode("latin-1")
+        raise UnsupportedMediaType(f"Send JSON with `Content-Type: application/json`; this request says {sent[:100]}.")
+    return receive if length is not None else _counting(receive, limit)
+
+
+def _is_json(content_type: bytes | None) -> bool:
+    if content_type is None:
+        return False
+    return content_type == b"application/json" or content_type.partition(b";")[0].strip().lower() == b"application/json"
+
+
+def _counting(receive: Receive, limit: int) -> Receive:
+    total = 0
+
+    async def counted() -> Message:
+        nonlocal total
+        message = await receive()
+        if message["type"] == "http.request":
+            total += len(message.get("body", b""))
+            if total > limit:
+                raise _too_large(limit)
+        return message
+
+    return counted
+
+
+def _too_large(limit: int) -> Problem:
+    return PayloadTooLarge(
+        f"The body may have at most {limit} bytes here.", headers={"Connection": "close"}, extra={"limit": limit}
+    )
+
+
+def _rate_limited(policy: Policy, verdict: Verdict) -> Problem:
+    seconds = max(1, int(verdict.retry_after) + (verdict.retry_after % 1 > 0))
+    return RateLimited(
+        f"At most {policy.burst} requests at once and {policy.rate} a minute. Try again in {seconds} s.",
+        headers={"Retry-After": str(seconds)},
+        extra={"violated_policies": [policy.bucket]},
+    )
+
+
+async def _decline(scope: Scope, receive: Receive, send: Send) -> None:
+    """Lifespan is acknowledged (services are opened before the server starts); WebSockets are closed."""
+    if scope["type"] == "websocket":
+        await send({"type": "websocket.close", "code": 1000})
+        return
+    while True:
+        message = await receive()
+        await send({"type": message["type"] + ".complete"})
+        if message["type"] == "lifespan.shutdown":
+            return

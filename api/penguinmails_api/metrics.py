@@ -1,0 +1,79 @@
+"""Prometheus metrics of one API process, plus what the database knows of all of them.
+
+Numbers that belong to the whole installation (queue depth, events, attempts) are read from PostgreSQL at the scrape, at
+most every 10 seconds, so that it does not matter which process is asked.
+"""
+
+from __future__ import annotations
+
+import time
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.exposition import CONTENT_TYPE_LATEST
+
+from penguinmails_core.kit.db import Pool
+from penguinmails_core.operations import repository
+
+CONTENT_TYPE = CONTENT_TYPE_LATEST
+_REFRESH = 10.0  # seconds
+_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
+
+
+class Metrics:
+    """`observe` is on the hot path: label sets are looked up once and kept."""
+
+    def __init__(self) -> None:
+        registry = self.registry = CollectorRegistry()
+        self._requests = Counter(
+            "penguinmails_http_requests", "Requests answered", ["method", "route", "status"], registry=registry
+        )
+        self._seconds = Histogram(
+            "penguinmails_http_request_seconds", "Time to the answer", ["route"], buckets=_BUCKETS, registry=registry
+        )
+        self.accepted = Gauge(
+            "penguinmails_messages_accepted_total", "Messages accepted by this process", registry=registry
+        )
+        self._depth = Gauge("penguinmails_queue_depth", "Recipients waiting", ["lane"], registry=registry)
+        self._oldest = Gauge(
+            "penguinmails_queue_oldest_seconds",
+            "How long the most overdue recipient waits",
+            ["lane"],
+            registry=registry,
+        )
+        self._webhooks_due = Gauge("penguinmails_webhook_deliveries_due", "Deliveries waiting", registry=registry)
+        self._rows = {
+            name: Gauge(f"penguinmails_{name}_total", f"{text} since the statistics were reset", registry=registry)
+            for name, text in (
+                ("events", "Events written"),
+                ("email_attempts", "Delivery attempts started"),
+                ("webhook_attempts", "Webhook requests sent"),
+            )
+        }
+        self._children: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
+        self._read_at = -_REFRESH
+
+    def observe(self, method: str, route: str, status: int, seconds: float) -> None:
+        """`route` is a template such as ``/v1/emails/{email_id}``: label values must not grow with traffic."""
+        children = self._children.get((method, route, status))
+        if children is None:
+            children = (self._requests.labels(method, route, str(status)), self._seconds.labels(route))
+            self._children[method, route, status] = children
+        children[0].inc()
+        children[1].observe(seconds)
+
+    async def refresh(self, worker: Pool) -> None:
+        """Read the numbers of the whole installation, unless that was done a moment ago."""
+        if time.monotonic() - self._read_at < _REFRESH:
+            return
+        self._read_at = time.monotonic()
+        self._depth.clear()
+        self._oldest.clear()
+        for lane, waiting, overdue in await repository.queue_depth(worker):
+            self._depth.labels(lane).set(waiting)
+            self._oldest.labels(lane).set(overdue)
+        self._webhooks_due.set(await repository.webhook_deliveries_due(worker))
+        for name, rows in (await repository.rows_inserted(worker)).items():
+            self._rows[name].set(rows)
+
+    def render(self) -> bytes:
+        return generate_latest(self.registry)

@@ -1,0 +1,50 @@
+"""Answers as plain bytes, and problems (RFC 9457) rendered the same way for every route."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import orjson
+
+from penguinmails_api.context import Headers
+from penguinmails_core.errors import Problem
+
+JSON = b"application/json"
+PROBLEM_JSON = b"application/problem+json"
+
+
+@dataclass(slots=True)
+class RawResponse:
+    """An answer that is ready to send. The gateway adds the headers that every answer has, and Content-Length."""
+
+    status: int
+    body: bytes
+    headers: Headers = field(default_factory=list)
+    content_type: bytes = JSON
+
+
+def json_response(status: int, value: Any) -> RawResponse:
+    return RawResponse(status, orjson.dumps(value))
+
+
+def problem_document(problem: Problem, request_id: str) -> dict[str, Any]:
+    """`type` is relative (RFC 9457 §3.1.1): it leads to `/problems/{code}` of the very server that answered."""
+    document: dict[str, Any] = {
+        "type": "/problems/" + problem.code,
+        "title": problem.title,
+        "status": problem.status,
+        "detail": problem.detail,
+        "code": problem.code,
+        "request_id": request_id,
+        "errors": [{"pointer": error.pointer, "code": error.code, "detail": error.detail} for error in problem.errors],
+    }
+    for name, value in problem.extra.items():
+        document.setdefault(name, value)
+    return document
+
+
+def problem_response(problem: Problem, request_id: str) -> RawResponse:
+    headers = [(name.lower().encode(), value.encode("latin-1", "replace")) for name, value in problem.headers.items()]
+    body = orjson.dumps(problem_document(problem, request_id), default=str)
+    return RawResponse(problem.status, body, headers, PROBLEM_JSON)

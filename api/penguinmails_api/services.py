@@ -1,0 +1,127 @@
+"""The parts one process works with, put together in one place."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from contextlib import suppress
+from dataclasses import dataclass, field
+
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
+
+from penguinmails_api.metrics import Metrics
+from penguinmails_api.rate_limit import LocalBuckets, Policy, RateLimiter
+from penguinmails_core.api_keys.authenticator import Authenticator
+from penguinmails_core.config import (
+    ApiSettings,
+    ContentSettings,
+    DatabaseSettings,
+    RedisSettings,
+    SenderSettings,
+    StackSettings,
+    WebhookSettings,
+)
+from penguinmails_core.content.service import ContentService
+from penguinmails_core.emails.accept import Acceptor
+from penguinmails_core.kit.crypto import SecretBox
+from penguinmails_core.kit.db import Database
+from penguinmails_core.kit.doorbell import EVENTS, MAIL, Doorbell
+
+log = logging.getLogger(__name__)
+
+# Guessing keys is hopeless (190 bits); this only keeps a broken client from costing a query per request.
+FAILURES = Policy("unauthenticated", 600, 300)
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Every concern's settings, read from the environment unless given."""
+
+    stack: StackSettings = field(default_factory=StackSettings)
+    database: DatabaseSettings = field(default_factory=DatabaseSettings)
+    redis: RedisSettings = field(default_factory=RedisSettings)
+    content: ContentSettings = field(default_factory=ContentSettings)
+    api: ApiSettings = field(default_factory=ApiSettings)
+    sender: SenderSettings = field(default_factory=SenderSettings)
+    webhooks: WebhookSettings = field(default_factory=WebhookSettings)
+
+
+@dataclass(slots=True)
+class Services:
+    """What handlers may use. Optional parts are None in a process that does not have them."""
+
+    settings: Settings
+    database: Database
+    redis: Redis | None
+    doorbell: Doorbell
+    authenticator: Authenticator
+    limiter: RateLimiter
+    failures: LocalBuckets
+    metrics: Metrics
+    acceptor: Acceptor | None = None
+    content: ContentService | None = None
+    box: SecretBox | None = None
+
+    async def close(self) -> None:
+        """Answers what was accepted, then closes connections."""
+        if self.acceptor is not None:
+            await self.acceptor.drain()
+        await self.limiter.stop()
+        await self.authenticator.stop()
+        await self.doorbell.stop()
+        if self.content is not None:
+            await self.content.close()
+        if self.redis is not None:
+            with suppress(RedisError, OSError):
+                await self.redis.aclose()
+        await self.database.close()
+
+
+async def open_services(
+    database_url: str,
+    redis_url: str | None = None,
+    settings: Settings | None = None,
+    *,
+    box: SecretBox | None = None,
+) -> Services:
+    """Connects. `box` seals and opens secrets at rest.
+
+    Raises what asyncpg raises when the database cannot be reached; Redis may be away.
+    """
+    settings = settings or Settings()
+    database = await Database.open(
+        database_url,
+        pool_size=settings.database.pool_size,
+        ingest_connections=settings.database.ingest_connections,
+        worker_connections=settings.database.worker_connections,
+    )
+    redis = Redis.from_url(redis_url) if redis_url else None
+    doorbell = Doorbell(redis)
+    await doorbell.start()
+    authenticator = Authenticator(database.ingest, doorbell)
+    await authenticator.start()
+    content = await ContentService.open(database, settings.content)
+    policy = Policy("default", settings.api.rate_limit, settings.api.rate_burst)
+    return Services(
+        settings=settings,
+        database=database,
+        redis=redis,
+        doorbell=doorbell,
+        authenticator=authenticator,
+        limiter=RateLimiter(policy, redis),
+        failures=LocalBuckets(FAILURES),
+        metrics=Metrics(),
+        acceptor=Acceptor(database.ingest, content, on_accepted=lambda: doorbell.ring(MAIL, EVENTS)),
+        content=content,
+        box=box,
+    )
+
+
+async def ping_redis(redis: Redis) -> bool:
+    try:
+        async with asyncio.timeout(1):
+            await redis.ping()
+    except (RedisError, OSError, TimeoutError):
+        return False
+    return True

@@ -1,0 +1,80 @@
+"""Types that all resources share: ids, times, pages, answers."""
+
+from typing import Annotated, Any, Generic, TypeVar
+from uuid import UUID
+
+from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, WithJsonSchema
+
+from penguinmails_core.errors import NotFound
+from penguinmails_core.kit import ids
+from penguinmails_core.kit.clock import rfc3339
+
+Item = TypeVar("Item")
+
+MAX_LIMIT = 100
+DEFAULT_LIMIT = 20
+
+
+class RequestBody(BaseModel):
+    """Unknown fields are refused: a misspelled one would otherwise be silently ignored."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class QueryParameters(BaseModel):
+    """The query string of one operation; unknown parameters are refused."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class Resource(BaseModel):
+    """An answer. Every member is always there, so that SDKs need no guesses."""
+
+    model_config = ConfigDict(
+        json_schema_serialization_defaults_required=True, populate_by_name=True, serialize_by_alias=True
+    )
+
+
+class Page(Resource, Generic[Item]):
+    """Subclass it with a name of its own (`class EmailList(Page[Email])`): SDKs show that name."""
+
+    data: list[Item]
+    has_more: bool = Field(description="Whether there is more in this direction.")
+    next_cursor: str | None = Field(description="Pass it as `after` (or `before`) to go on; null on the last page.")
+
+
+Timestamp = Annotated[
+    AwareDatetime,
+    PlainSerializer(rfc3339, return_type=str),
+    WithJsonSchema({"type": "string", "format": "date-time", "examples": ["2026-11-24T12:00:00.000Z"]}),
+]
+"""RFC 3339 in UTC with milliseconds."""
+
+
+def typeid(prefix: str) -> WithJsonSchema:
+    """Describes an id in the specification: ``Annotated[str, typeid(Prefix.EMAIL)]``."""
+    return WithJsonSchema(
+        {
+            "type": "string",
+            "pattern": f"^{prefix}_[0-7][0-9a-hjkmnp-tv-z]{{25}}$",
+            "examples": [f"{prefix}_01kaz6yzwhe1xrqm3c8s4q3m8r"],
+        }
+    )
+
+
+def from_path(prefix: str, what: str) -> BeforeValidator:
+    """Turns an id in the path into its UUID: ``Annotated[UUID, from_path(Prefix.EMAIL, "email"), typeid(...)]``.
+
+    What is not an id of this kind does not exist: 404, as for a foreign id.
+    """
+
+    def decode(value: Any) -> UUID:
+        try:
+            return ids.decode(prefix, str(value))
+        except ids.IdError as error:
+            raise NotFound(f"There is no such {what}: {error}.") from None
+
+    return BeforeValidator(decode)
+
+
+Limit = Annotated[int, Field(ge=1, le=MAX_LIMIT, description=f"How many, 1 to {MAX_LIMIT}; more is refused.")]

@@ -1,0 +1,122 @@
+"""`/v1/emails`: what was accepted and what became of it. Sending is in `send.py`."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Request, Response
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from penguinmails_api.idempotency import answer_once
+from penguinmails_api.routing import Context, get_context, operation
+from penguinmails_api.v1 import cursors
+from penguinmails_api.v1.emails.content import load_content
+from penguinmails_api.v1.emails.schemas import (
+    Email,
+    EmailContent,
+    EmailIdInPath,
+    EmailList,
+    EmailListQuery,
+    EmailUpdate,
+)
+from penguinmails_api.v1.events.endpoints import read_position
+from penguinmails_api.v1.events.schemas import EmailEventListQuery, EventList, render_events
+from penguinmails_core.emails import service
+from penguinmails_core.events import service as events
+from penguinmails_core.events.repository import EventFilter
+from penguinmails_core.kit.doorbell import EVENTS, MAIL
+from penguinmails_core.scopes import Scope
+
+router = APIRouter(prefix="/v1/emails", tags=["emails"])
+
+
+@router.get("", summary="List emails", **operation("emails_list", scope=Scope.EMAILS_READ, paginated=True))
+async def list_emails(context: Context, query: Annotated[EmailListQuery, Query()]) -> EmailList:
+    """Messages, the newest first. All filters that are given must match. `GET /v1/emails?status=failed` lists the dead
+    letters; `POST /v1/emails/{email_id}/retry` sends one again."""
+    caller = context.caller
+    after = cursors.decode_id(query.after, "after") if query.after is not None else None
+    before = cursors.decode_id(query.before, "before") if query.before is not None else None
+    async with context.services.database.tenant(caller.organization_id) as session:
+        page = await service.list_emails(
+            session, caller, query.to_filter(), limit=query.limit, after=after, before=before
+        )
+    return EmailList.of(*page, backwards=before is not None)
+
+
+@router.get("/{email_id}", summary="Get an email", **operation("emails_get", scope=Scope.EMAILS_READ))
+async def get_email(context: Context, email_id: EmailIdInPath) -> Email:
+    """A message with each recipient's status, attempts and last reply."""
+    async with context.services.database.tenant(context.caller.organization_id) as session:
+        return Email.of(await service.get_email(session, context.caller, email_id))
+
+
+@router.patch(
+    "/{email_id}",
+    summary="Reschedule an email",
+    **operation("emails_update", scope=Scope.EMAILS_WRITE, errors=(413, 415)),
+)
+async def update_email(context: Context, email_id: EmailIdInPath, body: EmailUpdate) -> Email:
+    """Send at another time. Possible while all recipients wait; after that 409 says how far it got."""
+    async with context.services.database.tenant(context.caller.organization_id) as session:
+        email = Email.of(await service.reschedule_email(session, context.caller, email_id, body.scheduled_at))
+    context.services.doorbell.ring(MAIL, EVENTS)
+    return email
+
+
+@router.post(
+    "/{email_id}/cancel",
+    summary="Cancel an email",
+    response_model=Email,
+    **operation("emails_cancel", scope=Scope.EMAILS_WRITE, errors=(413, 415), idempotent=True),
+)
+async def cancel_email(request: Request, email_id: EmailIdInPath) -> Response:
+    """Stop every recipient that was not handed over yet; 409 when nothing is left to stop."""
+    caller = get_context(request).caller
+
+    async def work(session: AsyncSession) -> Email:
+        return Email.of(await service.cancel_email(session, caller, email_id))
+
+    return await answer_once(request, work, ring=(EVENTS,))
+
+
+@router.post(
+    "/{email_id}/retry",
+    summary="Retry a failed email",
+    response_model=Email,
+    **operation("emails_retry", scope=Scope.EMAILS_WRITE, errors=(413, 415), idempotent=True),
+)
+async def retry_email(request: Request, email_id: EmailIdInPath) -> Response:
+    """Make recipients with status `failed` due again, with a new lifetime; 409 when there are none. Bounced recipients
+    are not retried, nor campaign mail whose outcome is unknown."""
+    caller = get_context(request).caller
+
+    async def work(session: AsyncSession) -> Email:
+        return Email.of(await service.retry_email(session, caller, email_id))
+
+    return await answer_once(request, work, ring=(MAIL, EVENTS))
+
+
+@router.get(
+    "/{email_id}/content", summary="Get an email's content", **operation("emails_content", scope=Scope.EMAILS_READ)
+)
+async def get_content(context: Context, email_id: EmailIdInPath) -> EmailContent:
+    """Bodies, own headers and the list of attachments. 404 once the content is no longer kept."""
+    return EmailContent.of(email_id, await load_content(context, email_id))
+
+
+@router.get(
+    "/{email_id}/events",
+    summary="List an email's events",
+    response_model=EventList,
+    **operation("emails_events", scope=Scope.EMAILS_READ, paginated=True),
+)
+async def list_email_events(
+    context: Context, email_id: EmailIdInPath, query: Annotated[EmailEventListQuery, Query()]
+) -> Response:
+    """What happened to each recipient, the oldest first."""
+    caller = context.caller
+    async with context.services.database.tenant(caller.organization_id) as session:
+        email = await service.get_email(session, caller, email_id)
+        after = await read_position(session, caller, query.after)
+        wanted = EventFilter(resource_ids=[recipient.id for recipient in email.recipients])
+        page = await events.list_events(session, caller, wanted, after=after, limit=query.limit)
+    return Response(render_events(*page), media_type="application/json")
