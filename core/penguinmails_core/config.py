@@ -92,6 +92,7 @@ class ApiSettings(BaseSettings):
     host: str = Field("127.0.0.1", description="Address to listen on")
     port: int = Field(8025, ge=0, le=65535, description="Port to listen on; 0 picks a free one")
     max_message_bytes: int = Field(10 * 1024 * 1024, ge=1024, description="Largest message, attachments decoded")
+    max_batch_bytes: int = Field(64 * 1024 * 1024, ge=1024, description="Largest body of POST /v1/emails/batch")
     rate_limit: int = Field(600_000, ge=1, description="Requests a minute for one key")
     rate_burst: int = Field(20_000, ge=1, description="Requests one key may make at once")
     trusted_proxies: list[str] = Field(default_factory=list, description="Networks whose X-Forwarded-For is believed")

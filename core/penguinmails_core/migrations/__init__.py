@@ -38,6 +38,8 @@ async def _migrate_one(dsn: str, branches: tuple[str, ...]) -> None:
     engine = create_async_engine(sqlalchemy_url(dsn))
     try:
         async with engine.begin() as connection:
+            # One migration at a time: processes that start together must not race.
+            await connection.execute(text("select pg_advisory_xact_lock(7275446120)"))
             await connection.run_sync(_upgrade, branches)
     finally:
         await engine.dispose()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from alembic import context
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection
 
 from penguinmails_core.models import Base
 
@@ -17,8 +17,6 @@ def run(connection: Connection) -> None:
         compare_server_default=False,
     )
     with context.begin_transaction():
-        # One migration at a time: two processes that start together must not race.
-        connection.execute(text("select pg_advisory_xact_lock(7275446120)"))
         context.run_migrations()
 
 

@@ -74,8 +74,12 @@ class EmailCreate(Request):
     headers: dict[str, str] = Field(
         default_factory=dict, description="Own headers, at most 50; those the sender writes itself are refused."
     )
-    attachments: list[AttachmentCreate] = Field(default_factory=list, description="Files, at most 100; 10 MB with the bodies.")
-    tags: list[str] = Field(default_factory=list, description="At most 10 labels of at most 64 characters, to filter by.")
+    attachments: list[AttachmentCreate] = Field(
+        default_factory=list, description="Files, at most 100; 10 MB with the bodies."
+    )
+    tags: list[str] = Field(
+        default_factory=list, description="At most 10 labels of at most 64 characters, to filter by."
+    )
     metadata: dict[str, str] = Field(
         default_factory=dict, description="At most 50 entries; come back in every answer and webhook about the message."
     )
@@ -135,5 +139,3 @@ class EmailBatchPartial(Answer):
     data: list[EmailBatchResult]
     accepted: int
     failed: int
-
-

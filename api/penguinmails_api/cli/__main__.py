@@ -1,0 +1,3 @@
+from penguinmails_api.cli import main
+
+main()

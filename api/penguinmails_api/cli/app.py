@@ -1,0 +1,49 @@
+"""The tree of commands. Each module adds its own; heavy imports happen inside the commands, so `--help` is quick."""
+
+from __future__ import annotations
+
+import logging
+import sys
+
+import typer
+
+from penguinmails_api.cli import demo, emails, events, keys, operate, sandbox, serve
+from penguinmails_api.version import VERSION
+
+app = typer.Typer(
+    name="penguinmails",
+    help="PenguinMails: the self-hosted API platform for outbound email.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _show_version(value: bool) -> None:
+    if value:
+        typer.echo(f"penguinmails {VERSION}")
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    log_level: str = typer.Option("", help="debug, info, warning or error; logs go to standard error."),
+    version: bool = typer.Option(False, "--version", callback=_show_version, is_eager=True, help="Show the version."),
+) -> None:
+    from penguinmails_core.config import StackSettings
+
+    level = (log_level or StackSettings().log_level).upper()
+    if level not in ("DEBUG", "INFO", "WARNING", "ERROR"):
+        raise typer.BadParameter("must be debug, info, warning or error", param_hint="--log-level")
+    logging.basicConfig(stream=sys.stderr, level=level, format="%(asctime)s %(levelname)-7s %(name)s: %(message)s")
+    logging.getLogger("alembic").setLevel(logging.WARNING)
+
+
+serve.add_to(app)
+operate.add_to(app)
+demo.add_to(app)
+sandbox.add_to(app)
+app.add_typer(emails.app, name="emails")
+app.add_typer(events.app, name="events")
+app.add_typer(keys.app, name="keys")

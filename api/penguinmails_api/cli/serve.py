@@ -1,0 +1,147 @@
+"""`run`, `serve` and `worker`: the long-running processes."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import sys
+from pathlib import Path
+from typing import Any
+
+import typer
+
+
+def run_until_stopped(main: Any, *, with_parent: bool = False) -> None:
+    """Run the coroutine function ``main(stop)``; SIGINT and SIGTERM set `stop`, and so does the end of standard input
+    when `with_parent`. Uses uvloop where it exists."""
+
+    async def runner() -> None:
+        stop = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, stop.set)
+        if with_parent:
+            await watch_stdin(stop)
+        await main(stop)
+
+    try:
+        import uvloop
+    except ImportError:
+        asyncio.run(runner())
+    else:
+        uvloop.run(runner())
+
+
+async def watch_stdin(stop: asyncio.Event) -> None:
+    """Set `stop` when standard input closes: the sign that whoever started us is gone."""
+    loop = asyncio.get_running_loop()
+    reader = asyncio.StreamReader()
+    await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin.buffer)
+
+    async def drain() -> None:
+        while await reader.read(4096):
+            pass
+        stop.set()
+
+    watch_stdin.task = asyncio.create_task(drain(), name="stdin")  # type: ignore[attr-defined]
+
+
+def add_to(app: typer.Typer) -> None:
+    app.command()(run)
+    app.command()(serve)
+    app.command()(worker)
+
+
+def run(
+    data_dir: Path = typer.Option(None, help="Folder for everything. Default: PENGUINMAILS_DATA_DIR or .penguinmails."),
+    port: int = typer.Option(None, help="Port of the API. Default: PENGUINMAILS_API_PORT or 8025; 0 picks a free one."),
+    inbox_port: int = typer.Option(8026, help="Port of the inbox page; 0 picks a free one."),
+    smtp_port: int = typer.Option(0, help="Port of the inbox's SMTP server; 0 picks a free one."),
+) -> None:
+    """Run everything here: embedded PostgreSQL and Valkey, API, sender, webhooks and the capture inbox.
+
+    DATABASE_URL and REDIS_URL switch to servers of yours. Nothing leaves the machine unless
+    PENGUINMAILS_SENDER_TRANSPORT says so. The first start prints an API key, once.
+    """
+    from penguinmails_api.runtime.local import LocalOptions, LocalStack
+    from penguinmails_api.runtime.provision import create_tenant
+    from penguinmails_api.services import Settings
+    from penguinmails_core.organizations.service import any_organization
+
+    settings = Settings()
+    options = LocalOptions(
+        root=data_dir or settings.stack.data_dir,
+        host=settings.api.host,
+        api_port=settings.api.port if port is None else port,
+        inbox_port=inbox_port,
+        smtp_port=smtp_port,
+    )
+
+    async def main(stop: asyncio.Event) -> None:
+        async with LocalStack(options, settings) as stack:
+            if not await any_organization(stack.services.database):
+                tenant = await create_tenant(stack.services.database, stack.box, "My organization", "penguin.test")
+                typer.echo(f"API key       {tenant.api_key}   (shown this once)")
+                typer.echo(f"Test key      {tenant.test_key}")
+                typer.echo(f"Send from     {tenant.sender}")
+            typer.echo(f"API           {stack.base_url}   (specification: {stack.base_url}/openapi.json)")
+            typer.echo(f"Inbox         {stack.inbox_url}")
+            typer.echo("Stop with Ctrl-C.")
+            await stop.wait()
+            typer.echo("Stopping…", err=True)
+
+    run_until_stopped(main)
+
+
+def serve(
+    host: str = typer.Option(None, help="Address to listen on. Default: PENGUINMAILS_API_HOST."),
+    port: int = typer.Option(None, help="Port to listen on. Default: PENGUINMAILS_API_PORT."),
+) -> None:
+    """Serve the API alone, on DATABASE_URL and REDIS_URL. Run `penguinmails worker` beside it."""
+    from penguinmails_api.app import create_gateway
+    from penguinmails_api.runtime.connect import database_url, redis_url
+    from penguinmails_api.runtime.secrets import configured_keys, secret_box
+    from penguinmails_api.runtime.server import ApiServer
+    from penguinmails_api.services import Settings, open_services
+
+    settings = Settings()
+    url = database_url(settings)
+    box = secret_box(configured_keys(settings.stack))
+
+    async def main(stop: asyncio.Event) -> None:
+        services = await open_services(url, redis_url(settings), settings, box=box)
+        server = ApiServer(
+            create_gateway(services),
+            host or settings.api.host,
+            settings.api.port if port is None else port,
+        )
+        try:
+            await server.start()
+            typer.echo(server.url)
+            await stop.wait()
+        finally:
+            await server.stop()
+            await services.close()
+
+    run_until_stopped(main)
+
+
+def worker(
+    with_parent: bool = typer.Option(False, hidden=True, help="End when standard input closes."),
+) -> None:
+    """Send mail and deliver webhooks, on DATABASE_URL and REDIS_URL. Run as many as you like."""
+    from penguinmails_api.runtime.connect import database_url, redis_url
+    from penguinmails_api.runtime.secrets import configured_keys, secret_box
+    from penguinmails_api.runtime.worker import Worker
+    from penguinmails_api.services import Settings
+
+    settings = Settings()
+    url = database_url(settings)
+    box = secret_box(configured_keys(settings.stack))
+
+    async def main(stop: asyncio.Event) -> None:
+        async with Worker(url, redis_url(settings), box, settings):
+            typer.echo("ready")
+            await stop.wait()
+
+    run_until_stopped(main, with_parent=with_parent)

@@ -1,0 +1,76 @@
+"""The HTTP server on the running event loop."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+from collections.abc import Iterator
+
+import uvicorn
+
+from penguinmails_api.gateway import Gateway
+
+_BACKLOG = 2048
+_GRACE_SECONDS = 10
+
+
+class _Uvicorn(uvicorn.Server):
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.ready = asyncio.Event()
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self.ready.set()
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield  # signals belong to the command that runs us
+
+
+class ApiServer:
+    """Serves `app` on `host:port` (0: a free one); `url` is known after `start`."""
+
+    def __init__(self, app: Gateway, host: str, port: int) -> None:
+        self._app = app
+        self._host = host
+        self._port = port
+        self._socket: socket.socket | None = None
+        self._server: _Uvicorn | None = None
+        self._serving: asyncio.Task[None] | None = None
+
+    @property
+    def url(self) -> str:
+        host = "127.0.0.1" if self._host in ("0.0.0.0", "::") else self._host  # noqa: S104 - read, never bound here
+        return f"http://{host}:{self._port}"
+
+    def bind(self) -> None:
+        """Take the port. Raises OSError when it is in use."""
+        family = socket.AF_INET6 if ":" in self._host else socket.AF_INET
+        self._socket = socket.create_server((self._host, self._port), family=family, backlog=_BACKLOG)
+        self._port = self._socket.getsockname()[1]
+
+    async def start(self) -> None:
+        if self._socket is None:
+            self.bind()
+        assert self._socket is not None
+        config = uvicorn.Config(
+            self._app,
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            lifespan="off",
+            timeout_graceful_shutdown=_GRACE_SECONDS,
+        )
+        self._server = _Uvicorn(config)
+        self._serving = asyncio.create_task(self._server.serve(sockets=[self._socket]), name="api")
+        await self._server.ready.wait()
+
+    async def stop(self) -> None:
+        """Finish the requests in flight, then close."""
+        if self._server is not None and self._serving is not None:
+            self._server.should_exit = True
+            await self._serving
+        if self._socket is not None:
+            self._socket.close()

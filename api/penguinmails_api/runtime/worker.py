@@ -1,0 +1,121 @@
+"""The worker process: sender, webhook engine and housekeeping on one event loop."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import socket
+from contextlib import AsyncExitStack
+from datetime import timedelta
+
+from penguinmails_core.maintenance.service import Maintenance
+from penguinmails_sender.engine.engine import SenderEngine
+from penguinmails_webhooks.engine import WebhookEngine
+from redis.asyncio import Redis
+
+from penguinmails_api.services import Settings
+from penguinmails_core.config import ConfigError, SenderSettings
+from penguinmails_core.content.collector import collect
+from penguinmails_core.content.service import ContentService
+from penguinmails_core.errors import Unavailable
+from penguinmails_core.kit.crypto import SecretBox
+from penguinmails_core.kit.db import Database
+from penguinmails_core.kit.doorbell import Doorbell
+from penguinmails_sender.transports import SimulatedTransport, SmtpTransport, Transport
+
+log = logging.getLogger(__name__)
+
+_COLLECT_EVERY = timedelta(hours=1)
+
+
+def worker_name() -> str:
+    return f"{socket.gethostname()}:{os.getpid()}"
+
+
+def open_transport(settings: SenderSettings) -> Transport:
+    """The transport of live mail. Raises `ConfigError` when it has nowhere to go."""
+    if not settings.port:
+        raise ConfigError(
+            "set PENGUINMAILS_SENDER_HOST and PENGUINMAILS_SENDER_PORT: the SMTP server that live mail goes to "
+            "(`penguinmails run` has an inbox of its own)"
+        )
+    password = settings.password.get_secret_value() if settings.password else None
+    return SmtpTransport(
+        settings.host,
+        settings.port,
+        username=settings.username,
+        password=password,
+        tls=settings.tls,
+        hostname=settings.hostname,
+        max_connections=settings.connections,
+        final=settings.transport == "capture",
+    )
+
+
+class Worker:
+    """`async with Worker(...)` works until it is left; leaving finishes what is claimed."""
+
+    def __init__(self, database_url: str, redis_url: str | None, box: SecretBox, settings: Settings) -> None:
+        self._database_url = database_url
+        self._redis_url = redis_url
+        self._box = box
+        self._settings = settings
+        self._stack = AsyncExitStack()
+
+    async def __aenter__(self) -> Worker:
+        settings = self._settings
+        stack = self._stack
+        database = await Database.open(
+            self._database_url,
+            pool_size=1,
+            ingest_connections=1,
+            worker_connections=settings.database.worker_connections,
+        )
+        stack.push_async_callback(database.close)
+        redis = Redis.from_url(self._redis_url) if self._redis_url else None
+        if redis is not None:
+            stack.push_async_callback(redis.aclose)
+        doorbell = Doorbell(redis)
+        await doorbell.start()
+        stack.push_async_callback(doorbell.stop)
+        content = await ContentService.open(database, settings.content)
+        stack.push_async_callback(content.close)
+        transports: dict[str, Transport] = {"live": open_transport(settings.sender), "test": SimulatedTransport()}
+        for transport in transports.values():
+            stack.push_async_callback(transport.aclose)
+        sender = SenderEngine(database, content, transports, self._box, doorbell, settings.sender, worker_name())
+        webhooks = WebhookEngine(database, self._box, doorbell, settings.webhooks)
+        maintenance = Maintenance(database)
+        await maintenance.run_once()
+        for name, engine in (("sender", sender), ("webhooks", webhooks)):
+            self._supervise(name, engine.run(), engine.stop)
+        self._supervise("maintenance", maintenance.run(), None)
+        self._supervise("collector", _collect_for_ever(database, content), None)
+        return self
+
+    def _supervise(self, name: str, work: object, stop: object) -> None:
+        task = asyncio.ensure_future(work)  # type: ignore[call-overload]
+        task.set_name(name)
+
+        async def finish() -> None:
+            if stop is not None:
+                await stop()  # type: ignore[operator]
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+
+        self._stack.push_async_callback(finish)
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._stack.aclose()
+
+
+async def _collect_for_ever(database: Database, content: ContentService) -> None:
+    while True:
+        await asyncio.sleep(_COLLECT_EVERY.total_seconds())
+        try:
+            done = await collect(database, content)
+        except (Unavailable, OSError) as error:
+            log.warning("collector: skipped a round (%s)", type(error).__name__)
+        else:
+            log.info("collector: %d bodies expired, %d blobs removed", done.expired, done.blobs)

@@ -1,0 +1,259 @@
+"""`POST /v1/emails` and `POST /v1/emails/batch`, from bytes to bytes.
+
+Hot: these two are what the product is called for, so they are answered without the framework's routing, dependency
+injection and response models. The contract is the same pydantic models that the specification is made of; every other
+route is an ordinary FastAPI endpoint.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+from urllib.parse import parse_qsl
+from uuid import UUID
+
+import orjson
+from penguinmails_core.domains.service import VerifiedDomains
+from pydantic import ValidationError
+
+from penguinmails_api.context import Headers, RequestContext
+from penguinmails_api.exceptions import invalid_json, validation_problem
+from penguinmails_api.gateway import HotRoute, Receive, Scope, read_body
+from penguinmails_api.idempotency import read_key
+from penguinmails_api.responses import RawResponse, problem_document
+from penguinmails_api.v1.emails.send_schemas import EmailBatchCreate, EmailCreate
+from penguinmails_core.config import ApiSettings
+from penguinmails_core.emails.accept import AcceptRequest, MessageRows, Verdict
+from penguinmails_core.emails.draft import Draft, draft_email, sender_of
+from penguinmails_core.errors import (
+    DomainNotVerified,
+    FieldError,
+    IdempotencyInFlight,
+    IdempotencyMismatch,
+    Problem,
+    Unprocessable,
+)
+from penguinmails_core.idempotency.keys import fingerprint
+from penguinmails_core.kit import ids
+from penguinmails_core.kit.clock import utcnow
+from penguinmails_core.scopes import Scope as ApiScope
+
+SEND_PATH, BATCH_PATH = "/v1/emails", "/v1/emails/batch"
+_REPLAYED: Headers = [(b"idempotency-replayed", b"true")]
+_ADDRESS_FIELDS = frozenset(("to", "cc", "bcc", "reply_to"))
+_validate_email = EmailCreate.__pydantic_validator__.validate_json
+_validate_batch = EmailBatchCreate.__pydantic_validator__.validate_json
+
+
+async def send_email(ctx: RequestContext, scope: Scope, receive: Receive) -> RawResponse:
+    """Accept one message: 202 once it is committed."""
+    caller = ctx.caller
+    caller.require(ApiScope.EMAILS_WRITE)
+    _parameters(scope, ())
+    body = await read_body(receive)
+    try:
+        email: EmailCreate = _validate_email(body)
+    except ValidationError as error:
+        raise _invalid(error, body) from None
+    draft = await _draft(ctx, email, utcnow(), "")
+    answer = orjson.dumps(draft.answer())
+    return await _accept(ctx, scope, body, [draft.rows], 202, answer)
+
+
+async def send_batch(ctx: RequestContext, scope: Scope, receive: Receive) -> RawResponse:
+    """Accept up to 1,000 messages: all or none, or with `partial=true` each on its own."""
+    caller = ctx.caller
+    caller.require(ApiScope.EMAILS_WRITE)
+    partial = _flag(_parameters(scope, ("partial",)).get("partial"))
+    body = await read_body(receive)
+    if partial:
+        return await _send_partial(ctx, scope, body)
+    try:
+        batch: EmailBatchCreate = _validate_batch(body)
+    except ValidationError as error:
+        raise _invalid(error, body) from None
+    now = utcnow()
+    drafts: list[Draft] = []
+    problems: list[Problem] = []
+    for index, email in enumerate(batch.emails):
+        try:
+            drafts.append(await _draft(ctx, email, now, f"/emails/{index}"))
+        except Problem as problem:
+            problems.append(problem)
+    if problems:
+        raise _together(problems)
+    answer = orjson.dumps({"data": [draft.answer() for draft in drafts]})
+    return await _accept(ctx, scope, body, [draft.rows for draft in drafts], 202, answer)
+
+
+async def _send_partial(ctx: RequestContext, scope: Scope, body: bytes) -> RawResponse:
+    """207: each message's own result. Shapes are checked message by message too, so one typo costs one message."""
+    now = utcnow()
+    results: list[dict[str, Any]] = []
+    rows: list[MessageRows] = []
+    for index, item in enumerate(_items(body)):
+        base = f"/emails/{index}"
+        try:
+            try:
+                email: EmailCreate = _validate_email(orjson.dumps(item))
+            except ValidationError as error:
+                raise validation_problem(_details(error, ("emails", index))) from None
+            draft = await _draft(ctx, email, now, base)
+        except Problem as problem:
+            document = problem_document(problem, ctx.request_id)
+            results.append({"index": index, "status": problem.status, "email": None, "problem": document})
+        else:
+            rows.append(draft.rows)
+            results.append({"index": index, "status": 202, "email": draft.answer(), "problem": None})
+    answer = orjson.dumps({"data": results, "accepted": len(rows), "failed": len(results) - len(rows)}, default=str)
+    return await _accept(ctx, scope, body, rows, 207, answer)
+
+
+def _items(body: bytes) -> list[Any]:
+    """The raw messages of a batch whose outer shape is right."""
+    try:
+        document = orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        raise invalid_json(error.msg, error.lineno, error.colno) from None
+    items = document.get("emails") if isinstance(document, dict) and set(document) == {"emails"} else None
+    if not isinstance(items, list) or not 1 <= len(items) <= 1000:
+        try:
+            _validate_batch(body)
+        except ValidationError as error:
+            outer = [detail for detail in _details(error, ()) if len(detail["loc"]) <= 2]
+            raise validation_problem(outer) from None
+    assert isinstance(items, list)
+    return items
+
+
+async def _draft(ctx: RequestContext, email: EmailCreate, now: datetime, base: str) -> Draft:
+    """Check one message and lay out its rows; the sender's domain must be verified (test keys may use any)."""
+    caller, services = ctx.caller, ctx.services
+    sender = sender_of(email, base)
+    workspace_id: UUID = caller.target_workspace_id
+    if caller.mode == "live":
+        domains: VerifiedDomains = services.domains
+        domain = await domains.find(caller.organization_id, sender.domain)
+        if domain is None or (caller.workspace_id is not None and domain.workspace_id != caller.workspace_id):
+            detail = f"{sender.domain} is not a verified domain of this organization. Add and verify it first."
+            raise DomainNotVerified(detail, errors=[FieldError(f"{base}/from", "domain_not_verified", detail)])
+        workspace_id = domain.workspace_id
+    return draft_email(
+        caller,
+        email,
+        sender=sender,
+        workspace_id=workspace_id,
+        limits=services.draft_limits,
+        now=now,
+        base=base,
+    )
+
+
+async def _accept(
+    ctx: RequestContext, scope: Scope, body: bytes, rows: Sequence[MessageRows], status: int, answer: bytes
+) -> RawResponse:
+    """Commit, or replay what an earlier request with the same Idempotency-Key was told."""
+    caller, acceptor = ctx.caller, ctx.services.acceptor
+    key = read_key(scope["headers"])
+    token = ids.new_uuid()
+    if not rows:  # nothing was done, so there is nothing to replay
+        return RawResponse(status, answer)
+    if key is None:
+        await acceptor.accept(AcceptRequest(caller.organization_id, caller.id, rows, token))
+        return RawResponse(status, answer)
+    if not acceptor.claim_key(caller.id, key):
+        raise IdempotencyInFlight(
+            "A request with this Idempotency-Key is still being worked on. Try again in a moment.",
+            headers={"Retry-After": "1"},
+        )
+    try:
+        mark = fingerprint(scope["method"], scope["path"], scope["query_string"], body)
+        request = AcceptRequest(caller.organization_id, caller.id, rows, token, key, mark, status, answer)
+        verdict = await acceptor.accept(request)
+    finally:
+        acceptor.release_key(caller.id, key)
+    return RawResponse(status, answer) if verdict.fresh else _replay(verdict)
+
+
+def _replay(verdict: Verdict) -> RawResponse:
+    if not verdict.same:
+        raise IdempotencyMismatch(
+            "This Idempotency-Key was used for another request (method, path, query or body differ). "
+            "Use a new key for a new request."
+        )
+    assert verdict.status is not None
+    assert verdict.response is not None
+    return RawResponse(verdict.status, verdict.response, _REPLAYED)
+
+
+def _parameters(scope: Scope, known: Sequence[str]) -> dict[str, str]:
+    query: bytes = scope["query_string"]
+    if not query:
+        return {}
+    found = dict(parse_qsl(query.decode("latin-1"), keep_blank_values=True))
+    unknown = [
+        FieldError(name, "unknown_parameter", f"`{name}` is not known here.") for name in found.keys() - set(known)
+    ]
+    if unknown:
+        raise Unprocessable("There are unknown query parameters.", errors=unknown)
+    return found
+
+
+def _flag(value: str | None) -> bool:
+    if value in (None, "false"):
+        return False
+    if value == "true":
+        return True
+    detail = "`partial` is true or false."
+    raise Unprocessable(detail, errors=[FieldError("partial", "not_allowed", detail)])
+
+
+def _invalid(error: ValidationError, body: bytes) -> Problem:
+    details = error.errors(include_url=False)
+    if details[0]["type"] == "json_invalid":
+        try:
+            orjson.loads(body)
+        except orjson.JSONDecodeError as fault:
+            return invalid_json(fault.msg, fault.lineno, fault.colno)
+        return invalid_json(details[0]["ctx"]["error"], 1, 1)
+    return validation_problem(_details(error, ()))
+
+
+def _details(error: ValidationError, prefix: tuple[str | int, ...]) -> list[dict[str, Any]]:
+    """Errors located in the body; of the two shapes that an address field may have, the one the caller meant."""
+    found: dict[tuple[str | int, ...], dict[str, Any]] = {}
+    for detail in error.errors(include_url=False):
+        loc = [*prefix, *detail["loc"]]
+        place = next((i for i, part in enumerate(loc) if part in _ADDRESS_FIELDS), None)
+        entry = {**detail, "loc": ("body", *loc)}
+        if place is not None:
+            path = ("body", *loc[: place + 1], *(part for part in loc[place + 1 :] if isinstance(part, int)))
+            entry = {**entry, "loc": path, "msg": "give an address, or a list of addresses"}
+            # Of "not a list" and "item 3 is not text" the longer path says more; "not text" adds nothing to it.
+            if any(len(other) > len(path) and other[: len(path)] == path for other in found):
+                continue
+        found[entry["loc"]] = entry
+    return list(found.values())
+
+
+def _together(problems: Sequence[Problem]) -> Problem:
+    """One problem for a batch of which nothing was accepted."""
+    errors = [error for problem in problems for error in problem.errors]
+    first = problems[0]
+    if len({problem.code for problem in problems}) == 1 and not isinstance(first, Unprocessable):
+        return type(first)(f"Nothing was accepted. {first.detail}", errors=errors)
+    return Unprocessable(
+        f"Nothing was accepted: {len(problems)} of the messages need attention. "
+        "With `?partial=true` the others would be accepted.",
+        errors=errors,
+    )
+
+
+def hot_routes(api: ApiSettings) -> dict[tuple[str, str], HotRoute]:
+    """What the gateway answers itself. Base64 makes attachments a third larger than their bytes."""
+    one = api.max_message_bytes * 4 // 3 + 256 * 1024
+    return {
+        ("POST", SEND_PATH): HotRoute(send_email, one),
+        ("POST", BATCH_PATH): HotRoute(send_batch, api.max_batch_bytes),
+    }
