@@ -9,6 +9,7 @@ not decompressed, and of an endless answer only the first `max_response` bytes a
 from __future__ import annotations
 
 import asyncio
+import errno
 import re
 import socket
 import ssl
@@ -333,7 +334,9 @@ def _translate(error: aiohttp.ClientError) -> OutgoingError:
     if isinstance(error, aiohttp.ClientSSLError):
         return TlsFailed("no TLS connection could be made")
     if isinstance(error, aiohttp.ClientConnectorError):
-        return ConnectFailed(f"no connection: {error.os_error.strerror or 'unreachable'}")
+        # Not the error's own text: it lists the addresses, which the owner of a name need not learn.
+        known = {errno.ECONNREFUSED: "refused", errno.ENETUNREACH: "no route", errno.EHOSTUNREACH: "no route"}
+        return ConnectFailed(f"no connection: {known.get(error.os_error.errno or 0, 'unreachable')}")
     if isinstance(error, aiohttp.ServerDisconnectedError):
         return BrokenResponse("the connection was closed before an answer came")
     if isinstance(error, aiohttp.ClientOSError):
