@@ -85,6 +85,8 @@ def _http_problem(error: HTTPException, scope: MutableMapping[str, Any]) -> Prob
         return MethodNotAllowed(f"{scope['method']} is not possible here; {allowed} is.", headers={"Allow": allowed})
     if error.status_code == 404:
         return NotFound("There is nothing at this path. GET /openapi.json lists what there is.")
+    if isinstance(error.__cause__, Problem):  # raised while FastAPI read the body
+        return error.__cause__
     if error.status_code == 400:
         return InvalidJson("The body could not be read as JSON in UTF-8.")
     return Internal("Something went wrong on our side.")

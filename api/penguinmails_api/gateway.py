@@ -124,6 +124,8 @@ class Gateway:
             if answer.status:  # too late to say anything; the server ends the connection
                 log.exception("%s %s broke off", method, route, extra={"request_id": ctx.request_id})
                 raise
+            if path.startswith("/v1/") and not ctx.limit_headers:
+                ctx.limit_headers = FAILURES.headers(self.services.failures.look(self._client_address(scope)))
             await answer.send_raw(problem_response(as_problem(error, ctx, scope), ctx.request_id))
         seconds = time.perf_counter() - started
         self.services.metrics.observe(method, route, answer.status, seconds)

@@ -64,15 +64,21 @@ _HEADERS: Document = {
         "required": True,
         "schema": {"type": "string", "examples": [VERSION]},
     },
-    "RateLimit-Limit": {"description": "Requests allowed at once.", "schema": {"type": "integer"}},
-    "RateLimit-Remaining": {"description": "Requests left at this moment.", "schema": {"type": "integer"}},
-    "RateLimit-Reset": {"description": "Seconds until all are back.", "schema": {"type": "integer"}},
+    "RateLimit-Limit": {"description": "Requests allowed at once.", "required": True, "schema": {"type": "integer"}},
+    "RateLimit-Remaining": {
+        "description": "Requests left at this moment.",
+        "required": True,
+        "schema": {"type": "integer"},
+    },
+    "RateLimit-Reset": {"description": "Seconds until all are back.", "required": True, "schema": {"type": "integer"}},
     "RateLimit-Policy": {
         "description": "All limits: q requests in w seconds (draft-ietf-httpapi-ratelimit-headers).",
+        "required": True,
         "schema": {"type": "string", "examples": ['"default";q=600000;w=60, "burst";q=20000;w=2']},
     },
     "RateLimit": {
         "description": "What is left of the nearest limit, and in how many seconds it is whole again.",
+        "required": True,
         "schema": {"type": "string", "examples": ['"burst";r=19999;t=1']},
     },
     "Retry-After": {"description": "Seconds to wait.", "schema": {"type": "integer"}},
@@ -82,6 +88,7 @@ _HEADERS: Document = {
         "schema": {"type": "string", "enum": ["true"]},
     },
 }
+_PUBLIC_ERRORS = (404, 500, 503)
 _ALWAYS = ("Request-Id", "PenguinMails-Version")
 _LIMITS = ("RateLimit-Limit", "RateLimit-Remaining", "RateLimit-Reset", "RateLimit-Policy", "RateLimit")
 
@@ -146,9 +153,7 @@ def build(routes: Sequence[BaseRoute]) -> Document:
     components = document.setdefault("components", {})
     components["securitySchemes"] = {"apiKey": _security_scheme()}
     components["headers"] = _HEADERS
-    components["responses"] = {
-        name: _problem_response(status, text, code) for status, (name, text, code) in _ERRORS.items()
-    }
+    components["responses"] = _problem_responses()
     components["parameters"] = {"IdempotencyKey": _IDEMPOTENCY_KEY}
     schemas = components.setdefault("schemas", {})
     for path in document["paths"].values():
@@ -174,18 +179,31 @@ def _complete(operation: Document) -> None:
         operation.setdefault("parameters", []).append({"$ref": "#/components/parameters/IdempotencyKey"})
         headers = (*headers, "Idempotency-Replayed")
     for response in responses.values():
+        for media_type, entry in response.get("content", {}).items():
+            if media_type == "application/octet-stream":  # both spellings of "bytes", for old and new generators
+                entry["schema"] = {"type": "string", "format": "binary"}
         response.setdefault("headers", {}).update({name: {"$ref": f"#/components/headers/{name}"} for name in headers})
+    suffix = "" if under_key else "Public"
     for status in operation.pop("x-errors"):
-        responses.setdefault(str(status), {"$ref": f"#/components/responses/{_ERRORS[status][0]}"})
+        responses.setdefault(str(status), {"$ref": f"#/components/responses/{_ERRORS[status][0]}{suffix}"})
     operation["responses"] = dict(sorted(responses.items()))
 
 
-def _problem_response(status: int, text: str, code: str) -> Document:
-    headers = [*_ALWAYS, *_LIMITS]
+def _problem_responses() -> Document:
+    """One for each status, and a second one for the routes that need no key and so know no limits."""
+    responses = {}
+    for status, (name, text, code) in _ERRORS.items():
+        responses[name] = _problem_response(status, text, code, (*_ALWAYS, *_LIMITS))
+        if status in _PUBLIC_ERRORS:
+            responses[name + "Public"] = _problem_response(status, text, code, _ALWAYS)
+    return responses
+
+
+def _problem_response(status: int, text: str, code: str, headers: tuple[str, ...]) -> Document:
     if status in (409, 429, 503):
-        headers.append("Retry-After")
+        headers = (*headers, "Retry-After")
     if status == 401:
-        headers.append("WWW-Authenticate")
+        headers = (*headers, "WWW-Authenticate")
     example = {
         "type": f"/problems/{code}",
         "title": text,

@@ -5,9 +5,10 @@ from __future__ import annotations
 from fastapi import APIRouter
 
 from penguinmails_api.gateway import HotRoute
+from penguinmails_api.v1.emails.attachments import router as attachments
 from penguinmails_api.v1.emails.endpoints import router as emails
 from penguinmails_api.v1.events.endpoints import router as events
 from penguinmails_api.v1.me.endpoints import router as me
 
-ROUTERS: tuple[APIRouter, ...] = (me, emails, events)
+ROUTERS: tuple[APIRouter, ...] = (me, emails, attachments, events)
 HOT: dict[tuple[str, str], HotRoute] = {}

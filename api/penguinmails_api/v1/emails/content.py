@@ -8,7 +8,7 @@ from penguinmails_core.emails import service
 from penguinmails_core.errors import NotFound, Unavailable
 
 
-async def load_content(context: RequestContext, email_id: UUID) -> MessageContent:
+async def load_content(context: RequestContext, email_id: UUID, *, attachment_data: bool = False) -> MessageContent:
     """The `MessageContent` of a message. Raises `NotFound` or, without a content tier, `Unavailable`."""
     caller, services = context.caller, context.services
     # The transaction ends before the content tier is asked: it may be another server, and slow.
@@ -16,7 +16,7 @@ async def load_content(context: RequestContext, email_id: UUID) -> MessageConten
         await service.get_email(session, caller, email_id)
     if services.content is None:
         raise Unavailable("The content store is not reachable. Everything but content can still be read.")
-    content = await services.content.load(caller.organization_id, email_id)
+    content = await services.content.load(caller.organization_id, email_id, attachment_data=attachment_data)
     if content is None:
         raise NotFound("The content of this email is no longer kept.")
     return content

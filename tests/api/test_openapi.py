@@ -1,0 +1,191 @@
+"""The specification is complete, kept and friendly to generators."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fastapi.routing import APIRoute
+from openapi_spec_validator import OpenAPIV31SpecValidator
+
+from penguinmails_api import health
+from penguinmails_api.app import api
+from penguinmails_api.openapi import render
+from penguinmails_core import errors
+from penguinmails_core.scopes import Scope
+
+ROOT = Path(__file__).parent.parent.parent
+DOCUMENT: dict[str, Any] = api().openapi()
+
+
+def operations(under: str = "/") -> Iterator[tuple[str, str, dict[str, Any]]]:
+    for path, entry in DOCUMENT["paths"].items():
+        for method, operation in entry.items():
+            if path.startswith(under):
+                yield path, method, operation
+
+
+def schemas_under(node: Any) -> Iterator[dict[str, Any]]:
+    if isinstance(node, dict):
+        yield node
+        for value in node.values():
+            yield from schemas_under(value)
+    elif isinstance(node, list):
+        for value in node:
+            yield from schemas_under(value)
+
+
+def test_the_checked_in_file_is_the_generated_one() -> None:
+    kept = (ROOT / "openapi" / "v1.json").read_text(encoding="utf-8")
+    assert kept == render(DOCUMENT), "run `python -m penguinmails_api.openapi` and read the difference"
+
+
+def test_it_is_valid_openapi() -> None:
+    OpenAPIV31SpecValidator(DOCUMENT).validate()
+
+
+def test_every_reference_leads_somewhere() -> None:
+    for reference in set(re.findall(r'"\$ref": "#/([^"]+)"', json.dumps(DOCUMENT))):
+        node: Any = DOCUMENT
+        for part in reference.split("/"):
+            assert part in node, reference
+            node = node[part]
+
+
+def test_every_route_is_documented() -> None:
+    documented = {(method.upper(), path) for path, method, _ in operations()}
+    served = {
+        (method, route.path) for route in api().routes if isinstance(route, APIRoute) for method in route.methods or ()
+    }
+    assert served - documented == {("GET", "/openapi.json")}
+    assert documented <= served
+
+
+def test_every_operation_is_named_described_and_tagged() -> None:
+    names = []
+    for path, _method, operation in operations():
+        assert re.fullmatch("[a-z_]+", operation["operationId"]), path
+        assert operation["operationId"].startswith(operation["tags"][0] + "_"), path
+        assert operation["summary"], path
+        assert operation["description"], path
+        names.append(operation["operationId"])
+    assert len(names) == len(set(names))
+    assert {tag for _, _, operation in operations() for tag in operation["tags"]} <= {
+        tag["name"] for tag in DOCUMENT["tags"]
+    }
+
+
+@pytest.mark.parametrize("status", [400, 401, 403, 404, 409, 422, 429, 500])
+def test_every_operation_documents_its_errors(status: int) -> None:
+    """W2: each as a problem, with its headers."""
+    for path, method, operation in operations("/v1"):
+        assert str(status) in operation["responses"], f"{method} {path}"
+        reference = operation["responses"][str(status)]["$ref"].rpartition("/")[2]
+        response = DOCUMENT["components"]["responses"][reference]
+        assert list(response["content"]) == ["application/problem+json"]
+        assert {"Request-Id", "RateLimit-Limit", "RateLimit-Policy"} <= set(response["headers"])
+        assert ("Retry-After" in response["headers"]) == (status in (409, 429))
+
+
+def test_successes_carry_the_common_headers() -> None:
+    for path, method, operation in operations():
+        success = next(response for status, response in operation["responses"].items() if status.startswith("2"))
+        expected = {"Request-Id", "PenguinMails-Version"}
+        if path.startswith("/v1"):
+            expected |= {"RateLimit-Limit", "RateLimit-Remaining", "RateLimit-Reset", "RateLimit-Policy", "RateLimit"}
+        if operation.get("x-idempotent"):
+            expected.add("Idempotency-Replayed")
+        assert expected <= set(success["headers"]), f"{method} {path}"
+
+
+def test_every_post_takes_an_idempotency_key() -> None:
+    for path, method, operation in operations("/v1"):
+        parameters = [parameter.get("$ref", "") for parameter in operation.get("parameters", [])]
+        takes = "#/components/parameters/IdempotencyKey" in parameters
+        assert takes == (method == "post") == bool(operation.get("x-idempotent")), f"{method} {path}"
+
+
+def test_every_operation_names_its_scopes() -> None:
+    without = {"me_get"}
+    for _path, _method, operation in operations("/v1"):
+        scopes = operation["x-required-scopes"]
+        assert operation["security"] == [{"apiKey": scopes}]
+        assert set(scopes) <= set(Scope)
+        assert bool(scopes) == (operation["operationId"] not in without), operation["operationId"]
+    assert all(operation["security"] == [] for path, _, operation in operations() if not path.startswith("/v1"))
+
+
+def test_requests_refuse_unknown_fields() -> None:
+    for path, method, operation in operations():
+        for entry in operation.get("requestBody", {}).get("content", {}).values():
+            name = entry["schema"]["$ref"].rpartition("/")[2]
+            assert DOCUMENT["components"]["schemas"][name]["additionalProperties"] is False, f"{method} {path}"
+
+
+def test_patches_have_no_defaults() -> None:
+    """A generated client would send them and undo what somebody else has set."""
+    for path, method, operation in operations():
+        if method == "patch":
+            name = operation["requestBody"]["content"]["application/json"]["schema"]["$ref"].rpartition("/")[2]
+            found = list(schemas_under(DOCUMENT["components"]["schemas"][name]))
+            assert not any("default" in schema and schema["default"] is not None for schema in found), path
+
+
+def test_lists_look_alike() -> None:
+    lists = [operation for _, _, operation in operations("/v1") if operation.get("x-sdk-paginate")]
+    assert lists
+    for operation in lists:
+        assert operation["x-sdk-paginate"] == "cursor"
+        names = {parameter.get("name"): parameter for parameter in operation["parameters"]}
+        assert (names["limit"]["schema"]["minimum"], names["limit"]["schema"]["maximum"]) == (1, 100)
+        assert "after" in names
+        name = operation["responses"]["200"]["content"]["application/json"]["schema"]["$ref"].rpartition("/")[2]
+        assert name.endswith("List")
+        assert DOCUMENT["components"]["schemas"][name]["required"] == ["data", "has_more", "next_cursor"]
+
+
+def test_names_are_fit_for_types() -> None:
+    for name in DOCUMENT["components"]["schemas"]:
+        assert re.fullmatch("[A-Z][A-Za-z0-9]*", name), name
+        assert name not in ("HTTPValidationError", "ValidationError")
+
+
+def test_answers_have_no_optional_members() -> None:
+    for path, method, operation in operations("/v1"):
+        for status, response in operation["responses"].items():
+            content = response.get("content", {}).get("application/json")
+            if not status.startswith("2") or content is None:
+                continue
+            schema = DOCUMENT["components"]["schemas"][content["schema"]["$ref"].rpartition("/")[2]]
+            if "properties" in schema:
+                assert set(schema["required"]) == set(schema["properties"]), f"{method} {path}"
+
+
+def test_enums_are_named() -> None:
+    """An inline enum becomes a new type of its own at each place."""
+    for name, schema in DOCUMENT["components"]["schemas"].items():
+        for property_name, entry in schema.get("properties", {}).items():
+            assert "enum" not in entry, f"{name}.{property_name}"
+            assert "enum" not in entry.get("items", {}), f"{name}.{property_name}"
+
+
+def test_webhooks_are_described() -> None:
+    assert "email.delivered" in DOCUMENT["webhooks"]
+    assert all(entry["post"]["operationId"] for entry in DOCUMENT["webhooks"].values())
+
+
+def test_every_problem_has_a_page() -> None:
+    codes = {
+        value.code for value in vars(errors).values() if isinstance(value, type) and issubclass(value, errors.Problem)
+    }
+    assert codes == set(health.PROBLEMS)
+    assert codes == set(health.EXPLANATIONS)
+
+
+def test_the_document_loads_nothing_foreign() -> None:
+    assert api().docs_url is None
+    assert api().redoc_url is None
