@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-COMPONENTS = ("core", "api", "graphql", "webhooks", "sender", "integrations", "openapi", "sdks", "docs", "bench")
+COMPONENTS = ("core", "api", "graphql", "webhooks", "sender", "integrations", "openapi", "sdks", "docs")
 
 pytest_plugins = ["tests.fixtures.stack"]
 

@@ -1,0 +1,88 @@
+"""`accept`, `accept_vs_pgbench`, `batch100` and `p95_at_80pct`: the API as a client sees it, all features on."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from bench.report import Result, median
+from bench.world import HTML, ROOT, TEXT, World, message
+
+CONNECTIONS = 48
+
+
+def _job(url: str, run: str, seconds: float, **more: Any) -> dict[str, Any]:
+    return {"loop": "closed", "url": url, "run": run, "seconds": seconds, "connections": CONNECTIONS, **more}
+
+
+def ours_job(world: World, url: str, run: str, seconds: float, **more: Any) -> dict[str, Any]:
+    headers = {"authorization": f"Bearer {world.tenant.api_key}"}
+    body = json.dumps(message(world.tenant.sender))
+    return _job(url + "/v1/emails", run, seconds, headers=headers, body=body, idempotency=True, **more)
+
+
+async def accept(world: World, rounds: int, seconds: float) -> list[Result]:
+    """Ours with keys, limits, row-level security, idempotency, content and events; the reference only inserts."""
+    ours_url, book, full = await world.serve(), await world.textbook(), await world.textbook(full=True)
+    book_body = json.dumps(message(world.tenant.sender))
+    full_headers = {"authorization": "Bearer x"}
+    rates: dict[str, list[float]] = {"ours": [], "book": [], "full": [], "pgbench": []}
+    await world.clean()
+    await world.load(ours_job(world, ours_url, "warm", 1))
+    await world.load(_job(book, "warm", 1, body=book_body))
+    await world.load(_job(full, "warm", 1, body=book_body, headers=full_headers, idempotency=True))
+    await world.analyze()
+    for number in range(rounds):
+        run = f"r{number}"
+        rates["ours"].append((await world.load(ours_job(world, ours_url, run, seconds)))["rate"])
+        rates["book"].append((await world.load(_job(book, run, seconds, body=book_body)))["rate"])
+        rates["pgbench"].append(await world.pgbench(_pgbench_script(world), clients=16, seconds=max(1, int(seconds))))
+        job = _job(full, run, seconds, body=book_body, headers=full_headers, idempotency=True)
+        rates["full"].append((await world.load(job))["rate"])
+    ours, reference, same, floor = (median(rates[name]) for name in ("ours", "book", "full", "pgbench"))
+    peak = max(rates["ours"])
+    latency = await world.load({**ours_job(world, ours_url, "open", seconds * 2), "loop": "open", "rate": ours * 0.8})
+    return [
+        Result("accept", ours / reference, 6, 12, f"{ours:.0f} req/s", f"{reference:.0f} req/s textbook, insert only"),
+        Result("accept_same_features", ours / same, None, None, f"{ours:.0f} req/s", f"{same:.0f} req/s textbook, all"),
+        Result(
+            "accept_vs_pgbench", ours / floor, 0.30, 0.60, f"{ours:.0f} req/s", f"{floor:.0f} tx/s pgbench, 16 clients"
+        ),
+        Result(
+            "p95_at_80pct",
+            200 / latency["p95_ms"],
+            1,
+            4,
+            f"p95 {latency['p95_ms']:.1f} ms, p99 {latency['p99_ms']:.1f} ms at {ours * 0.8:.0f} req/s",
+            f"200 ms (saturation {ours:.0f}, best round {peak:.0f})",
+        ),
+    ]
+
+
+async def batch100(world: World, rounds: int, seconds: float) -> list[Result]:
+    """100 messages a request, against ORM `add_all` of the bare message."""
+    ours_url, book = await world.serve(), (await world.textbook()).replace("/emails", "/batch")
+    one = json.dumps(message(world.tenant.sender))
+    items = ",".join(one.replace("@N@", f"@N@-{i}") for i in range(100))
+    headers = {"authorization": f"Bearer {world.tenant.api_key}"}
+    ours: list[float] = []
+    reference: list[float] = []
+    await world.clean()
+    for number in range(-1, rounds):
+        run, length = f"b{number}", seconds if number >= 0 else 1.0
+        job = _job(ours_url + "/v1/emails/batch", run, length, headers=headers, body=f'{{"emails":[{items}]}}')
+        mine = await world.load({**job, "idempotency": True, "connections": 8})
+        theirs = await world.load({**_job(book, run, length, body=f"[{items}]"), "connections": 8})
+        if number >= 0:
+            ours.append(mine["rate"] * 100)
+            reference.append(theirs["rate"] * 100)
+    a, b = median(ours), median(reference)
+    return [Result("batch100", a / b, 3, 6, f"{a:.0f} msg/s", f"{b:.0f} msg/s ORM add_all, insert only")]
+
+
+def _pgbench_script(world: World) -> str:
+    script = (ROOT / "bench" / "references" / "accept_pgbench.sql").read_text()
+    parts = {"@ORGANIZATION@": str(world.tenant.organization_id), "@TEXT@": "x" * len(TEXT), "@HTML@": "y" * len(HTML)}
+    for mark, value in parts.items():
+        script = script.replace(mark, value)
+    return script
