@@ -72,8 +72,10 @@ _ATTEMPT = Field(None, ge=1, description="Which attempt it was, counting from 1"
 _SMTP = Field(None, description="The answer of the receiving server; null when there was no conversation")
 
 
-class EmailQueued(EmailEventData, EventData, event=EventType.EMAIL_QUEUED, example=_EMAIL):
-    """The message was accepted and waits for its turn."""
+class EmailQueued(EmailEventData, EventData, event=EventType.EMAIL_QUEUED, example=_EMAIL | {"reason": None}):
+    """The message was accepted, or is to be tried again on request, and waits for its turn."""
+
+    reason: str | None = Field(None, description="`retry` when it was queued again on request; null the first time")
 
 
 class EmailScheduled(
