@@ -7,13 +7,26 @@ from __future__ import annotations
 
 import difflib
 import os
+import re
 from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import AliasChoices, Field, SecretStr
+from pydantic import AliasChoices, BeforeValidator, Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+_UNITS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400}
+
+
+def _duration(value: object) -> object:
+    """``30``, ``30s``, ``5m``, ``2h``, ``7d`` or ``250ms``; ISO 8601 (``PT30S``) is left to pydantic."""
+    if isinstance(value, str) and (match := re.fullmatch(r"(\d+(?:\.\d+)?)(ms|[smhd]?)", value.strip())):
+        return timedelta(seconds=float(match[1]) * _UNITS[match[2] or "s"])
+    return value
+
+
+Duration = Annotated[timedelta, BeforeValidator(_duration)]
 
 
 class ConfigError(Exception):
@@ -78,10 +91,10 @@ class ContentSettings(BaseSettings):
     s3_region: str = Field("us-east-1", description="Region that requests are signed for")
     s3_access_key_id: SecretStr | None = Field(None, description="Access key")
     s3_secret_access_key: SecretStr | None = Field(None, description="Secret key")
-    retention_transactional: timedelta = Field(
+    retention_transactional: Duration = Field(
         timedelta(days=30), description="How long bodies of transactional mail stay"
     )
-    retention_campaign: timedelta = Field(timedelta(days=90), description="How long bodies of campaign mail stay")
+    retention_campaign: Duration = Field(timedelta(days=90), description="How long bodies of campaign mail stay")
 
 
 class ApiSettings(BaseSettings):
@@ -115,10 +128,10 @@ class SenderSettings(BaseSettings):
     hostname: str = Field("localhost", description="Name in EHLO")
     connections: int = Field(20, ge=1, le=1000, description="SMTP connections at once to the transport")
     claim_size: int = Field(100, ge=1, le=1000, description="Recipients claimed at a time from one lane")
-    lease: timedelta = Field(timedelta(seconds=60), description="How long a claim is held before others take it over")
-    horizon: timedelta = Field(timedelta(hours=72), description="How long a temporary failure is retried")
-    retry_base: timedelta = Field(timedelta(seconds=60), description="First wait after a temporary failure; doubles")
-    poll: timedelta = Field(timedelta(seconds=1), description="Longest wait between looks at the queue")
+    lease: Duration = Field(timedelta(seconds=60), description="How long a claim is held before others take it over")
+    horizon: Duration = Field(timedelta(hours=72), description="How long a temporary failure is retried")
+    retry_base: Duration = Field(timedelta(seconds=60), description="First wait after a temporary failure; doubles")
+    poll: Duration = Field(timedelta(seconds=1), description="Longest wait between looks at the queue")
 
 
 class WebhookSettings(BaseSettings):
@@ -129,8 +142,8 @@ class WebhookSettings(BaseSettings):
     allow_private: bool = Field(False, description="Allow receivers on private and loopback addresses (demo, sandbox)")
     timeout: float = Field(15.0, gt=0, le=60, description="Seconds a receiver has to answer")
     concurrency: int = Field(64, ge=1, le=1000, description="Requests in flight at once")
-    lease: timedelta = Field(timedelta(seconds=60), description="How long a claimed delivery is held")
-    poll: timedelta = Field(timedelta(seconds=1), description="Longest wait between looks at the log")
+    lease: Duration = Field(timedelta(seconds=60), description="How long a claimed delivery is held")
+    poll: Duration = Field(timedelta(seconds=1), description="Longest wait between looks at the log")
     retry_scale: float = Field(
         1.0, gt=0, le=1, description="Multiplies the retry schedule; below 1 only for trying out"
     )

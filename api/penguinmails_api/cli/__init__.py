@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import sys
+from typing import NoReturn
+
+from pydantic import ValidationError
 
 from penguinmails_api.cli.app import app
 from penguinmails_core.config import ConfigError, check_environment
@@ -15,8 +18,15 @@ def main() -> None:
         check_environment()
         app()
     except (ConfigError, EmbeddedError) as error:
-        print(f"penguinmails: {error}", file=sys.stderr)
-        raise SystemExit(2) from None
+        _fail(str(error))
+    except ValidationError as error:
+        # Settings are the only models that are built here from what an operator wrote.
+        _fail("; ".join(f"{error.title}.{'.'.join(map(str, item['loc']))}: {item['msg']}" for item in error.errors()))
+
+
+def _fail(message: str) -> NoReturn:
+    print(f"penguinmails: {message}", file=sys.stderr)
+    raise SystemExit(2)
 
 
 __all__ = ["main"]
