@@ -82,7 +82,7 @@ class EventCursor:
         if len(rows) == limit:
             last = rows[-1]
             await repository.save(
-                connection, self._consumer, replace(position, page_xid=last["xid"], page_id=last["id"])
+                connection, self._consumer, replace(position, page_xid=last["page_xid"], page_id=last["id"])
             )
         elif rows or state.position.new is not None or state.stale:
             assert position.new is not None

@@ -26,7 +26,7 @@ from consumer_cursors where consumer = $1"""
 
 # Snapshots stand in sub-selects so that their text is parsed once, not for every row.
 _READ = """
-select {columns}, xid::text as xid
+select {columns}, xid::text as page_xid
 from events
 where xid >= (select pg_snapshot_xmin($1::text::pg_snapshot))
   and xid < (select pg_snapshot_xmax($2::text::pg_snapshot))

@@ -189,6 +189,20 @@ async def test_what_the_consumer_writes_in_its_round_is_read_in_the_next(databas
     assert written in await ids(cursor)
 
 
+async def test_transaction_ids_are_numbers_not_text(database: Database) -> None:
+    """9 comes before 10: pages in the order of texts would skip rows."""
+    for xid in (9, 10, 99, 100, 700):
+        await database.worker.execute(
+            "insert into events (organization_id, id, mode, type, resource_id, sequence, payload, xid) "
+            "values ($1, $2, 'live', 'email.queued', $2, 1, '{}', $3::text::xid8)",
+            ORGANIZATION,
+            new_uuid(),
+            str(xid),
+        )
+    cursor = EventCursor(database.worker, "test", start="beginning")
+    assert [row["page_xid"] for row in await drain(cursor, limit=1)] == ["9", "10", "99", "100", "700"]
+
+
 async def test_one_reader_at_a_time(database: Database) -> None:
     cursor = EventCursor(database.worker, "test", start="beginning")
     other = EventCursor(database.worker, "other", start="beginning")

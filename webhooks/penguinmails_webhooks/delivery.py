@@ -1,0 +1,132 @@
+"""One attempt: render, sign, send, judge. No database here, and no transaction is open while it runs."""
+
+from __future__ import annotations
+
+import logging
+import random
+import time
+from datetime import datetime
+
+from penguinmails_core.kit.clock import utcnow
+from penguinmails_core.kit.crypto import CryptoError, SecretBox
+from penguinmails_core.kit.http import HttpResult, InvalidRequest, InvalidUrl, OutgoingError, OutgoingHttp
+from penguinmails_core.kit.ids import Prefix, encode, new_uuid
+from penguinmails_webhooks.events import render
+from penguinmails_webhooks.records import Delivery, Outcome
+from penguinmails_webhooks.retry import Verdict, judge, next_attempt
+from penguinmails_webhooks.signing import signed_headers
+
+log = logging.getLogger(__name__)
+
+MAX_RESPONSE_TEXT = 2048  # bytes of an answer that are kept
+_CONTENT_TYPE = {"content-type": "application/json"}
+_SECRETS_KEPT = 4096
+
+
+def secret_context(endpoint_id: object) -> bytes:
+    """What a sealed signing secret is bound to; `core` seals with the same (see `webhook_endpoints.service`)."""
+    return f"webhook_endpoints:{endpoint_id}".encode()
+
+
+class Sender:
+    """`scale` multiplies the retry schedule."""
+
+    def __init__(self, http: OutgoingHttp, box: SecretBox, *, scale: float, rng: random.Random) -> None:
+        self._http = http
+        self._box = box
+        self._scale = scale
+        self._rng = rng
+        self._secrets: dict[bytes, str] = {}
+
+    async def attempt(self, delivery: Delivery) -> Outcome:
+        """Never raises but for cancellation: whatever goes wrong is an outcome."""
+        started_at, started = utcnow(), time.perf_counter()
+        result: HttpResult | None = None
+        error: str | None = None
+        final = False
+        try:
+            if delivery.event is None:
+                error, final = "expired: the event log does not keep this event any more", True
+            else:
+                result = await self._post(delivery)
+        except OutgoingError as problem:
+            error, final = str(problem), isinstance(problem, InvalidUrl | InvalidRequest)
+        except CryptoError as problem:
+            log.error("webhook endpoint %s: its secret cannot be opened: %s", delivery.key[1], problem)
+            error = "secret: the signing secret cannot be opened; ask the operator of this server"
+        except Exception:
+            log.exception("webhook delivery %s failed on our side", delivery.id)
+            error = "internal: the request could not be made because of an error on our side"
+        return self._outcome(delivery, started_at, round((time.perf_counter() - started) * 1000), result, error, final)
+
+    async def _post(self, delivery: Delivery) -> HttpResult:
+        assert delivery.event is not None
+        body = render(delivery.event)
+        headers = signed_headers(
+            self._open_secrets(delivery), encode(Prefix.EVENT, delivery.event_id), int(time.time()), body
+        )
+        return await self._http.post(delivery.url, body=body, headers=headers | _CONTENT_TYPE, repeatable=True)
+
+    def _open_secrets(self, delivery: Delivery) -> list[str]:
+        """The current secret, and the previous one while both are valid."""
+        sealed = [delivery.secret] if delivery.previous_secret is None else [delivery.secret, delivery.previous_secret]
+        return [self._open(secret, delivery) for secret in sealed]
+
+    def _open(self, sealed: bytes, delivery: Delivery) -> str:
+        secret = self._secrets.get(sealed)
+        if secret is None:
+            if len(self._secrets) >= _SECRETS_KEPT:
+                self._secrets.clear()
+            secret = self._secrets[sealed] = self._box.open(sealed, secret_context(delivery.key[1])).decode()
+        return secret
+
+    def _outcome(
+        self,
+        delivery: Delivery,
+        started_at: datetime,
+        duration_ms: int,
+        result: HttpResult | None,
+        error: str | None,
+        final: bool,
+    ) -> Outcome:
+        code = result.status if result else None
+        verdict = judge(code, result.headers if result else None)
+        status, wait, disable = "exhausted", None, None
+        if verdict is Verdict.DELIVERED:
+            status = "delivered"
+        elif verdict is Verdict.GONE:
+            error, disable = "gone: the receiver answered 410, so the endpoint was disabled", "gone"
+        elif verdict is Verdict.ABORT:
+            error = f"aborted: the receiver answered {code} and asked not to be sent this event again"
+        else:
+            error = error or f"status: the receiver answered {code}, not 2xx"
+            wait = None if final else self._wait(delivery.number, result)
+            if wait is not None:
+                status = "pending"
+            if delivery.failed_too_long:
+                disable = "failing"
+        return Outcome(
+            delivery=delivery,
+            attempt_id=new_uuid(),
+            started_at=started_at,
+            duration_ms=duration_ms,
+            status_code=code,
+            error=error,
+            response_body=_text(result.body) if result else None,
+            status=status,
+            wait=wait,
+            unwell=verdict in (Verdict.RETRY, Verdict.GONE),
+            disable=disable,
+        )
+
+    def _wait(self, number: int, result: HttpResult | None) -> float | None:
+        now = utcnow()
+        retry_after = result.headers.get("Retry-After") if result else None
+        due = next_attempt(number, retry_after=retry_after, now=now, rng=self._rng, scale=self._scale)
+        return None if due is None else (due - now).total_seconds()
+
+
+def _text(body: bytes) -> str | None:
+    """What a text column can hold: no NUL, only characters, at most 2 KB."""
+    text = body[:MAX_RESPONSE_TEXT].decode("utf-8", "replace").replace("\0", "\ufffd")
+    return text.encode()[:MAX_RESPONSE_TEXT].decode("utf-8", "ignore") or None

@@ -1,0 +1,46 @@
+"""What passes between the parts of the delivery engine."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+Key = tuple[UUID, UUID]
+"""An endpoint: (organization id, endpoint id)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """One claimed delivery. `number` counts its attempts from 1; `event` is the row to render, None when the log does
+    not keep it any more. `failed_too_long`: the endpoint has been failing for longer than is put up with."""
+
+    key: Key
+    id: UUID
+    event_id: UUID
+    number: int
+    url: str
+    secret: bytes
+    previous_secret: bytes | None
+    failed_too_long: bool
+    event: Mapping[str, Any] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How one attempt ended. `status`: the delivery's (`pending` with `wait` seconds until the next attempt).
+    `unwell`: it speaks against the endpoint. `disable`: why the endpoint is to be disabled, if it is."""
+
+    delivery: Delivery
+    attempt_id: UUID
+    started_at: datetime
+    duration_ms: int
+    status_code: int | None
+    error: str | None
+    response_body: str | None
+    status: str
+    wait: float | None
+    unwell: bool
+    disable: str | None
