@@ -103,7 +103,7 @@ async def get_metrics(context: Context) -> Response:
     services = context.services
     await services.metrics.refresh(services.database.worker)
     if services.acceptor is not None:
-        services.metrics.accepted.set(services.acceptor.counters.messages)
+        services.metrics.totals.values["messages_accepted"] = services.acceptor.counters.messages
     return Response(services.metrics.render(), media_type=metrics.CONTENT_TYPE)
 
 

@@ -7,16 +7,39 @@ most every 10 seconds, so that it does not matter which process is asked.
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable
+from typing import ClassVar
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.core import CounterMetricFamily, Metric
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
+from prometheus_client.registry import Collector
 
 from penguinmails_core.kit.db import Pool
 from penguinmails_core.operations import repository
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST
+_METHODS = frozenset(("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"))
 _REFRESH = 10.0  # seconds
 _BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
+
+
+class Totals(Collector):
+    """Counters that are kept elsewhere: `values` is filled before each scrape."""
+
+    DESCRIPTIONS: ClassVar[dict[str, str]] = {
+        "messages_accepted": "Messages accepted by this process",
+        "events": "Events written since the statistics were reset, by all processes",
+        "email_attempts": "Delivery attempts started since the statistics were reset, by all processes",
+        "webhook_attempts": "Webhook requests sent since the statistics were reset, by all processes",
+    }
+
+    def __init__(self) -> None:
+        self.values: dict[str, int] = {}
+
+    def collect(self) -> Iterable[Metric]:
+        for name, description in self.DESCRIPTIONS.items():
+            yield CounterMetricFamily(f"penguinmails_{name}", description, value=self.values.get(name, 0))
 
 
 class Metrics:
@@ -30,9 +53,8 @@ class Metrics:
         self._seconds = Histogram(
             "penguinmails_http_request_seconds", "Time to the answer", ["route"], buckets=_BUCKETS, registry=registry
         )
-        self.accepted = Gauge(
-            "penguinmails_messages_accepted_total", "Messages accepted by this process", registry=registry
-        )
+        self.totals = Totals()
+        registry.register(self.totals)
         self._depth = Gauge("penguinmails_queue_depth", "Recipients waiting", ["lane"], registry=registry)
         self._oldest = Gauge(
             "penguinmails_queue_oldest_seconds",
@@ -41,19 +63,13 @@ class Metrics:
             registry=registry,
         )
         self._webhooks_due = Gauge("penguinmails_webhook_deliveries_due", "Deliveries waiting", registry=registry)
-        self._rows = {
-            name: Gauge(f"penguinmails_{name}_total", f"{text} since the statistics were reset", registry=registry)
-            for name, text in (
-                ("events", "Events written"),
-                ("email_attempts", "Delivery attempts started"),
-                ("webhook_attempts", "Webhook requests sent"),
-            )
-        }
         self._children: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
         self._read_at = -_REFRESH
 
     def observe(self, method: str, route: str, status: int, seconds: float) -> None:
         """`route` is a template such as ``/v1/emails/{email_id}``: label values must not grow with traffic."""
+        if method not in _METHODS:  # a client may make up as many as it likes
+            method = "other"
         children = self._children.get((method, route, status))
         if children is None:
             children = (self._requests.labels(method, route, str(status)), self._seconds.labels(route))
@@ -72,8 +88,7 @@ class Metrics:
             self._depth.labels(lane).set(waiting)
             self._oldest.labels(lane).set(overdue)
         self._webhooks_due.set(await repository.webhook_deliveries_due(worker))
-        for name, rows in (await repository.rows_inserted(worker)).items():
-            self._rows[name].set(rows)
+        self.totals.values |= await repository.rows_inserted(worker)
 
     def render(self) -> bytes:
         return generate_latest(self.registry)

@@ -6,6 +6,7 @@ import asyncio
 import logging
 from contextlib import suppress
 from dataclasses import dataclass, field
+from typing import Any
 
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
@@ -24,6 +25,7 @@ from penguinmails_core.config import (
 )
 from penguinmails_core.content.service import ContentService
 from penguinmails_core.emails.accept import Acceptor
+from penguinmails_core.emails.draft import DraftLimits
 from penguinmails_core.kit.crypto import SecretBox
 from penguinmails_core.kit.db import Database
 from penguinmails_core.kit.doorbell import EVENTS, MAIL, Doorbell
@@ -59,7 +61,9 @@ class Services:
     limiter: RateLimiter
     failures: LocalBuckets
     metrics: Metrics
+    draft_limits: DraftLimits
     acceptor: Acceptor | None = None
+    domains: Any | None = None
     content: ContentService | None = None
     box: SecretBox | None = None
 
@@ -112,10 +116,18 @@ async def open_services(
         limiter=RateLimiter(policy, redis),
         failures=LocalBuckets(FAILURES),
         metrics=Metrics(),
+        draft_limits=draft_limits(settings),
         acceptor=Acceptor(database.ingest, content, on_accepted=lambda: doorbell.ring(MAIL, EVENTS)),
         content=content,
         box=box,
     )
+
+
+def draft_limits(settings: Settings) -> DraftLimits:
+    """What a message may be and how long it lives, from the settings of three concerns."""
+    content = settings.content
+    retention = {"transactional": content.retention_transactional, "campaign": content.retention_campaign}
+    return DraftLimits(settings.api.max_message_bytes, settings.sender.horizon, retention)
 
 
 async def ping_redis(redis: Redis) -> bool:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
+from penguinmails_api.app import create_gateway
 from penguinmails_api.services import Services
 from penguinmails_core.api_keys.service import create_key, revoke_key
+from penguinmails_core.config import ApiSettings
 from penguinmails_core.kit import ids
 from penguinmails_core.kit.clock import utcnow
 from penguinmails_core.kit.crypto import new_api_key
@@ -122,11 +125,20 @@ async def test_an_allowlist_lets_only_its_addresses_in(client: ApiClient, databa
 
 
 async def test_forwarded_for_is_believed_from_trusted_proxies_only(
-    client: ApiClient, database: Database, tenant: Tenant
+    client: ApiClient, services: Services, database: Database, tenant: Tenant
 ) -> None:
     _, plain = await create_key(database, tenant.id, mode="live", name="office", allowed_ips=["192.0.2.0/24"])
     forged = {"X-Forwarded-For": "192.0.2.7"}
     problem(await client.as_(plain, address="198.51.100.1").get("/v1/me", headers=forged), 403, "forbidden")
+    proxied = replace(services.settings, api=ApiSettings(trusted_proxies=["198.51.100.0/24"]))
+    gateway = create_gateway(replace(services, settings=proxied))
+    async with ApiClient(gateway, plain, address="198.51.100.1") as caller:
+        assert (await caller.get("/v1/me", headers=forged)).status_code == 200
+        # What the client itself wrote stands further left and counts for nothing.
+        chain = {"X-Forwarded-For": "192.0.2.7, 203.0.113.9, 198.51.100.2"}
+        problem(await caller.get("/v1/me", headers=chain), 403, "forbidden")
+        problem(await caller.get("/v1/me", headers={"X-Forwarded-For": "garbage"}), 403, "forbidden")
+        problem(await caller.get("/v1/me"), 403, "forbidden")
 
 
 async def test_a_scope_is_needed_and_named(client: ApiClient, database: Database, tenant: Tenant) -> None:

@@ -78,11 +78,13 @@ async def test_pages_follow_each_other_in_both_directions(
 
 async def test_filters(client: ApiClient, database: Database, tenant: Tenant) -> None:
     now = utcnow()
-    await make_email(database, tenant, [Recipient("ada@example.com", "failed")], subject="dead", tags=["a", "b"])
-    await make_email(database, tenant, [Recipient("bob@example.com")], subject="waits", tags=["b"])
-    await make_email(
-        database, tenant, [Recipient("bob@example.com")], subject="later", scheduled_at=now + timedelta(days=1)
-    )
+    ada, bob = Recipient("ada@example.com", "failed"), Recipient("bob@example.com")
+    ago = [now - timedelta(minutes=minutes) for minutes in range(4)]
+    tomorrow = now + timedelta(days=1)
+    await make_email(database, tenant, [ada], subject="dead", tags=["a", "b"], created_at=ago[3])
+    await make_email(database, tenant, [bob], subject="waits", tags=["b"], created_at=ago[2])
+    bob = Recipient("bob@example.com")
+    await make_email(database, tenant, [bob], subject="later", scheduled_at=tomorrow, created_at=ago[1])
     await make_email(
         database,
         tenant,

@@ -60,6 +60,7 @@ class ApiServer:
             log_config=None,
             access_log=False,
             server_header=False,
+            proxy_headers=False,  # the gateway believes trusted proxies only
             lifespan="off",
             timeout_graceful_shutdown=_GRACE_SECONDS,
         )

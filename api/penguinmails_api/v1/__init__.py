@@ -7,8 +7,9 @@ from fastapi import APIRouter
 from penguinmails_api.gateway import HotRoute
 from penguinmails_api.v1.emails.attachments import router as attachments
 from penguinmails_api.v1.emails.endpoints import router as emails
+from penguinmails_api.v1.emails.send_routes import router as sending
 from penguinmails_api.v1.events.endpoints import router as events
 from penguinmails_api.v1.me.endpoints import router as me
 
-ROUTERS: tuple[APIRouter, ...] = (me, emails, attachments, events)
+ROUTERS: tuple[APIRouter, ...] = (me, sending, emails, attachments, events)
 HOT: dict[tuple[str, str], HotRoute] = {}
