@@ -16,7 +16,7 @@ from pydantic import BaseModel
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from penguinmails_api.routing import get_context
-from penguinmails_core.errors import InvalidIdempotencyKey
+from penguinmails_core.errors import FieldError, InvalidIdempotencyKey, Unprocessable
 from penguinmails_core.idempotency import service
 from penguinmails_core.idempotency.keys import HEADER, REPLAYED_HEADER, fingerprint, parse_key
 
@@ -33,11 +33,15 @@ async def answer_once(
     """
     context = get_context(request)
     caller, scope = context.caller, request.scope
+    body = await request.body()
+    if scope["route"].body_field is None and body not in (b"", b"{}"):
+        detail = "This operation takes no body. Leave it out, or send {}."
+        raise Unprocessable(detail, errors=[FieldError("", "unknown_field", detail)])
     keyed = service.KeyedRequest(
         caller.organization_id,
         caller.id,
         read_key(scope["headers"]),
-        fingerprint(request.method, scope["path"], scope["query_string"], await request.body()),
+        fingerprint(request.method, scope["path"], scope["query_string"], body),
     )
 
     async def encoded(session: AsyncSession) -> bytes:

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 from fastapi import Depends, Request
 
 from penguinmails_api.context import RequestContext
+from penguinmails_core.errors import FieldError, Unprocessable
 from penguinmails_core.scopes import Scope
 
 # Every operation under /v1 may answer these; others are added where they are real.
@@ -29,6 +30,18 @@ def require(scope: Scope) -> Callable[[Request], None]:
         get_context(request).caller.require(scope)
 
     return check
+
+
+def refuse_unknown_parameters(request: Request) -> None:
+    """For routes without a query: a misspelled parameter must not be silently ignored. Routes with one declare it as a
+    model that forbids others."""
+    query: bytes = request.scope["query_string"]
+    if query and not request.scope["route"].dependant.query_params:
+        errors = [
+            FieldError(name, "unknown_field", f"`{name}` is not known here. This operation takes no parameters.")
+            for name in request.query_params
+        ]
+        raise Unprocessable("This operation takes no query parameters.", errors=errors)
 
 
 def operation(
@@ -54,8 +67,8 @@ def operation(
         hints["x-idempotent"] = True
     if paginated:
         hints["x-sdk-paginate"] = "cursor"
-    # Routes without a scope of their own still say so through `dependencies=[]`, never by leaving the check out.
     dependencies = [Depends(require(scope))] if scope else []
+    dependencies.append(Depends(refuse_unknown_parameters))
     return {"operation_id": operation_id, "dependencies": dependencies, "openapi_extra": hints | (extra or {})}
 
 

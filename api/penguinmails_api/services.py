@@ -100,12 +100,16 @@ async def open_services(
         ingest_connections=settings.database.ingest_connections,
         worker_connections=settings.database.worker_connections,
     )
+    try:
+        content = await ContentService.open(database, settings.content)
+    except BaseException:
+        await database.close()
+        raise
     redis = Redis.from_url(redis_url) if redis_url else None
     doorbell = Doorbell(redis)
     await doorbell.start()
     authenticator = Authenticator(database.ingest, doorbell)
     await authenticator.start()
-    content = await ContentService.open(database, settings.content)
     policy = Policy("default", settings.api.rate_limit, settings.api.rate_burst)
     return Services(
         settings=settings,

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 
+import asyncpg
 import pytest
+from sqlalchemy.ext.asyncio import create_async_engine
 
 from penguinmails_api.app import create_gateway
 from penguinmails_api.context import RequestContext
@@ -237,8 +239,7 @@ async def test_a_hot_route_gets_the_caller_and_the_body(services: Services, tena
 async def test_a_lost_database_is_503_and_readyz_names_it(services: Services, tenant: Tenant) -> None:
     async with ApiClient(create_gateway(services), tenant.key) as client:
         assert (await client.get("/v1/me")).status_code == 200
-        pool, engine = services.database.ingest, services.database.engine
-        await pool.close()
+        await services.database.ingest.close()
         response = await client.get("/readyz")
         assert response.status_code == 503
         assert response.json()["parts"]["database"] == "down"
@@ -246,4 +247,29 @@ async def test_a_lost_database_is_503_and_readyz_names_it(services: Services, te
         response = await client.get("/v1/me")
         problem(response, 503, "unavailable")
         assert response.headers["retry-after"] == "1"
-        assert engine is services.database.engine
+
+
+async def test_a_database_that_ends_its_connections_costs_one_answer(
+    services: Services, database: Database, tenant: Tenant
+) -> None:
+    """As after a restart of PostgreSQL: the pool's connections are dead and only found out when they are used."""
+    async with ApiClient(create_gateway(services), tenant.key) as client:
+        assert (await client.get("/v1/me")).status_code == 200
+        owner = await asyncpg.connect(database.dsn)
+        await owner.execute(
+            "select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'penguinmails app'"
+        )
+        await owner.close()
+        problem(await client.get("/v1/me"), 503, "unavailable")
+        assert (await client.get("/v1/me")).status_code == 200
+
+
+async def test_a_database_that_cannot_be_reached_is_503(services: Services, tenant: Tenant) -> None:
+    unreachable = create_async_engine("postgresql+asyncpg://nobody@127.0.0.1:1/nothing")
+    real = services.database
+    async with ApiClient(create_gateway(services), tenant.key) as client:
+        assert (await client.get("/v1/me")).status_code == 200
+        services.database = Database(real.dsn, unreachable, real.ingest, real.worker)
+        problem(await client.get("/v1/me"), 503, "unavailable")
+        services.database = real
+    await unreachable.dispose()

@@ -1,9 +1,19 @@
 """Types that all resources share: ids, times, pages, answers."""
 
+from datetime import UTC, datetime
 from typing import Annotated, Any, Generic, TypeVar
 from uuid import UUID
 
-from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, WithJsonSchema
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    WithJsonSchema,
+)
 
 from penguinmails_core.errors import NotFound
 from penguinmails_core.kit import ids
@@ -49,6 +59,17 @@ Timestamp = Annotated[
     WithJsonSchema({"type": "string", "format": "date-time", "examples": ["2026-11-24T12:00:00.000Z"]}),
 ]
 """RFC 3339 in UTC with milliseconds."""
+
+
+def _to_utc(value: datetime) -> datetime:
+    """Near the ends of the calendar other zones, lifetimes and databases run out of years."""
+    if not 1970 < value.year < 9000:
+        raise ValueError("give a time between the years 1971 and 8999")
+    return value.astimezone(UTC)
+
+
+Moment = Annotated[AwareDatetime, AfterValidator(_to_utc)]
+"""A time in a request: RFC 3339 with an offset."""
 
 
 def typeid(prefix: str) -> WithJsonSchema:

@@ -4,12 +4,13 @@ from enum import StrEnum
 from typing import Annotated, Self
 from uuid import UUID
 
-from pydantic import AfterValidator, AwareDatetime, Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from penguinmails_api.v1 import cursors
 from penguinmails_api.v1.common import (
     DEFAULT_LIMIT,
     Limit,
+    Moment,
     Page,
     QueryParameters,
     RequestBody,
@@ -68,8 +69,8 @@ class EmailListQuery(QueryParameters):
     from_: Address | None = Field(None, alias="from", description="From this address.")
     tag: str | None = Field(None, max_length=64, description="With this tag.")
     domain: str | None = Field(None, max_length=255, description="From this domain.")
-    created_after: AwareDatetime | None = Field(None, description="Accepted at this time or later (RFC 3339).")
-    created_before: AwareDatetime | None = Field(None, description="Accepted before this time (RFC 3339).")
+    created_after: Moment | None = Field(None, description="Accepted at this time or later (RFC 3339).")
+    created_before: Moment | None = Field(None, description="Accepted before this time (RFC 3339).")
 
     @model_validator(mode="after")
     def _one_direction(self) -> Self:
@@ -90,7 +91,7 @@ class EmailListQuery(QueryParameters):
 
 
 class EmailUpdate(RequestBody):
-    scheduled_at: AwareDatetime = Field(
+    scheduled_at: Moment = Field(
         description="The new time to send, RFC 3339 with an offset, at most 365 days ahead. A time that has passed "
         "means now.",
         examples=["2026-12-24T18:00:00Z"],
