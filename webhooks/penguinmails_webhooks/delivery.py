@@ -11,6 +11,7 @@ from penguinmails_core.kit.clock import utcnow
 from penguinmails_core.kit.crypto import CryptoError, SecretBox
 from penguinmails_core.kit.http import HttpResult, InvalidRequest, InvalidUrl, OutgoingError, OutgoingHttp
 from penguinmails_core.kit.ids import Prefix, encode, new_uuid
+from penguinmails_core.webhook_endpoints.service import secret_context
 from penguinmails_webhooks.events import render
 from penguinmails_webhooks.records import Delivery, Outcome
 from penguinmails_webhooks.retry import Verdict, judge, next_attempt
@@ -21,11 +22,6 @@ log = logging.getLogger(__name__)
 MAX_RESPONSE_TEXT = 2048  # bytes of an answer that are kept
 _CONTENT_TYPE = {"content-type": "application/json"}
 _SECRETS_KEPT = 4096
-
-
-def secret_context(endpoint_id: object) -> bytes:
-    """What a sealed signing secret is bound to; `core` seals with the same (see `webhook_endpoints.service`)."""
-    return f"webhook_endpoints:{endpoint_id}".encode()
 
 
 class Sender:

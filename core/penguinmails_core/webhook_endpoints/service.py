@@ -1,0 +1,293 @@
+"""Where events are pushed to: make, change and delete endpoints, look at deliveries, send again.
+
+Works in the caller's transaction, so that an Idempotency-Key is stored with the work. What an event or a secret looks
+like is told by the webhook component (`EndpointRules`), which stands above this one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, TypeVar
+from uuid import UUID
+
+from sqlalchemy import func
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from penguinmails_core.errors import Conflict, FieldError, NotFound, Unprocessable
+from penguinmails_core.events import repository as events
+from penguinmails_core.events.types import EventType
+from penguinmails_core.kit.clock import utcnow
+from penguinmails_core.kit.crypto import SecretBox
+from penguinmails_core.kit.http import OutgoingError, check_url
+from penguinmails_core.kit.ids import Prefix, encode, new_uuid
+from penguinmails_core.models import WebhookAttempt, WebhookDelivery, WebhookEndpoint
+from penguinmails_core.principal import Principal
+from penguinmails_core.webhook_endpoints import repository
+
+Row = TypeVar("Row")
+
+MAX_ENDPOINTS = 50
+MAX_DESCRIPTION = 500
+MAX_METADATA, MAX_METADATA_KEY, MAX_METADATA_VALUE = 50, 64, 500
+SECRET_OVERLAP = timedelta(hours=24)
+TEST_MESSAGE = "If you can read this and the signature verifies, your endpoint works."
+_CANCELLED = "endpoint_disabled: the endpoint was disabled or deleted before this could be delivered"
+
+
+@dataclass(frozen=True, slots=True)
+class EndpointRules:
+    """`check_events`: patterns -> (patterns without repeats, what is wrong with them). `new_secret`: a fresh signing
+    secret. `allow_private`: plain http and private hosts may be named."""
+
+    check_events: Callable[[Sequence[str]], tuple[list[str], Sequence[FieldError]]]
+    new_secret: Callable[[], str]
+    allow_private: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """A delivery and its attempts, the first one first."""
+
+    row: WebhookDelivery
+    attempts: Sequence[WebhookAttempt]
+
+
+def secret_context(endpoint_id: UUID) -> bytes:
+    """What a sealed signing secret is bound to."""
+    return f"webhook_endpoints:{endpoint_id}".encode()
+
+
+class WebhookEndpoints:
+    """All methods raise `NotFound` for what the caller may not see, and `Unprocessable` naming fields."""
+
+    def __init__(self, box: SecretBox, rules: EndpointRules) -> None:
+        self._box = box
+        self._rules = rules
+
+    async def create(
+        self,
+        session: AsyncSession,
+        principal: Principal,
+        *,
+        url: str,
+        events: Sequence[str],
+        description: str | None = None,
+        metadata: Mapping[str, str] | None = None,
+    ) -> tuple[WebhookEndpoint, str]:
+        """The endpoint and its secret, which is not shown again. It gets what happens from now on: all workspaces of
+        the organization, or the one that the caller is bound to. Raises `Conflict` at 50 endpoints."""
+        values = self._check({"url": url, "events": events, "description": description, "metadata": metadata})
+        if await repository.count_for_update(session, principal.organization_id) >= MAX_ENDPOINTS:
+            raise Conflict(
+                f"An organization has at most {MAX_ENDPOINTS} webhook endpoints, test ones included. Delete one first.",
+                extra={"limit": MAX_ENDPOINTS},
+            )
+        secret, endpoint_id = self._rules.new_secret(), new_uuid()
+        endpoint = WebhookEndpoint(
+            organization_id=principal.organization_id,
+            id=endpoint_id,
+            workspace_id=principal.workspace_id,
+            mode=principal.mode,
+            secret=self._box.seal(secret.encode(), secret_context(endpoint_id)),
+            **values,
+        )
+        session.add(endpoint)
+        await session.flush()
+        await session.refresh(endpoint)
+        return endpoint, secret
+
+    async def get(
+        self, session: AsyncSession, principal: Principal, endpoint_id: UUID, *, lock: bool = False
+    ) -> WebhookEndpoint:
+        endpoint = await repository.get(session, principal, endpoint_id, lock=lock)
+        if endpoint is None:
+            raise NotFound("There is no such webhook endpoint.")
+        return endpoint
+
+    async def list_endpoints(
+        self,
+        session: AsyncSession,
+        principal: Principal,
+        *,
+        limit: int,
+        after: UUID | None = None,
+        before: UUID | None = None,
+    ) -> tuple[list[WebhookEndpoint], bool]:
+        """A page, the newest first, and whether there is more in the direction of travel."""
+        found = await repository.list_endpoints(session, principal, limit=limit + 1, after=after, before=before)
+        return _cut(found, limit, before is not None)
+
+    async def update(
+        self, session: AsyncSession, principal: Principal, endpoint_id: UUID, changes: Mapping[str, Any]
+    ) -> WebhookEndpoint:
+        """`changes` holds only what is to be changed: url, events, description, metadata, status (enabled, disabled).
+
+        Disabling cancels what waits for the endpoint; it can be resent later. A new URL, or enabling, starts the
+        record of failures anew.
+        """
+        changes = dict(changes)
+        status = changes.pop("status", None)
+        values = self._check(changes)
+        endpoint = await self.get(session, principal, endpoint_id, lock=True)
+        for name, value in values.items():
+            setattr(endpoint, name, value)
+        if "url" in values or status == "enabled":
+            endpoint.failing_since = None
+        if status is not None and status != endpoint.status:
+            endpoint.status = status
+            endpoint.disabled_reason = "manual" if status == "disabled" else None
+        endpoint.updated_at = func.now()
+        await session.flush()
+        if status == "disabled":
+            await repository.cancel_deliveries(session, endpoint, _CANCELLED)
+        await session.refresh(endpoint)
+        return endpoint
+
+    async def delete(self, session: AsyncSession, principal: Principal, endpoint_id: UUID) -> None:
+        """Also cancels what waits for it. A request under way may still arrive."""
+        endpoint = await self.get(session, principal, endpoint_id, lock=True)
+        await repository.cancel_deliveries(session, endpoint, _CANCELLED)
+        await session.delete(endpoint)
+
+    async def rotate_secret(
+        self, session: AsyncSession, principal: Principal, endpoint_id: UUID
+    ) -> tuple[WebhookEndpoint, str]:
+        """A new secret, not shown again. For 24 hours requests are signed with the one before, too."""
+        endpoint = await self.get(session, principal, endpoint_id, lock=True)
+        secret = self._rules.new_secret()
+        endpoint.previous_secret = endpoint.secret
+        endpoint.previous_secret_expires_at = utcnow() + SECRET_OVERLAP
+        endpoint.secret = self._box.seal(secret.encode(), secret_context(endpoint.id))
+        endpoint.updated_at = func.now()
+        await session.flush()
+        await session.refresh(endpoint)
+        return endpoint, secret
+
+    async def send_test(self, session: AsyncSession, principal: Principal, endpoint_id: UUID) -> tuple[UUID, UUID]:
+        """Queue a `webhook.test` event to this endpoint only, whatever it asked for; (event id, delivery id).
+
+        Raises `Conflict` when the endpoint is disabled.
+        """
+        endpoint = await self._enabled(session, principal, endpoint_id)
+        endpoint.event_sequence += 1
+        event_id = events.add(
+            session,
+            organization_id=endpoint.organization_id,
+            workspace_id=endpoint.workspace_id,
+            mode=endpoint.mode,
+            event=EventType.WEBHOOK_TEST,
+            resource_id=endpoint.id,
+            sequence=endpoint.event_sequence,
+            payload={"endpoint_id": encode(Prefix.WEBHOOK_ENDPOINT, endpoint.id), "message": TEST_MESSAGE},
+        )
+        delivery_id = new_uuid()
+        await repository.owe(session, endpoint, delivery_id, event_id, EventType.WEBHOOK_TEST.value)
+        return event_id, delivery_id
+
+    async def list_deliveries(
+        self,
+        session: AsyncSession,
+        principal: Principal,
+        endpoint_id: UUID,
+        statuses: Sequence[str] = (),
+        *,
+        limit: int,
+        after: UUID | None = None,
+        before: UUID | None = None,
+    ) -> tuple[list[WebhookDelivery], bool]:
+        """A page, the newest event first; the cursors are event ids."""
+        endpoint = await self.get(session, principal, endpoint_id)
+        found = await repository.list_deliveries(
+            session, endpoint, statuses, limit=limit + 1, after=after, before=before
+        )
+        return _cut(found, limit, before is not None)
+
+    async def get_delivery(
+        self, session: AsyncSession, principal: Principal, endpoint_id: UUID, delivery_id: UUID
+    ) -> Delivery:
+        endpoint = await self.get(session, principal, endpoint_id)
+        return await self._delivery(session, endpoint, delivery_id)
+
+    async def resend(
+        self, session: AsyncSession, principal: Principal, endpoint_id: UUID, delivery_id: UUID
+    ) -> Delivery:
+        """Due now, whatever became of it, with the same event id. A delivery whose retries are used up gets one more
+        attempt for each call.
+
+        Raises `Conflict` when the endpoint is disabled or the event is not kept any more.
+        """
+        endpoint = await self._enabled(session, principal, endpoint_id)
+        delivery = (await self._delivery(session, endpoint, delivery_id, lock=True)).row
+        if not await repository.event_is_kept(session, delivery):
+            raise Conflict("The event is older than the log keeps, so it cannot be sent again.")
+        delivery.status = "pending"
+        delivery.due_at = func.now()
+        await session.flush()
+        await session.refresh(delivery)
+        return await self._delivery(session, endpoint, delivery_id)
+
+    async def _enabled(self, session: AsyncSession, principal: Principal, endpoint_id: UUID) -> WebhookEndpoint:
+        endpoint = await self.get(session, principal, endpoint_id, lock=True)
+        if endpoint.status != "enabled":
+            raise Conflict('The endpoint is disabled. Enable it first: PATCH {"status": "enabled"}.')
+        return endpoint
+
+    async def _delivery(
+        self, session: AsyncSession, endpoint: WebhookEndpoint, delivery_id: UUID, *, lock: bool = False
+    ) -> Delivery:
+        row = await repository.get_delivery(session, endpoint, delivery_id, lock=lock)
+        if row is None:
+            raise NotFound("There is no such delivery of this webhook endpoint.")
+        return Delivery(row, await repository.attempts_of(session, row))
+
+    def _check(self, given: Mapping[str, Any]) -> dict[str, Any]:
+        """Column values of the fields that are given."""
+        errors: list[FieldError] = []
+        values: dict[str, Any] = {}
+        if "url" in given:
+            values["url"] = given["url"]
+            try:
+                check_url(given["url"], allow_private=self._rules.allow_private)
+            except OutgoingError as error:
+                errors.append(FieldError("/url", error.reason, f"`url` cannot be called: {error.detail}."))
+        if "events" in given:
+            values["events"], wrong = self._rules.check_events(given["events"])
+            errors += wrong
+        if "description" in given:
+            values["description"] = given["description"]
+            errors += _check_text("/description", given["description"] or "", MAX_DESCRIPTION)
+        if "metadata" in given:
+            values["metadata_"] = dict(given["metadata"] or {})
+            errors += _check_metadata(values["metadata_"])
+        if errors:
+            detail = errors[0].detail if len(errors) == 1 else f"{len(errors)} fields need attention; see `errors`."
+            raise Unprocessable(detail, errors=errors)
+        return values
+
+
+def _cut(found: list[Row], limit: int, backwards: bool) -> tuple[list[Row], bool]:
+    """One row more than `limit` was asked for; travelling to newer ones, the surplus is the first."""
+    return (found[-limit:] if backwards else found[:limit]), len(found) > limit
+
+
+def _check_metadata(metadata: Mapping[str, str]) -> list[FieldError]:
+    errors = []
+    if len(metadata) > MAX_METADATA:
+        detail = f"`metadata` has {len(metadata)} entries; the limit is {MAX_METADATA}."
+        errors.append(FieldError("/metadata", "too_many", detail))
+    for key, value in metadata.items():
+        if not key:
+            errors.append(FieldError("/metadata", "empty", "A metadata key has at least one character."))
+        pointer = "/metadata/" + key[:MAX_METADATA_KEY].replace("~", "~0").replace("/", "~1")
+        errors += _check_text("/metadata", key, MAX_METADATA_KEY) + _check_text(pointer, value, MAX_METADATA_VALUE)
+    return errors
+
+
+def _check_text(pointer: str, text: str, most: int) -> list[FieldError]:
+    if len(text) > most:
+        return [FieldError(pointer, "too_long", f"{pointer} has {len(text)} characters; the limit is {most}.")]
+    if "\0" in text:
+        return [FieldError(pointer, "control_character", f"Remove U+0000 NUL from {pointer}.")]
+    return []
