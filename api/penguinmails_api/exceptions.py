@@ -43,7 +43,8 @@ _DATABASE_AWAY = (
 )
 
 
-def as_problem(error: Exception, ctx: RequestContext, scope: MutableMapping[str, Any]) -> Problem:
+def as_problem(error: Exception, ctx: RequestContext, scope: MutableMapping[str, Any], route: str) -> Problem:
+    """`route` is the template under which the error is logged."""
     match error:
         case Problem():
             return error
@@ -59,7 +60,7 @@ def as_problem(error: Exception, ctx: RequestContext, scope: MutableMapping[str,
     log.error(
         "%s %s failed (%s)",
         scope["method"],
-        route_template(scope),
+        route,
         ctx.request_id,
         exc_info=error,
         extra={"request_id": ctx.request_id},

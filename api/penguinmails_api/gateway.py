@@ -103,34 +103,37 @@ class Gateway:
         ctx = RequestContext(ids.encode(Prefix.REQUEST, ids.new_uuid()), self.services, started)
         answer = _Answer(ctx, send)
         method, path = scope["method"], scope["path"]
-        route = path
+        hot = self._hot.get((method, path))
         try:
             incoming = _read_headers(scope)
             if path.startswith("/v1/"):
                 await self._admit(ctx, scope, incoming)
-            hot = self._hot.get((method, path))
-            limit = hot.max_body_bytes if hot is not None else MAX_BODY_BYTES
             if method in _WITH_BODY:
-                receive = _check_body(incoming, receive, limit)
+                receive = _check_body(incoming, receive, hot.max_body_bytes if hot is not None else MAX_BODY_BYTES)
             if hot is not None:
                 await answer.send_raw(await hot.handler(ctx, scope, receive))
             else:
                 scope["state"] = {"context": ctx}
                 await self.app(scope, receive, answer.send)
-                route = route_template(scope)
         except Exception as error:
-            if (method, path) not in self._hot:
-                route = route_template(scope)
             if answer.status:  # too late to say anything; the server ends the connection
-                log.exception("%s %s broke off", method, route, extra={"request_id": ctx.request_id})
+                log.exception("%s %s broke off", method, self._route(scope), extra={"request_id": ctx.request_id})
                 raise
-            if path.startswith("/v1/") and not ctx.limit_headers:
-                ctx.limit_headers = FAILURES.headers(self.services.failures.look(self._client_address(scope)))
-            await answer.send_raw(problem_response(as_problem(error, ctx, scope), ctx.request_id))
+            await answer.send_raw(self._problem(error, ctx, scope))
         seconds = time.perf_counter() - started
-        self.services.metrics.observe(method, route, answer.status, seconds)
+        self.services.metrics.observe(method, self._route(scope), answer.status, seconds)
         if self._access_log is not None:
             self._access_log(ctx, scope, answer.status, seconds)
+
+    def _problem(self, error: Exception, ctx: RequestContext, scope: Scope) -> RawResponse:
+        """Every answer under `/v1` tells limits, those to requests that were refused before their key was read too."""
+        if not ctx.limit_headers and scope["path"].startswith("/v1/"):
+            ctx.limit_headers = FAILURES.headers(self.services.failures.look(self._client_address(scope)))
+        return problem_response(as_problem(error, ctx, scope, self._route(scope)), ctx.request_id)
+
+    def _route(self, scope: Scope) -> str:
+        path: str = scope["path"]
+        return path if (scope["method"], path) in self._hot else route_template(scope)
 
     async def _admit(self, ctx: RequestContext, scope: Scope, incoming: _Incoming) -> None:
         """Who asks, from where, and how often. Raises the problem to answer with."""
@@ -262,8 +265,8 @@ def _read_headers(scope: Scope) -> _Incoming:
         elif name == b"content-type":
             incoming.content_type = value
         elif name == b"content-length":
-            if not value.isdigit():
-                raise BadRequest("Content-Length must be a number.")
+            if not value.isdigit() or len(value) > 15:
+                raise BadRequest("Content-Length must be a number of at most 15 digits.")
             incoming.content_length = int(value)
         elif name == b"transfer-encoding":
             incoming.chunked = True
