@@ -152,7 +152,7 @@ async def test_five_days_of_failures_disable(world: World, receiver: Receiver) -
 
 
 async def test_one_success_ends_the_count_of_days(world: World, receiver: Receiver) -> None:
-    endpoint, _ = await world.endpoint(receiver.url())
+    await world.endpoint(receiver.url())
     await world.database.worker.execute("update webhook_endpoints set failing_since = now() - interval '6 days'")
     await world.happen()
     await world.engine().run_once()
@@ -161,7 +161,7 @@ async def test_one_success_ends_the_count_of_days(world: World, receiver: Receiv
 
 
 async def test_a_receiver_can_refuse_one_message(world: World, receiver: Receiver) -> None:
-    endpoint, _ = await world.endpoint(receiver.url())
+    await world.endpoint(receiver.url())
     await world.happen()
     receiver.answers["/hook"] = answer(400, headers={"webhook-delivery": "abort-message"})
     await world.engine().run_once()

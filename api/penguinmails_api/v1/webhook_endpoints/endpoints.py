@@ -1,0 +1,199 @@
+"""`/v1/webhook_endpoints`: where events are pushed to, and what became of each push."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Request, Response
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from penguinmails_api.context import RequestContext
+from penguinmails_api.idempotency import answer_once
+from penguinmails_api.routing import Context, get_context, operation
+from penguinmails_api.v1.webhook_endpoints.schemas import (
+    DeliveryIdInPath,
+    EndpointIdInPath,
+    WebhookDeliveryDetail,
+    WebhookDeliveryList,
+    WebhookDeliveryListQuery,
+    WebhookEndpoint,
+    WebhookEndpointCreate,
+    WebhookEndpointList,
+    WebhookEndpointListQuery,
+    WebhookEndpointUpdate,
+    WebhookEndpointWithSecret,
+    WebhookTestQueued,
+)
+from penguinmails_core.errors import Unavailable
+from penguinmails_core.kit import ids
+from penguinmails_core.kit.doorbell import WEBHOOKS
+from penguinmails_core.kit.ids import Prefix
+from penguinmails_core.scopes import Scope
+from penguinmails_core.webhook_endpoints.service import WebhookEndpoints
+from penguinmails_webhooks.endpoints import webhook_endpoints
+
+router = APIRouter(prefix="/v1/webhook_endpoints", tags=["webhook_endpoints"])
+READ, WRITE = Scope.WEBHOOK_ENDPOINTS_READ, Scope.WEBHOOK_ENDPOINTS_WRITE
+
+
+def service_of(context: RequestContext) -> WebhookEndpoints:
+    services = context.services
+    if services.box is None:
+        raise Unavailable("This server cannot seal secrets: its operator must set PENGUINMAILS_SECRET_KEYS.")
+    return webhook_endpoints(services.box, services.settings.webhooks)
+
+
+@router.post(
+    "",
+    summary="Create a webhook endpoint",
+    status_code=201,
+    response_model=WebhookEndpointWithSecret,
+    **operation("webhook_endpoints_create", scope=WRITE, errors=(413, 415), idempotent=True),
+)
+async def create_endpoint(request: Request, body: WebhookEndpointCreate) -> Response:
+    """From now on, events are POSTed to `url`, signed with `secret` (Standard Webhooks), until it answers 2xx: 8
+    attempts over 28 hours. The secret is shown this once. An organization has at most 50 endpoints."""
+    context = get_context(request)
+    service = service_of(context)
+
+    async def work(session: AsyncSession) -> WebhookEndpointWithSecret:
+        made = await service.create(
+            session,
+            context.caller,
+            url=body.url,
+            events=body.events,
+            description=body.description,
+            metadata=body.metadata,
+        )
+        return WebhookEndpointWithSecret.of(*made)
+
+    return await answer_once(request, work, status=201, redact=("secret",))
+
+
+@router.get("", summary="List webhook endpoints", **operation("webhook_endpoints_list", scope=READ, paginated=True))
+async def list_endpoints(context: Context, query: Annotated[WebhookEndpointListQuery, Query()]) -> WebhookEndpointList:
+    """The newest first, disabled ones too."""
+    caller = context.caller
+    async with context.services.database.tenant(caller.organization_id) as session:
+        page = await service_of(context).list_endpoints(session, caller, **query.place())
+    return WebhookEndpointList.of(*page, backwards=query.before is not None)
+
+
+@router.get("/{endpoint_id}", summary="Get a webhook endpoint", **operation("webhook_endpoints_get", scope=READ))
+async def get_endpoint(context: Context, endpoint_id: EndpointIdInPath) -> WebhookEndpoint:
+    """One endpoint, with the reason when it was disabled."""
+    async with context.services.database.tenant(context.caller.organization_id) as session:
+        return WebhookEndpoint.of(await service_of(context).get(session, context.caller, endpoint_id))
+
+
+@router.patch(
+    "/{endpoint_id}",
+    summary="Change a webhook endpoint",
+    **operation("webhook_endpoints_update", scope=WRITE, errors=(413, 415)),
+)
+async def update_endpoint(
+    context: Context, endpoint_id: EndpointIdInPath, body: WebhookEndpointUpdate
+) -> WebhookEndpoint:
+    """Only what is given is changed. Disabling cancels the deliveries that wait; each can be resent later."""
+    async with context.services.database.tenant(context.caller.organization_id) as session:
+        row = await service_of(context).update(session, context.caller, endpoint_id, body.changes())
+        return WebhookEndpoint.of(row)
+
+
+@router.delete(
+    "/{endpoint_id}",
+    summary="Delete a webhook endpoint",
+    status_code=204,
+    **operation("webhook_endpoints_delete", scope=WRITE),
+)
+async def delete_endpoint(context: Context, endpoint_id: EndpointIdInPath) -> None:
+    """Nothing more is sent to it, what waits is cancelled. A request that is under way may still arrive."""
+    async with context.services.database.tenant(context.caller.organization_id) as session:
+        await service_of(context).delete(session, context.caller, endpoint_id)
+
+
+@router.post(
+    "/{endpoint_id}/rotate_secret",
+    summary="Rotate a webhook endpoint's secret",
+    response_model=WebhookEndpointWithSecret,
+    **operation("webhook_endpoints_rotate_secret", scope=WRITE, errors=(413, 415), idempotent=True),
+)
+async def rotate_secret(request: Request, endpoint_id: EndpointIdInPath) -> Response:
+    """A new secret, shown this once. For 24 hours every request carries two signatures, so that receivers can change
+    over without losing one."""
+    context = get_context(request)
+    service = service_of(context)
+
+    async def work(session: AsyncSession) -> WebhookEndpointWithSecret:
+        return WebhookEndpointWithSecret.of(*await service.rotate_secret(session, context.caller, endpoint_id))
+
+    return await answer_once(request, work, redact=("secret",))
+
+
+@router.post(
+    "/{endpoint_id}/test",
+    summary="Send a test event",
+    status_code=202,
+    response_model=WebhookTestQueued,
+    **operation("webhook_endpoints_test", scope=WRITE, errors=(413, 415), idempotent=True),
+)
+async def send_test(request: Request, endpoint_id: EndpointIdInPath) -> Response:
+    """Queues a `webhook.test` event to this endpoint only, whatever it is subscribed to. See its delivery for what the
+    receiver answered."""
+    context = get_context(request)
+    service = service_of(context)
+
+    async def work(session: AsyncSession) -> WebhookTestQueued:
+        event_id, delivery_id = await service.send_test(session, context.caller, endpoint_id)
+        return WebhookTestQueued(
+            event_id=ids.encode(Prefix.EVENT, event_id),
+            delivery_id=ids.encode(Prefix.WEBHOOK_DELIVERY, delivery_id),
+        )
+
+    return await answer_once(request, work, status=202, ring=(WEBHOOKS,))
+
+
+@router.get(
+    "/{endpoint_id}/deliveries",
+    summary="List deliveries",
+    **operation("webhook_endpoints_deliveries", scope=READ, paginated=True),
+)
+async def list_deliveries(
+    context: Context, endpoint_id: EndpointIdInPath, query: Annotated[WebhookDeliveryListQuery, Query()]
+) -> WebhookDeliveryList:
+    """What is or was owed to this endpoint, the newest event first. `status=exhausted` lists the dead letters."""
+    caller = context.caller
+    async with context.services.database.tenant(caller.organization_id) as session:
+        page = await service_of(context).list_deliveries(session, caller, endpoint_id, query.status, **query.place())
+    return WebhookDeliveryList.of(*page, backwards=query.before is not None)
+
+
+@router.get(
+    "/{endpoint_id}/deliveries/{delivery_id}",
+    summary="Get a delivery",
+    **operation("webhook_endpoints_delivery", scope=READ),
+)
+async def get_delivery(
+    context: Context, endpoint_id: EndpointIdInPath, delivery_id: DeliveryIdInPath
+) -> WebhookDeliveryDetail:
+    """One delivery with every attempt: when, how long, what was answered."""
+    caller = context.caller
+    async with context.services.database.tenant(caller.organization_id) as session:
+        found = await service_of(context).get_delivery(session, caller, endpoint_id, delivery_id)
+    return WebhookDeliveryDetail.of(found)
+
+
+@router.post(
+    "/{endpoint_id}/deliveries/{delivery_id}/resend",
+    summary="Send a delivery again",
+    status_code=202,
+    response_model=WebhookDeliveryDetail,
+    **operation("webhook_endpoints_resend", scope=WRITE, errors=(413, 415), idempotent=True),
+)
+async def resend_delivery(request: Request, endpoint_id: EndpointIdInPath, delivery_id: DeliveryIdInPath) -> Response:
+    """Due at once, whatever became of it, with the same `webhook-id`. One more attempt when its retries are used up."""
+    context = get_context(request)
+    service = service_of(context)
+
+    async def work(session: AsyncSession) -> WebhookDeliveryDetail:
+        return WebhookDeliveryDetail.of(await service.resend(session, context.caller, endpoint_id, delivery_id))
+
+    return await answer_once(request, work, status=202, ring=(WEBHOOKS,))

@@ -1,0 +1,301 @@
+"""Webhook endpoints and their deliveries as the API shows them."""
+
+from collections.abc import Sequence
+from enum import StrEnum
+from typing import Annotated, Any, Self
+from uuid import UUID
+
+from pydantic import Field, model_validator
+
+from penguinmails_api.v1 import cursors
+from penguinmails_api.v1.common import (
+    DEFAULT_LIMIT,
+    Limit,
+    Page,
+    QueryParameters,
+    RequestBody,
+    Resource,
+    Timestamp,
+    from_path,
+    typeid,
+)
+from penguinmails_core import models
+from penguinmails_core.kit import ids
+from penguinmails_core.kit.clock import utcnow
+from penguinmails_core.kit.http_guard import MAX_URL
+from penguinmails_core.kit.ids import Prefix
+from penguinmails_core.webhook_endpoints import service
+
+EndpointIdInPath = Annotated[
+    UUID, from_path(Prefix.WEBHOOK_ENDPOINT, "webhook endpoint"), typeid(Prefix.WEBHOOK_ENDPOINT)
+]
+DeliveryIdInPath = Annotated[UUID, from_path(Prefix.WEBHOOK_DELIVERY, "delivery"), typeid(Prefix.WEBHOOK_DELIVERY)]
+
+Url = Annotated[
+    str,
+    Field(
+        max_length=MAX_URL,
+        description="Where events are POSTed to: https, on a public host, without user name or password.",
+        examples=["https://hooks.example.com/penguinmails"],
+        json_schema_extra={"format": "uri"},
+    ),
+]
+EventPatterns = Annotated[
+    list[Annotated[str, Field(max_length=100)]],
+    Field(
+        min_length=1,
+        max_length=100,
+        description="Which events: exact names, families such as `email.*`, or `*` for all.",
+        examples=[["email.*"]],
+    ),
+]
+Description = Annotated[
+    str | None,
+    Field(max_length=service.MAX_DESCRIPTION, description="For people.", examples=["Order service"]),
+]
+Metadata = Annotated[
+    dict[str, str] | None,
+    Field(
+        description=f"Up to {service.MAX_METADATA} entries; keys of up to {service.MAX_METADATA_KEY}, values of up to "
+        f"{service.MAX_METADATA_VALUE} characters.",
+        examples=[{"team": "orders"}],
+    ),
+]
+
+
+class WebhookEndpointStatus(StrEnum):
+    ENABLED = "enabled"
+    DISABLED = "disabled"
+
+
+class WebhookDeliveryStatus(StrEnum):
+    """`exhausted`: given up after the last attempt, or refused for good by the receiver."""
+
+    PENDING = "pending"
+    DELIVERED = "delivered"
+    EXHAUSTED = "exhausted"
+    CANCELLED = "cancelled"
+
+
+class WebhookEndpointCreate(RequestBody):
+    url: Url
+    events: EventPatterns
+    description: Description = None
+    metadata: Metadata = None
+
+
+def _unset() -> Any:
+    """Of a field that may be left out and may not be null. Never read: see `WebhookEndpointUpdate.changes`."""
+
+
+class WebhookEndpointUpdate(RequestBody):
+    """Only what is given is changed; null empties `description` and `metadata`."""
+
+    url: Url = Field(default_factory=_unset)
+    events: EventPatterns = Field(default_factory=_unset)
+    description: Description = Field(default_factory=_unset)
+    metadata: Metadata = Field(default_factory=_unset)
+    status: WebhookEndpointStatus = Field(
+        default_factory=_unset,
+        description="`disabled` cancels what waits, `enabled` forgets past failures.",
+    )
+
+    def changes(self) -> dict[str, Any]:
+        return {name: getattr(self, name) for name in self.model_fields_set}
+
+
+class _Paging(QueryParameters):
+    after: str | None = Field(None, max_length=100, description="Older than this cursor.")
+    before: str | None = Field(None, max_length=100, description="Newer than this cursor.")
+    limit: Limit = DEFAULT_LIMIT
+
+    @model_validator(mode="after")
+    def _one_direction(self) -> Self:
+        if self.after is not None and self.before is not None:
+            raise ValueError("give `after` or `before`, not both")
+        return self
+
+    def place(self) -> dict[str, Any]:
+        """Keyword arguments for the service."""
+        return {
+            "limit": self.limit,
+            "after": cursors.decode_id(self.after, "after") if self.after is not None else None,
+            "before": cursors.decode_id(self.before, "before") if self.before is not None else None,
+        }
+
+
+class WebhookEndpointListQuery(_Paging):
+    pass
+
+
+class WebhookDeliveryListQuery(_Paging):
+    status: list[WebhookDeliveryStatus] = Field([], max_length=4, description="In this status; may be repeated.")
+
+
+class _WebhookEndpoint(Resource):
+    id: Annotated[str, typeid(Prefix.WEBHOOK_ENDPOINT)]
+    url: str = Field(examples=["https://hooks.example.com/penguinmails"])
+    events: list[str] = Field(examples=[["email.*"]])
+    description: str | None = Field(examples=["Order service"])
+    metadata: dict[str, str] = Field(examples=[{"team": "orders"}])
+    status: WebhookEndpointStatus
+    disabled_reason: str | None = Field(
+        description="`manual`, `gone` (it answered 410) or `failing` (for five days); more may be added.",
+        examples=["failing"],
+    )
+    failing_since: Timestamp | None = Field(description="When the first of the failures in a row happened.")
+    workspace_id: Annotated[str, typeid(Prefix.WORKSPACE)] | None = Field(
+        description="Only events of this workspace; null for all of the organization."
+    )
+    previous_secret_expires_at: Timestamp | None = Field(
+        description="Until then requests are also signed with the secret before the last rotation."
+    )
+    created_at: Timestamp
+    updated_at: Timestamp
+
+
+def _columns(row: models.WebhookEndpoint) -> dict[str, Any]:
+    expires = row.previous_secret_expires_at
+    return {
+        "id": ids.encode(Prefix.WEBHOOK_ENDPOINT, row.id),
+        "url": row.url,
+        "events": row.events,
+        "description": row.description,
+        "metadata": row.metadata_,
+        "status": WebhookEndpointStatus(row.status),
+        "disabled_reason": row.disabled_reason,
+        "failing_since": row.failing_since,
+        "workspace_id": ids.encode(Prefix.WORKSPACE, row.workspace_id) if row.workspace_id else None,
+        "previous_secret_expires_at": expires if expires and expires > utcnow() else None,
+        "created_at": row.created_at,
+        "updated_at": row.updated_at,
+    }
+
+
+class WebhookEndpoint(_WebhookEndpoint):
+    """Where events are pushed to. The secret is not shown again; `rotate_secret` gives a new one."""
+
+    @classmethod
+    def of(cls, row: models.WebhookEndpoint) -> Self:
+        return cls(**_columns(row))
+
+
+class WebhookEndpointWithSecret(_WebhookEndpoint):
+    """A webhook endpoint and its new secret. Keep the secret: it is shown this once."""
+
+    secret: str | None = Field(
+        description="Signs every request (Standard Webhooks). Null when this is a replay by Idempotency-Key: secrets "
+        "are not stored with answers.",
+        examples=["whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSwMfKQ9r8GKYo="],
+    )
+
+    @classmethod
+    def of(cls, row: models.WebhookEndpoint, secret: str) -> Self:
+        return cls(**_columns(row), secret=secret)
+
+
+class WebhookEndpointList(Page[WebhookEndpoint]):
+    """Webhook endpoints, the newest first."""
+
+    @classmethod
+    def of(cls, rows: Sequence[models.WebhookEndpoint], has_more: bool, *, backwards: bool) -> Self:
+        edge = (rows[0] if backwards else rows[-1]) if rows and has_more else None
+        return cls(
+            data=[WebhookEndpoint.of(row) for row in rows],
+            has_more=has_more,
+            next_cursor=cursors.encode_id(edge.id) if edge else None,
+        )
+
+
+class WebhookTestQueued(Resource):
+    """A `webhook.test` event on its way to the endpoint."""
+
+    event_id: Annotated[str, typeid(Prefix.EVENT)] = Field(description="Arrives as `webhook-id`.")
+    delivery_id: Annotated[str, typeid(Prefix.WEBHOOK_DELIVERY)]
+
+
+class _WebhookDelivery(Resource):
+    id: Annotated[str, typeid(Prefix.WEBHOOK_DELIVERY)]
+    endpoint_id: Annotated[str, typeid(Prefix.WEBHOOK_ENDPOINT)]
+    event_id: Annotated[str, typeid(Prefix.EVENT)] = Field(description="The `webhook-id` of every attempt.")
+    event_type: str = Field(examples=["email.delivered"])
+    status: WebhookDeliveryStatus
+    attempt_count: int = Field(description="Attempts begun so far.")
+    next_attempt_at: Timestamp | None = Field(description="When it is tried next; null when nothing is due.")
+    last_status_code: int | None = Field(description="Of the last answer; null when none came.", examples=[204])
+    last_error: str | None = Field(
+        description="Why the last attempt failed: one word, a colon, a sentence.",
+        examples=["timeout: no complete answer within 15 s (waiting for the answer)"],
+    )
+    created_at: Timestamp
+    delivered_at: Timestamp | None
+
+
+class WebhookAttempt(Resource):
+    id: Annotated[str, typeid(Prefix.WEBHOOK_ATTEMPT)]
+    number: int = Field(description="Counts from 1.")
+    started_at: Timestamp
+    duration_ms: int
+    status_code: int | None = Field(description="Null when no answer came.", examples=[503])
+    error: str | None = Field(examples=["status: the receiver answered 503, not 2xx"])
+    response_body: str | None = Field(description="The first 2 KB of the answer, as text.")
+
+    @classmethod
+    def of(cls, row: models.WebhookAttempt) -> Self:
+        return cls(
+            id=ids.encode(Prefix.WEBHOOK_ATTEMPT, row.id),
+            number=row.number,
+            started_at=row.started_at,
+            duration_ms=row.duration_ms,
+            status_code=row.status_code,
+            error=row.error,
+            response_body=row.response_body,
+        )
+
+
+def _delivery_columns(row: models.WebhookDelivery) -> dict[str, Any]:
+    return {
+        "id": ids.encode(Prefix.WEBHOOK_DELIVERY, row.id),
+        "endpoint_id": ids.encode(Prefix.WEBHOOK_ENDPOINT, row.endpoint_id),
+        "event_id": ids.encode(Prefix.EVENT, row.event_id),
+        "event_type": row.event_type,
+        "status": WebhookDeliveryStatus(row.status),
+        "attempt_count": row.attempts,
+        "next_attempt_at": row.due_at,
+        "last_status_code": row.last_status_code,
+        "last_error": row.last_error,
+        "created_at": row.created_at,
+        "delivered_at": row.delivered_at,
+    }
+
+
+class WebhookDeliverySummary(_WebhookDelivery):
+    """One event that is or was owed to an endpoint."""
+
+    @classmethod
+    def of(cls, row: models.WebhookDelivery) -> Self:
+        return cls(**_delivery_columns(row))
+
+
+class WebhookDeliveryDetail(_WebhookDelivery):
+    """One event that is or was owed to an endpoint, and every attempt."""
+
+    attempts: list[WebhookAttempt] = Field(description="The first one first.")
+
+    @classmethod
+    def of(cls, delivery: service.Delivery) -> Self:
+        attempts = [WebhookAttempt.of(row) for row in delivery.attempts]
+        return cls(**_delivery_columns(delivery.row), attempts=attempts)
+
+
+class WebhookDeliveryList(Page[WebhookDeliverySummary]):
+    """Deliveries of one endpoint, the newest event first."""
+
+    @classmethod
+    def of(cls, rows: Sequence[models.WebhookDelivery], has_more: bool, *, backwards: bool) -> Self:
+        edge = (rows[0] if backwards else rows[-1]) if rows and has_more else None
+        return cls(
+            data=[WebhookDeliverySummary.of(row) for row in rows],
+            has_more=has_more,
+            next_cursor=cursors.encode_id(edge.event_id) if edge else None,
+        )
