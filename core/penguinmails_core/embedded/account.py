@@ -44,7 +44,13 @@ class Account:
     def give(self, path: Path) -> None:
         """Makes `path` (not what is in it) belong to this user."""
         if self.uid is not None:
-            os.chown(path, self.uid, self.gid if self.gid is not None else -1)
+            try:
+                os.chown(path, self.uid, self.gid if self.gid is not None else -1)
+            except OSError as error:  # root in a user namespace that maps no other users
+                raise EmbeddedError(
+                    f"{path} cannot be given to user {self.name}, who runs the server: {error.strerror}; "
+                    "run as an ordinary user, or set DATABASE_URL and REDIS_URL to running servers"
+                ) from error
 
 
 def server_account(data: Path) -> Account:
@@ -52,7 +58,13 @@ def server_account(data: Path) -> Account:
 
     Raises `EmbeddedError` when the files belong to somebody this process cannot act as.
     """
-    owner = data.stat() if data.exists() else None
+    try:
+        owner = data.stat() if data.exists() else None
+    except PermissionError as error:
+        raise EmbeddedError(
+            f"{data} is closed to user {_user_name(os.geteuid())}; run as the user who made it, "
+            "or choose another folder"
+        ) from error
     if os.geteuid() != 0:
         if owner is not None and owner.st_uid != os.geteuid():
             raise EmbeddedError(

@@ -102,7 +102,7 @@ class EmbeddedValkey:
     def _launch(self, home: Path, binary: Path, account: Account) -> None:
         for attempt in range(1, _TRIES + 1):
             port = choose_port("Valkey", self._fixed_port, self._state.port, first=attempt == 1)
-            # `--dir` marks the process as ours for _stop_orphan; the password goes through a pipe, out of sight of `ps`.
+            # `--dir` marks the process as ours for _stop_orphan; the password takes a pipe, out of sight of `ps`.
             process = self._process = ServerProcess(
                 [binary, "-", "--dir", home],
                 account=account,
