@@ -160,32 +160,6 @@ async def test_reading_does_not_allow_writing_but_writing_allows_reading(
     assert (await client.as_(writer).get(f"/v1/emails/{email_id}")).status_code == 200
 
 
-ID_ROUTES = [
-    ("GET", "/v1/emails/{id}", None),
-    ("PATCH", "/v1/emails/{id}", {"scheduled_at": "2026-12-24T18:00:00Z"}),
-    ("POST", "/v1/emails/{id}/cancel", None),
-    ("POST", "/v1/emails/{id}/retry", None),
-    ("GET", "/v1/emails/{id}/content", None),
-    ("GET", "/v1/emails/{id}/events", None),
-]
-
-
-@pytest.mark.parametrize(("method", "path", "body"), ID_ROUTES)
-async def test_what_is_not_yours_does_not_exist(
-    client: ApiClient, database: Database, tenant: Tenant, stranger: Tenant, method: str, path: str, body: object
-) -> None:
-    """Another organization, the other mode and another workspace all look like an id that was never given out."""
-    workspace = await make_workspace(database, tenant.id, "other")
-    _, bound = await create_key(database, tenant.id, mode="live", name="bound", workspace_id=workspace)
-    email_id = ids.encode("msg", await make_email(database, tenant))
-    assert (await client.get(f"/v1/emails/{email_id}")).status_code == 200
-    for key in (stranger.key, tenant.test, bound):
-        response = await client.as_(key).request(method, path.format(id=email_id), json=body)
-        problem(response, 404, "not_found")
-    for unknown in (ids.encode("msg", ids.new_uuid()), "msg_x", ids.encode("evt", ids.new_uuid()), "batch", "%00"):
-        problem(await client.request(method, path.format(id=unknown), json=body), 404, "not_found")
-
-
 async def test_lists_hold_only_what_is_yours(
     client: ApiClient, database: Database, tenant: Tenant, stranger: Tenant
 ) -> None:

@@ -13,7 +13,7 @@ from penguinmails_core.kit import ids
 from penguinmails_core.kit.clock import rfc3339, utcnow
 from penguinmails_core.kit.db import Database
 from tests.fixtures.client import ApiClient, problem
-from tests.fixtures.factories import Recipient, Tenant, make_email
+from tests.fixtures.factories import Recipient, Tenant, make_content, make_email
 
 
 def path(email_id: Any, tail: str = "") -> str:
@@ -259,35 +259,7 @@ async def test_content_that_is_gone_or_away(
 
 async def test_content_is_given_back_as_it_was_sent(client: ApiClient, database: Database, tenant: Tenant) -> None:
     email_id = await make_email(database, tenant)
-    async with database.worker.acquire() as connection:
-        for digest, data in ((b"t" * 32, b"Hello"), (b"a" * 32, b"%PDF")):
-            await connection.execute(
-                "insert into content.blobs (organization_id, sha256, storage_key, store, encoding, size, stored_size, "
-                "data) values ($1, $2, $3, 'postgresql', 'identity', $4, $4, $5)",
-                tenant.id,
-                digest,
-                ids.new_uuid(),
-                len(data),
-                data,
-            )
-        await connection.execute(
-            "insert into content.email_content (organization_id, message_id, text_sha256, headers, retain_until) "
-            "values ($1, $2, $3, $4, now() + interval '1 day')",
-            tenant.id,
-            email_id,
-            b"t" * 32,
-            {"X-Campaign": "spring"},
-        )
-        attachment_id = ids.new_uuid()
-        await connection.execute(
-            "insert into content.attachments (organization_id, id, message_id, position, filename, content_type, "
-            "disposition, sha256, size) values ($1, $2, $3, 0, 'Röchnung\".pdf', 'application/pdf', 'attachment', "
-            "$4, 4)",
-            tenant.id,
-            attachment_id,
-            email_id,
-            b"a" * 32,
-        )
+    await make_content(database, tenant, email_id, filename='Röchnung".pdf')
     content = (await client.get(path(email_id, "/content"))).json()
     assert (content["text"], content["html"]) == ("Hello", None)
     assert content["headers"] == {"X-Campaign": "spring"}
