@@ -15,7 +15,7 @@ from starlette.types import ASGIApp
 from penguinmails_api import health, openapi
 from penguinmails_api.gateway import AccessLog, Gateway, HotRoute
 from penguinmails_api.services import Services
-from penguinmails_api.v1 import HOT, ROUTERS
+from penguinmails_api.v1 import ROUTERS, hot_routes
 
 
 class Api(FastAPI):
@@ -61,4 +61,6 @@ def create_gateway(
     access_log: AccessLog | None = None,
 ) -> Gateway:
     """The ASGI application over open services. The caller closes them after the server has stopped."""
-    return Gateway(api(), services, HOT if hot is None else hot, access_log=access_log)
+    if hot is None:
+        hot = hot_routes(services.settings.api)
+    return Gateway(api(), services, hot, access_log=access_log)

@@ -6,7 +6,6 @@ import asyncio
 import logging
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Any
 
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
@@ -24,6 +23,7 @@ from penguinmails_core.config import (
     WebhookSettings,
 )
 from penguinmails_core.content.service import ContentService
+from penguinmails_core.domains.service import VerifiedDomains
 from penguinmails_core.emails.accept import Acceptor
 from penguinmails_core.emails.draft import DraftLimits
 from penguinmails_core.kit.crypto import SecretBox
@@ -63,7 +63,7 @@ class Services:
     metrics: Metrics
     draft_limits: DraftLimits
     acceptor: Acceptor | None = None
-    domains: Any | None = None
+    domains: VerifiedDomains | None = None
     content: ContentService | None = None
     box: SecretBox | None = None
 
@@ -123,6 +123,7 @@ async def open_services(
         draft_limits=draft_limits(settings),
         acceptor=Acceptor(database.ingest, content, on_accepted=lambda: doorbell.ring(MAIL, EVENTS)),
         content=content,
+        domains=VerifiedDomains(database.ingest),
         box=box,
     )
 

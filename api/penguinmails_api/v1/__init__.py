@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
-from penguinmails_api.gateway import HotRoute
 from penguinmails_api.v1.emails.attachments import router as attachments
 from penguinmails_api.v1.emails.endpoints import router as emails
+from penguinmails_api.v1.emails.send import hot_routes
 from penguinmails_api.v1.emails.send_routes import router as sending
 from penguinmails_api.v1.events.endpoints import router as events
 from penguinmails_api.v1.me.endpoints import router as me
 from penguinmails_api.v1.webhook_endpoints.endpoints import router as webhook_endpoints
 
 ROUTERS: tuple[APIRouter, ...] = (me, sending, emails, attachments, events, webhook_endpoints)
-HOT: dict[tuple[str, str], HotRoute] = {}
+
+__all__ = ["ROUTERS", "hot_routes"]

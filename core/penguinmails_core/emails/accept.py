@@ -194,9 +194,14 @@ class Acceptor:
         # A caller that goes away must not take back what its batch is about to commit.
         return await asyncio.shield(future)
 
+    @property
+    def busy(self) -> bool:
+        """Whether requests wait for their commit."""
+        return bool(self._queue or self._running)
+
     async def drain(self) -> None:
         """Wait until everything handed in so far has been answered."""
-        while self._queue or self._running:
+        while self.busy:
             if self._running:
                 await asyncio.wait(set(self._running))
             await asyncio.sleep(0)

@@ -56,11 +56,11 @@ class Doorbell:
             if self._flush is None or self._flush.done():
                 self._flush = asyncio.get_running_loop().create_task(self._publish(self._redis))
 
-    async def wait(self, channel: str, timeout: float) -> bool:
+    async def wait(self, channel: str, seconds: float) -> bool:
         """True when rung. A ring that came before the call counts, so none is missed between look and wait."""
         event = self._events[channel]
         try:
-            await asyncio.wait_for(event.wait(), timeout)
+            await asyncio.wait_for(event.wait(), seconds)
         except TimeoutError:
             return False
         event.clear()

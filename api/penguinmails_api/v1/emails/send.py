@@ -14,7 +14,6 @@ from urllib.parse import parse_qsl
 from uuid import UUID
 
 import orjson
-from penguinmails_core.domains.service import VerifiedDomains
 from pydantic import ValidationError
 
 from penguinmails_api.context import Headers, RequestContext
@@ -133,8 +132,7 @@ async def _draft(ctx: RequestContext, email: EmailCreate, now: datetime, base: s
     sender = sender_of(email, base)
     workspace_id: UUID = caller.target_workspace_id
     if caller.mode == "live":
-        domains: VerifiedDomains = services.domains
-        domain = await domains.find(caller.organization_id, sender.domain)
+        domain = await services.domains.find(caller.organization_id, sender.domain)
         if domain is None or (caller.workspace_id is not None and domain.workspace_id != caller.workspace_id):
             detail = f"{sender.domain} is not a verified domain of this organization. Add and verify it first."
             raise DomainNotVerified(detail, errors=[FieldError(f"{base}/from", "domain_not_verified", detail)])
