@@ -13,6 +13,7 @@ import pwd
 import secrets
 import shutil
 import stat
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -157,21 +158,28 @@ def server_folder(path: Path, account: Account) -> Path:
     return path.resolve()
 
 
-def reachable_copy(folder: Path, account: Account, *, skip: tuple[str, ...] = ()) -> Path:
-    """`folder` itself when `account` can reach it, else a copy where it can (made once for each version of it)."""
+def reachable_copy(folder: Path, account: Account, *, beside: Sequence[Path] = (), skip: Sequence[str] = ()) -> Path:
+    """`folder` itself when `account` can reach it, else a copy where it can (made once for each version of it).
+
+    `beside`: folders next to it that it cannot do without. `skip`: names inside that it can.
+    """
     if closed_parent(folder, account) is None:
         return folder
     stamp = f"{folder.resolve()}:{folder.stat().st_mtime_ns}"
-    name = f"{folder.name}-{hashlib.sha256(stamp.encode()).hexdigest()[:16]}"
-    copy = _fallback_home(account, folder) / name
-    if not copy.exists():
-        draft = copy.with_name(f"{name}.{secrets.token_hex(4)}")
-        shutil.copytree(folder, draft, symlinks=True, ignore=shutil.ignore_patterns(*skip) if skip else None)
+    home = _fallback_home(account, folder) / f"programs-{hashlib.sha256(stamp.encode()).hexdigest()[:16]}"
+    if not home.exists():
+        draft = home.with_name(f"{home.name}.{secrets.token_hex(4)}")
+        for source in (folder, *beside):
+            shutil.copytree(source, draft / source.name, symlinks=True, ignore=shutil.ignore_patterns(*skip))
+        for path in (draft, *draft.rglob("*")):  # a strict umask at installation closed more than the way
+            if not path.is_symlink():
+                mode = stat.S_IMODE(path.stat().st_mode)
+                path.chmod(mode | 0o444 | (0o111 if mode & stat.S_IXUSR else 0))
         try:
-            draft.rename(copy)
+            draft.rename(home)
         except OSError:  # another process was faster
             shutil.rmtree(draft, ignore_errors=True)
-    return copy
+    return home / folder.name
 
 
 def _fallback_home(account: Account, wanted: Path) -> Path:

