@@ -216,6 +216,7 @@ class WebhookEngine:
         """Ask the database which endpoints are due: what other processes, callers and expired leases left to do."""
         loop = asyncio.get_running_loop()
         self._looked = loop.time()
+        self._look_at = self._looked + self._poll  # before the look: a bell that rings meanwhile asks for another one
         async with self._pool.acquire() as connection:
             rows = await repository.due_endpoints(connection)
             for row in rows:
@@ -228,7 +229,7 @@ class WebhookEngine:
         )
         # Looking costs in proportion to the endpoints that are owed something: at most a tenth of the time is spent.
         self._gap = max(_LEAST_GAP, 10 * (now - self._looked))
-        self._look_at = self._looked + max(self._poll, self._gap)
+        self._look_at = max(self._look_at, self._looked + self._gap)
 
     def _free(self) -> int:
         """Requests that may be started. Receivers that hang cost a socket, not the turn of those that answer."""
