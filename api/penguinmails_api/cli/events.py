@@ -36,7 +36,7 @@ def tail(
                 page = client.events.list(limit=100, **({"after": cursor} if cursor else {}))
                 for event in page.data:
                     typer.echo(_line(event.to_dict(), as_json))
-                cursor = page.next_cursor or cursor
+                    cursor = event.id
                 if not page.has_more:
                     if not follow:
                         return

@@ -348,7 +348,10 @@ def _schedule(value: datetime | None, now: datetime, faults: _Faults) -> datetim
             "/scheduled_at", "missing_offset", "Give `scheduled_at` with an offset, such as 2030-01-31T09:00:00Z."
         )
         return None
-    value = value.astimezone(UTC)
+    try:
+        value = value.astimezone(UTC)
+    except OverflowError:  # the first and the last day of the calendar, with an offset that leads out of it
+        value = value.replace(tzinfo=UTC)
     if value > now + MAX_AHEAD:
         faults.add("/scheduled_at", "too_far_ahead", f"`scheduled_at` may be at most {MAX_AHEAD.days} days ahead.")
     elif value < now - _PAST_ALLOWED:

@@ -99,6 +99,8 @@ def test_a_due_time_just_passed_means_now() -> None:
         ({"metadata": {"k": "\0"}}, [("/metadata/k", "control_character")]),
         ({"scheduled_at": "2020-01-01T00:00:00Z"}, [("/scheduled_at", "in_the_past")]),
         ({"scheduled_at": "2999-01-01T00:00:00Z"}, [("/scheduled_at", "too_far_ahead")]),
+        ({"scheduled_at": "9999-12-31T23:59:59-23:59"}, [("/scheduled_at", "too_far_ahead")]),
+        ({"scheduled_at": "0001-01-01T00:00:00+23:59"}, [("/scheduled_at", "in_the_past")]),
         ({"scheduled_at": "2030-01-01T00:00:00"}, [("/scheduled_at", "missing_offset")]),
         ({"attachments": [{"filename": "a", "content": "%%"}]}, [("/attachments/0/content", "invalid_base64")]),
         ({"attachments": [{"filename": "a", "content": "YQ"}]}, [("/attachments/0/content", "invalid_base64")]),
