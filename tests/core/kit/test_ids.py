@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 import uuid
 
@@ -55,3 +56,17 @@ def test_new_uuids_are_version_7_and_sort_by_time() -> None:
 
 def test_random_uuids_are_version_4() -> None:
     assert ids.random_uuid().version == 4
+
+
+def test_a_forked_process_makes_ids_of_its_own() -> None:
+    ids.random_uuid()  # there is entropy left over
+    reader, writer = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        os.write(writer, ids.random_uuid().bytes)
+        os._exit(0)
+    os.waitpid(pid, 0)
+    theirs = os.read(reader, 16)
+    os.close(reader)
+    os.close(writer)
+    assert theirs != ids.random_uuid().bytes
