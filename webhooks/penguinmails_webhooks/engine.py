@@ -34,6 +34,7 @@ _SLOW = 2.0  # seconds after which a request does not count against `concurrency
 _SLOW_SHARE = 8  # how many times `concurrency` may be waiting in all
 _LEAST_GAP = 0.05  # seconds between two looks for due endpoints
 _RETRY_LEAST, _RETRY_MOST = 0.1, 5.0  # seconds to wait while the database is away
+_MANY = 10_000  # claims after which the tables are not small
 _BATCH = 500  # outcomes in one transaction
 
 
@@ -217,7 +218,8 @@ class WebhookEngine:
         loop = asyncio.get_running_loop()
         self._looked = loop.time()
         self._look_at = self._looked + self._poll  # before the look: a bell that rings meanwhile asks for another one
-        async with self._pool.acquire() as connection:
+        async with self._pool.acquire() as connection, connection.transaction():
+            await repository.use_indexes(connection, keep_plans=self.counters.claimed > _MANY)
             rows = await repository.due_endpoints(connection)
             for row in rows:
                 if not row["enabled"]:
@@ -269,6 +271,7 @@ class WebhookEngine:
         claimed: list[Delivery] = []
         disabled = 0
         async with self._pool.acquire() as connection, connection.transaction():
+            await repository.use_indexes(connection, keep_plans=self.counters.claimed > _MANY)
             if outcomes:
                 await repository.record(connection, outcomes)
                 for outcome in {outcome.delivery.key: outcome for outcome in outcomes if outcome.disable}.values():

@@ -16,8 +16,11 @@ from penguinmails_core.kit.db import Connection
 _START = {"beginning": "'1:1:'::pg_snapshot", "now": "pg_current_snapshot()"}
 
 # A lock of the transaction, not of the row: a row lock would give the transaction an id before its snapshot is taken,
-# and then its own events would count as seen.
-_LOCK = "select pg_try_advisory_xact_lock(hashtextextended('event cursor ' || $1, 0))"
+# and then its own events would count as seen. A plan that was made while the log was nearly empty must not read all of
+# it later, so the transaction uses indexes only.
+_LOCK = """
+select pg_try_advisory_xact_lock(hashtextextended('event cursor ' || $1, 0)) as locked,
+  set_config('enable_seqscan', 'off', true)"""
 
 _STATE = """
 select old::text, new::text, page_xid::text, page_id, pg_current_snapshot()::text as current,

@@ -31,13 +31,13 @@ async def test_only_what_was_asked_for(world: World) -> None:
         await world.happen(type_=kind)
     assert await fan_out(world) == (4, 7)
     types = {
-        endpoint.id: [row["event_type"] for row in await world.deliveries(endpoint)]
+        endpoint.id: sorted(row["event_type"] for row in await world.deliveries(endpoint))
         for endpoint in (all_of_it, family, exact)
     }
     assert types == {
         # A test event is owed to the one endpoint that it was asked for, and never by fan-out.
-        all_of_it.id: ["email.queued", "email.bounced", "webhook_endpoint.disabled"],
-        family.id: ["email.queued", "email.bounced"],
+        all_of_it.id: ["email.bounced", "email.queued", "webhook_endpoint.disabled"],
+        family.id: ["email.bounced", "email.queued"],
         exact.id: ["email.bounced", "webhook_endpoint.disabled"],
     }
 
