@@ -94,7 +94,9 @@ async def list_events(
     if wanted.resource_ids is not None:
         conditions.append("resource_id = any (:resources)")
         parameters["resources"] = list(wanted.resource_ids)
-    query = f"select {_COLUMNS} from events where {' and '.join(conditions)} order by events.xid, events.id limit :limit"
+    # With the table's name: the alias `xid` is text, and "1000" would come before "999".
+    order = "order by events.xid, events.id limit :limit"
+    query = f"select {_COLUMNS} from events where {' and '.join(conditions)} {order}"
     return [_row(row) for row in await session.execute(text(query), parameters)]
 
 
