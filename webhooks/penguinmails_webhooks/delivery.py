@@ -107,7 +107,7 @@ class Sender:
             started_at=started_at,
             duration_ms=duration_ms,
             status_code=code,
-            error=error,
+            error=_text(error.encode("utf-8", "replace")) if error else None,
             response_body=_text(result.body) if result else None,
             status=status,
             wait=wait,

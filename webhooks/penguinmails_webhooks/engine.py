@@ -16,6 +16,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+import asyncpg
+
 from penguinmails_core.config import WebhookSettings
 from penguinmails_core.kit.crypto import SecretBox
 from penguinmails_core.kit.db import Database
@@ -34,6 +36,7 @@ _SLOW = 2.0  # seconds after which a request does not count against `concurrency
 _SLOW_SHARE = 8  # how many times `concurrency` may be waiting in all
 _LEAST_GAP = 0.05  # seconds between two looks for due endpoints
 _RETRY_LEAST, _RETRY_MOST = 0.1, 5.0  # seconds to wait while the database is away
+_REFUSED = (asyncpg.DataError, asyncpg.IntegrityConstraintViolationError, ValueError)  # by the database or its driver
 _MANY = 10_000  # claims after which the tables are not small
 _BATCH = 500  # outcomes in one transaction
 
@@ -249,7 +252,9 @@ class WebhookEngine:
         self._outcomes = later
         try:
             claimed, disabled = await self._exchange(outcomes, picks, due_before)
-        except BaseException:
+        except BaseException as error:
+            if isinstance(error, _REFUSED):  # one bad row must not hold up the others for ever
+                outcomes = [outcome.bare() for outcome in outcomes]
             self._outcomes = outcomes + self._outcomes
             for key, _ in picks:
                 self._lineup.claimed(key, 0, 0)

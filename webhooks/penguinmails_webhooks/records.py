@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -44,3 +44,7 @@ class Outcome:
     wait: float | None
     unwell: bool
     disable: str | None
+
+    def bare(self) -> Outcome:
+        """Without anything that a receiver said: for when the database refuses to store it."""
+        return replace(self, response_body=None, error=self.error and self.error.partition(":")[0], status_code=None)

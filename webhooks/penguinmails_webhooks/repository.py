@@ -15,6 +15,7 @@ from penguinmails_core.kit.clock import rfc3339
 from penguinmails_core.kit.db import Connection
 from penguinmails_core.kit.http import display_url
 from penguinmails_core.kit.ids import Prefix, encode, new_uuid
+from penguinmails_core.webhook_endpoints.service import CANCELLED
 from penguinmails_webhooks.records import Delivery, Key, Outcome
 
 _USE_INDEXES = """
@@ -133,8 +134,6 @@ where d.organization_id = $1 and d.endpoint_id = $2 and d.due_at is not null
 _EVENT = """
 insert into events (organization_id, workspace_id, id, type, mode, resource_id, sequence, payload)
 values ($1, $2, $3, $4, $5, $6, $7, $8)"""
-
-DISABLED = "endpoint_disabled: the endpoint was disabled or deleted before this could be delivered"
 
 
 async def use_indexes(connection: Connection, *, keep_plans: bool) -> None:
@@ -260,5 +259,5 @@ async def disable(
 
 async def cancel(connection: Connection, key: Key) -> int:
     """Cancel what is owed to an endpoint that is disabled or gone; returns how many deliveries that were."""
-    tag: str = await connection.execute(_CANCEL, *key, DISABLED)
+    tag: str = await connection.execute(_CANCEL, *key, CANCELLED)
     return int(tag.rpartition(" ")[2])

@@ -33,7 +33,7 @@ MAX_DESCRIPTION = 500
 MAX_METADATA, MAX_METADATA_KEY, MAX_METADATA_VALUE = 50, 64, 500
 SECRET_OVERLAP = timedelta(hours=24)
 TEST_MESSAGE = "If you can read this and the signature verifies, your endpoint works."
-_CANCELLED = "endpoint_disabled: the endpoint was disabled or deleted before this could be delivered"
+CANCELLED = "endpoint_disabled: the endpoint was disabled or deleted before this could be delivered"
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,14 +141,14 @@ class WebhookEndpoints:
         endpoint.updated_at = func.now()
         await session.flush()
         if status == "disabled":
-            await repository.cancel_deliveries(session, endpoint, _CANCELLED)
+            await repository.cancel_deliveries(session, endpoint, CANCELLED)
         await session.refresh(endpoint)
         return endpoint
 
     async def delete(self, session: AsyncSession, principal: Principal, endpoint_id: UUID) -> None:
         """Also cancels what waits for it. A request under way may still arrive."""
         endpoint = await self.get(session, principal, endpoint_id, lock=True)
-        await repository.cancel_deliveries(session, endpoint, _CANCELLED)
+        await repository.cancel_deliveries(session, endpoint, CANCELLED)
         await session.delete(endpoint)
 
     async def rotate_secret(

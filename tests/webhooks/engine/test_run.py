@@ -16,7 +16,7 @@ from penguinmails_core.kit.ids import Prefix, encode, new_uuid
 from penguinmails_webhooks.engine import WebhookEngine
 from penguinmails_webhooks.fanout import Fanout
 from tests.fixtures.factories import make_tenant
-from tests.webhooks.engine.world import Received, Receiver, World
+from tests.webhooks.engine.world import Received, Receiver, World, answer
 
 
 @asynccontextmanager
@@ -263,3 +263,22 @@ async def test_what_is_owed_to_a_deleted_endpoint_is_cancelled(world: World, rec
     [delivery] = await world.deliveries()
     assert (delivery["status"], delivery["due_at"]) == ("cancelled", None)
     assert engine.counters.cancelled == 1
+
+
+async def test_what_the_database_refuses_does_not_hold_up_the_rest(world: World, receiver: Receiver) -> None:
+    await world.endpoint(receiver.url("/good"))
+    await world.endpoint(receiver.url("/bad"))
+    receiver.answers["/bad"] = answer(500, text="poison")
+    owner = await asyncpg.connect(world.database.dsn)
+    try:
+        await owner.execute("alter table webhook_attempts add constraint poison check (response_body <> 'poison')")
+        async with running(world.engine()):
+            await world.happen(5)
+            world.doorbell.ring(EVENTS)
+            await until_attempts(world, 10)
+    finally:
+        await owner.execute("alter table webhook_attempts drop constraint poison")
+        await owner.close()
+    assert {row["response_body"] for row in await world.attempts()} == {None}
+    statuses = [row["status"] for row in await world.deliveries()]
+    assert sorted(statuses) == ["delivered"] * 5 + ["pending"] * 5
