@@ -14,6 +14,7 @@ from ir import Field, Operation, Reply, Schema, Spec, SpecError, Type
 
 SCHEMA_NAME = re.compile(r"[A-Z][A-Za-z0-9]*\Z")
 OPERATION_ID = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)+\Z")
+ENUM_VALUE = re.compile(r"[a-z][a-z0-9_.:-]*\Z")
 FIELD_NAME = re.compile(r"[a-z][a-z0-9_]*\Z")
 METHODS = ("get", "put", "post", "patch", "delete")
 # The runtimes own these headers; methods have no parameters for them.
@@ -69,6 +70,9 @@ def _schema(raw: Mapping[str, Any], name: str, place: str) -> Schema:
         values = data["enum"]
         if data.get("type") != "string" or not all(isinstance(value, str) and value for value in values):
             raise SpecError(place, "only enumerations of strings are supported")
+        for value in values:
+            if not ENUM_VALUE.match(value):
+                raise SpecError(place, f"the value {value!r} gives no name: lower case, digits and _ . : - only")
         return Schema(name, doc, values=tuple(values))
     if "oneOf" in data:
         return Schema(name, doc, union=_named_union(raw, data, place))
@@ -231,9 +235,9 @@ def _operation(
         if item.name in taken:
             raise SpecError(f"{place}.requestBody", f"{item.name} is also a parameter")
     replies = _replies(data, place, raw)
-    item = None
+    element = None
     if data.get("x-sdk-paginate"):
-        item = _item(data, place, replies, parameters, schemas)
+        element = _item(data, place, replies, parameters, schemas)
     return Operation(
         resource=resource,
         verb=verb,
@@ -244,7 +248,7 @@ def _operation(
         parameters=parameters,
         body=body,
         replies=replies,
-        item=item,
+        item=element,
         idempotent=method == "post" or bool(data.get("x-idempotent")),
         deprecated=bool(data.get("deprecated")),
         scopes=tuple(

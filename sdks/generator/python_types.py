@@ -94,7 +94,7 @@ def required_first(fields: Iterable[Field]) -> list[Field]:
 
 
 def input_objects(spec: Spec) -> list[Schema]:
-    """Schemas that callers write as dictionaries, those before others that need them."""
+    """Schemas that callers write as dictionaries, those that others need first. Whole bodies are keywords instead."""
     ordered: list[str] = []
 
     def visit(wanted: str) -> None:
@@ -109,8 +109,11 @@ def input_objects(spec: Spec) -> list[Schema]:
                     visit(part.name)
         ordered.append(wanted)
 
-    for wanted in sorted(spec.bodies()):
-        visit(wanted)
+    roots = {operation.body for operation in spec.operations if operation.body}
+    for body in sorted(roots):
+        for part in (part for field in spec.schemas[body].fields for part in field.type.walk()):
+            if part.kind == "ref":
+                visit(part.name)
     return [spec.schemas[wanted] for wanted in ordered]
 
 

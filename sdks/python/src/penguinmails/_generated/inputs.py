@@ -15,10 +15,6 @@ __all__ = [
     "WebhookEndpointStatusInput",
     "AttachmentCreateInput",
     "EmailCreateInput",
-    "EmailBatchCreateInput",
-    "EmailUpdateInput",
-    "WebhookEndpointCreateInput",
-    "WebhookEndpointUpdateInput",
 ]
 
 EmailClassInput: TypeAlias = models.EmailClass | Literal["transactional", "campaign"]
@@ -78,45 +74,3 @@ EmailCreateInput = TypedDict(
     total=False,
 )
 """One message. Everything is checked before it is accepted; an accepted message is on disk."""
-
-
-class EmailBatchCreateInput(TypedDict, total=False):
-    """EmailBatchCreate."""
-
-    emails: Required[Sequence[EmailCreateInput]]
-    """1 to 1,000 messages; each as in `POST /v1/emails`."""
-
-
-class EmailUpdateInput(TypedDict, total=False):
-    """EmailUpdate."""
-
-    scheduled_at: Required[datetime.datetime | str]
-    """The new time to send, RFC 3339 with an offset, at most 365 days ahead. A time that has passed means now."""
-
-
-class WebhookEndpointCreateInput(TypedDict, total=False):
-    """WebhookEndpointCreate."""
-
-    description: str | None
-    """For people."""
-    events: Required[Sequence[str]]
-    """Which events: exact names, families such as `email.*`, or `*` for all."""
-    metadata: Mapping[str, str] | None
-    """Up to 50 entries; keys of up to 64, values of up to 500 characters."""
-    url: Required[str]
-    """Where events are POSTed to: https, on a public host, without user name or password."""
-
-
-class WebhookEndpointUpdateInput(TypedDict, total=False):
-    """Only what is given is changed; null empties `description` and `metadata`."""
-
-    description: str | None
-    """For people."""
-    events: Sequence[str]
-    """Which events: exact names, families such as `email.*`, or `*` for all."""
-    metadata: Mapping[str, str] | None
-    """Up to 50 entries; keys of up to 64, values of up to 500 characters."""
-    status: WebhookEndpointStatusInput
-    """`disabled` cancels what waits, `enabled` forgets past failures."""
-    url: str
-    """Where events are POSTed to: https, on a public host, without user name or password."""

@@ -6,8 +6,8 @@ from penguinmails._models import OpenEnum
 class Scope(OpenEnum):
     """Scope."""
 
-    EMAILSREAD = "emails:read"
-    EMAILSWRITE = "emails:write"
-    EVENTSREAD = "events:read"
-    WEBHOOK_ENDPOINTSREAD = "webhook_endpoints:read"
-    WEBHOOK_ENDPOINTSWRITE = "webhook_endpoints:write"
+    EMAILS_READ = "emails:read"
+    EMAILS_WRITE = "emails:write"
+    EVENTS_READ = "events:read"
+    WEBHOOK_ENDPOINTS_READ = "webhook_endpoints:read"
+    WEBHOOK_ENDPOINTS_WRITE = "webhook_endpoints:write"
