@@ -99,14 +99,16 @@ def decode_value(value: str) -> str:
         return value
     try:
         pieces = decode_header(value)
-        return "".join(_decode_bytes(piece, charset) for piece, charset in pieces)
+        return "".join(_decode_bytes(piece, charset) for piece, charset in pieces) or value
     except (ValueError, LookupError):
         return value
 
 
 def decode_text(part: Message) -> str:
+    """A text body with plain line feeds."""
     content = part.get_payload(decode=True)
-    return _decode_bytes(content if isinstance(content, bytes) else b"", str(part.get_content_charset() or "utf-8"))
+    charset = str(part.get_content_charset() or "utf-8")
+    return _decode_bytes(content if isinstance(content, bytes) else b"", charset).replace("\r\n", "\n")
 
 
 def _leaves(message: Message) -> Iterator[Message]:
