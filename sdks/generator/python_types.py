@@ -7,6 +7,7 @@ import keyword
 import re
 import textwrap
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Any
 
 from ir import Field, Operation, Schema, Spec, SpecError, Type
@@ -70,6 +71,30 @@ def answer_type(kind: Type) -> str:
 def result_type(operation: Operation) -> str:
     names = {"none": "None", "text": "str", "bytes": "bytes"}
     return " | ".join(dict.fromkeys(reply.name or names[reply.kind] for reply in operation.replies))
+
+
+@dataclass(frozen=True)
+class Overload:
+    """What an operation gives when a parameter has a certain value."""
+
+    parameter: str
+    hint: str
+    result: str
+
+
+def overloads(operation: Operation) -> list[Overload]:
+    """`partial=True` asks for 207 (each item's own result) instead of the usual answer: two types, known before."""
+    by_status = {reply.status: reply.name for reply in operation.replies}
+    flags = [item for item in operation.parameters if item.name == "partial" and item.type.kind == "boolean"]
+    if len(by_status) != 2 or 207 not in by_status or not flags:
+        return []
+    partial = by_status.pop(207)
+    (usual,) = by_status.values()
+    return [
+        Overload("partial", "Literal[False] | None = None", usual),
+        Overload("partial", "Literal[True]", partial),
+        Overload("partial", "bool | None", f"{usual} | {partial}"),
+    ]
 
 
 def decoder(spec: Spec, reply: Any) -> str:
@@ -228,6 +253,7 @@ FILTERS = {
 }
 TESTS = {"is_keyword": keyword.iskeyword}
 GLOBALS = {
+    "overloads": overloads,
     "answers": answers,
     "input_type": input_type,
     "decoder": decoder,

@@ -9,8 +9,9 @@ import time
 
 import pytest
 from penguinmails import InvalidWebhookSignatureError, PenguinMails, PenguinMailsError, webhooks
-from penguinmails_webhooks import signing
 from svix.webhooks import Webhook
+
+from penguinmails_webhooks import signing
 
 SECRET = "whsec_" + base64.b64encode(bytes(range(32))).decode()
 OTHER = "whsec_" + base64.b64encode(bytes(range(1, 33))).decode()
@@ -96,7 +97,13 @@ def test_rotation_signs_with_both_and_either_secret_verifies() -> None:
 
 
 def test_signed_body_that_is_no_event() -> None:
-    for body in (b"", b"[]", b"{}", b'{"type": 3, "timestamp": "2026-11-24T12:00:00Z"}', b'{"type": "a", "timestamp": 1}'):
+    for body in (
+        b"",
+        b"[]",
+        b"{}",
+        b'{"type": 3, "timestamp": "2026-11-24T12:00:00Z"}',
+        b'{"type": "a", "timestamp": 1}',
+    ):
         with pytest.raises(InvalidWebhookSignatureError) as caught:
             webhooks.unwrap(body, _headers(body), SECRET)
         assert caught.value.code == "invalid_body"

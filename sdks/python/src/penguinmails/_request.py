@@ -197,7 +197,7 @@ class Call(Generic[T]):
         request_id = response.headers.get("request-id")
         logger.info("%s %s -> %d (%s, try %d)", self.method, self.operation.path, status, request_id, self.attempt + 1)
         if logger.isEnabledFor(logging.DEBUG):
-            logger.debug("sent %r to %s, got %r", self.content, response.url, response.text)
+            logger.debug("sent %.2000r to %s, got %.2000r", self.content, response.url, response.text)
         if 200 <= status < 300:
             return None
         error = status_error(response)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime
 from collections.abc import Mapping, Sequence
 from functools import cached_property
-from typing import Unpack
+from typing import Literal, Unpack, overload
 
 from penguinmails._generated import inputs
 from penguinmails._generated.models import (
@@ -225,6 +225,33 @@ class EmailsResource:
             },
             options=options,
         )
+
+    @overload
+    def batch(
+        self,
+        *,
+        emails: Sequence[inputs.EmailCreateInput],
+        partial: Literal[False] | None = None,
+        **options: Unpack[IdempotentOptions],
+    ) -> EmailBatchAccepted: ...
+
+    @overload
+    def batch(
+        self,
+        *,
+        emails: Sequence[inputs.EmailCreateInput],
+        partial: Literal[True],
+        **options: Unpack[IdempotentOptions],
+    ) -> EmailBatchPartial: ...
+
+    @overload
+    def batch(
+        self,
+        *,
+        emails: Sequence[inputs.EmailCreateInput],
+        partial: bool | None,
+        **options: Unpack[IdempotentOptions],
+    ) -> EmailBatchAccepted | EmailBatchPartial: ...
 
     def batch(
         self,
@@ -559,6 +586,33 @@ class AsyncEmailsResource:
             },
             options=options,
         )
+
+    @overload
+    async def batch(
+        self,
+        *,
+        emails: Sequence[inputs.EmailCreateInput],
+        partial: Literal[False] | None = None,
+        **options: Unpack[IdempotentOptions],
+    ) -> EmailBatchAccepted: ...
+
+    @overload
+    async def batch(
+        self,
+        *,
+        emails: Sequence[inputs.EmailCreateInput],
+        partial: Literal[True],
+        **options: Unpack[IdempotentOptions],
+    ) -> EmailBatchPartial: ...
+
+    @overload
+    async def batch(
+        self,
+        *,
+        emails: Sequence[inputs.EmailCreateInput],
+        partial: bool | None,
+        **options: Unpack[IdempotentOptions],
+    ) -> EmailBatchAccepted | EmailBatchPartial: ...
 
     async def batch(
         self,
