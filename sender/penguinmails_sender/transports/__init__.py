@@ -1,0 +1,10 @@
+"""Where mail goes, behind one protocol."""
+
+from __future__ import annotations
+
+from penguinmails_sender.smtp import Envelope, Outcome, RecipientResult
+from penguinmails_sender.transports.base import Transport
+from penguinmails_sender.transports.simulated import SimulatedTransport
+from penguinmails_sender.transports.smtp import SmtpTransport
+
+__all__ = ["Envelope", "Outcome", "RecipientResult", "SimulatedTransport", "SmtpTransport", "Transport"]
