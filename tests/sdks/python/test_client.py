@@ -32,7 +32,7 @@ from penguinmails import (
 from penguinmails._errors import parse_retry_after
 from penguinmails._logging import redact
 from penguinmails._request import backoff
-from penguinmails.types import Email, EmailAccepted, EmailClass, EmailStatus
+from penguinmails.types import Email, EmailAccepted, EmailClass, EmailStatus, WebhookEndpointWithSecret
 
 from tests.sdks.scripted_server import Reply, ScriptedServer
 
@@ -145,9 +145,11 @@ async def test_asynchronous_key() -> None:
 
 
 def test_headers_of_a_request() -> None:
-    with ScriptedServer([OK]) as server:
-        with PenguinMails("pm_test_key", base_url=server.url, default_headers={"X-App": "shop", "X-B": "1"}) as client:
-            _send(client, extra_headers={"x-b": "2"})
+    with (
+        ScriptedServer([OK]) as server,
+        PenguinMails("pm_test_key", base_url=server.url, default_headers={"X-App": "shop", "X-B": "1"}) as client,
+    ):
+        _send(client, extra_headers={"x-b": "2"})
     headers = server.requests[0].headers
     assert headers["user-agent"].startswith(f"penguinmails-python/{penguinmails.__version__} python/3.")
     assert (headers["x-app"], headers["x-b"]) == ("shop", "2")
@@ -205,23 +207,23 @@ def test_mistakes_are_found_before_anything_is_sent() -> None:
 
 
 def test_raw_response() -> None:
-    with ScriptedServer([OK, OK, _page(range(2), None)]) as server:
-        with PenguinMails("pm_test_key", base_url=server.url) as client:
-            first = client.emails.with_raw_response.send(from_="a@acme.test", to="b@acme.test", subject="Hi")
-            assert isinstance(first, RawResponse)
-            assert (first.status_code, first.request_id, first.headers["content-type"]) == (
-                202,
-                "req_1",
-                "application/json",
-            )
-            assert first.parse().id == "msg_1"
-            assert (
-                client.with_raw_response.emails.send(from_="a@a.test", to="b@a.test", subject="Hi").status_code == 202
-            )
-            page = client.emails.with_raw_response.list()
-            assert page.request_id == "req_3"
-            assert isinstance(page.parse(), Page)
-            assert [email.id for email in page.parse()] == ["msg_0", "msg_1"]
+    with (
+        ScriptedServer([OK, OK, _page(range(2), None)]) as server,
+        PenguinMails("pm_test_key", base_url=server.url) as client,
+    ):
+        first = client.emails.with_raw_response.send(from_="a@acme.test", to="b@acme.test", subject="Hi")
+        assert isinstance(first, RawResponse)
+        assert (first.status_code, first.request_id, first.headers["content-type"]) == (
+            202,
+            "req_1",
+            "application/json",
+        )
+        assert first.parse().id == "msg_1"
+        assert client.with_raw_response.emails.send(from_="a@a.test", to="b@a.test", subject="Hi").status_code == 202
+        page = client.emails.with_raw_response.list()
+        assert page.request_id == "req_3"
+        assert isinstance(page.parse(), Page)
+        assert [email.id for email in page.parse()] == ["msg_0", "msg_1"]
 
 
 async def test_raw_response_async() -> None:
@@ -235,18 +237,20 @@ async def test_raw_response_async() -> None:
 
 
 def test_pages_are_fetched_when_they_are_needed() -> None:
-    with ScriptedServer([_page(range(2), "a"), _page(range(2, 4), "b")]) as server:
-        with PenguinMails("pm_test_key", base_url=server.url) as client:
-            page = client.emails.list(tag="x")
-            assert (len(page), page.has_more, page.next_cursor) == (2, True, "a")
-            assert [email.id for email in page.data] == ["msg_0", "msg_1"]
-            assert len(server.requests) == 1
-            seen = []
-            for email in page:
-                seen.append(email.id)
-                if email.id == "msg_2":
-                    break
-            assert seen == ["msg_0", "msg_1", "msg_2"]
+    with (
+        ScriptedServer([_page(range(2), "a"), _page(range(2, 4), "b")]) as server,
+        PenguinMails("pm_test_key", base_url=server.url) as client,
+    ):
+        page = client.emails.list(tag="x")
+        assert (len(page), page.has_more, page.next_cursor) == (2, True, "a")
+        assert [email.id for email in page.data] == ["msg_0", "msg_1"]
+        assert len(server.requests) == 1
+        seen = []
+        for email in page:
+            seen.append(email.id)
+            if email.id == "msg_2":
+                break
+        assert seen == ["msg_0", "msg_1", "msg_2"]
     assert [request.query for request in server.requests] == [[("tag", "x")], [("after", "a"), ("tag", "x")]]
 
 
@@ -277,13 +281,15 @@ async def test_pages_async() -> None:
 
 def test_with_options_shares_connections_and_changes_nothing_else() -> None:
     busy = Reply(503, {"Retry-After": "0"})
-    with ScriptedServer([busy, busy, OK]) as server:
-        with PenguinMails("pm_test_key", base_url=server.url, max_retries=0, default_headers={"a": "1"}) as client:
-            patient = client.with_options(max_retries=2, default_headers={"b": "2"}, api_key="pm_test_other")
-            _send(patient)
-            patient.close()  # the connections belong to the first client
-            with pytest.raises(APIStatusError):
-                _send(client)
+    with (
+        ScriptedServer([busy, busy, OK]) as server,
+        PenguinMails("pm_test_key", base_url=server.url, max_retries=0, default_headers={"a": "1"}) as client,
+    ):
+        patient = client.with_options(max_retries=2, default_headers={"b": "2"}, api_key="pm_test_other")
+        _send(patient)
+        patient.close()  # the connections belong to the first client
+        with pytest.raises(APIStatusError):
+            _send(client)
     assert [request.headers.get("b") for request in server.requests] == ["2", "2", "2", None]
     assert {request.headers["a"] for request in server.requests} == {"1"}
     assert server.requests[0].headers["authorization"] == "Bearer pm_test_other"
@@ -302,9 +308,9 @@ def test_own_http_client_stays_open() -> None:
 def test_unreachable_server_is_named() -> None:
     with ScriptedServer([]) as server:
         url = server.url
-    with PenguinMails("pm_test_key", base_url=url, max_retries=0) as client:
-        with pytest.raises(APIConnectionError, match=url) as caught:
-            _send(client)
+    client = PenguinMails("pm_test_key", base_url=url, max_retries=0)
+    with client, pytest.raises(APIConnectionError, match=url) as caught:
+        _send(client)
     assert caught.value.__cause__ is not None
 
 
@@ -328,15 +334,15 @@ def test_error_text_is_for_people() -> None:
         "detail": "No email msg_9.",
         "errors": [{"pointer": "email_id", "code": "unknown", "detail": "not there"}, "garbage"],
     }
-    with ScriptedServer([Reply(404, json=problem), Reply(429, {"Retry-After": "999"}, text="slow down")]) as server:
-        with PenguinMails("pm_test_key", base_url=server.url) as client:
-            with pytest.raises(NotFoundError) as caught:
-                client.emails.get("msg_9")
-            assert str(caught.value) == (
-                "404 not_found: No email msg_9.\n  email_id: not there (unknown) [request req_1]"
-            )
-            with pytest.raises(RateLimitError) as limited:
-                client.emails.get("msg_9")
+    with (
+        ScriptedServer([Reply(404, json=problem), Reply(429, {"Retry-After": "999"}, text="slow down")]) as server,
+        PenguinMails("pm_test_key", base_url=server.url) as client,
+    ):
+        with pytest.raises(NotFoundError) as caught:
+            client.emails.get("msg_9")
+        assert str(caught.value) == ("404 not_found: No email msg_9.\n  email_id: not there (unknown) [request req_1]")
+        with pytest.raises(RateLimitError) as limited:
+            client.emails.get("msg_9")
     assert limited.value.retry_after == 999
     assert "slow down" in str(limited.value)
     assert limited.value.body == "slow down"
@@ -344,9 +350,12 @@ def test_error_text_is_for_people() -> None:
 
 @pytest.mark.parametrize("body", [None, [], 3, "x", {"errors": 3, "code": 4}])
 def test_strange_error_bodies(body: Any) -> None:
-    with ScriptedServer([Reply(404, json=body)]) as server, PenguinMails("pm_test_key", base_url=server.url) as client:
-        with pytest.raises(NotFoundError) as caught:
-            client.emails.get("msg_9")
+    with (
+        ScriptedServer([Reply(404, json=body)]) as server,
+        PenguinMails("pm_test_key", base_url=server.url) as client,
+        pytest.raises(NotFoundError) as caught,
+    ):
+        client.emails.get("msg_9")
     assert (caught.value.code, caught.value.errors) == ("", [])
     assert "404" in str(caught.value)
 
@@ -393,6 +402,28 @@ def test_models_keep_what_they_do_not_know() -> None:
     assert Email.from_dict(email.to_dict()) == email
 
 
+def test_secrets_are_not_in_the_representation() -> None:
+    endpoint = WebhookEndpointWithSecret.from_dict(
+        {
+            "id": "whe_1",
+            "url": "https://acme.test/hook",
+            "secret": "whsec_topsecret",
+            "events": ["email.*"],
+            "status": "enabled",
+            "description": None,
+            "metadata": {},
+            "disabled_reason": None,
+            "failing_since": None,
+            "previous_secret_expires_at": None,
+            "workspace_id": None,
+            "created_at": "2026-11-24T12:00:00Z",
+            "updated_at": "2026-11-24T12:00:00Z",
+        }
+    )
+    assert endpoint.secret == "whsec_topsecret"
+    assert "topsecret" not in repr(endpoint)
+
+
 @pytest.fixture
 def _log(caplog: pytest.LogCaptureFixture) -> Iterator[pytest.LogCaptureFixture]:
     with caplog.at_level(logging.DEBUG, logger="penguinmails"):
@@ -400,10 +431,12 @@ def _log(caplog: pytest.LogCaptureFixture) -> Iterator[pytest.LogCaptureFixture]
 
 
 def test_log_has_neither_keys_nor_addresses(_log: pytest.LogCaptureFixture) -> None:  # noqa: PT019
-    with ScriptedServer([OK, _page(range(1), None)]) as server:
-        with PenguinMails("pm_test_topsecret", base_url=server.url) as client:
-            client.emails.send(from_="Ada <ada@acme.test>", to="bob@acme.test", subject="Hi", text="pm_live_topsecret")
-            client.emails.list(to="bob@acme.test")
+    with (
+        ScriptedServer([OK, _page(range(1), None)]) as server,
+        PenguinMails("pm_test_topsecret", base_url=server.url) as client,
+    ):
+        client.emails.send(from_="Ada <ada@acme.test>", to="bob@acme.test", subject="Hi", text="pm_live_topsecret")
+        client.emails.list(to="bob@acme.test")
     text = "\n".join(record.getMessage() for record in _log.records if record.name == "penguinmails")
     assert "POST /v1/emails -> 202 (req_1, try 1)" in text
     assert "b***@acme.test" in text

@@ -6,13 +6,16 @@ import base64
 import datetime
 import json
 import time
+from pathlib import Path
 
 import pytest
 from penguinmails import InvalidWebhookSignatureError, PenguinMails, PenguinMailsError, webhooks
+from penguinmails.types import EmailDeliveredEvent, UnknownEvent
 from svix.webhooks import Webhook
 
 from penguinmails_webhooks import signing
 
+ROOT = Path(__file__).parents[3]
 SECRET = "whsec_" + base64.b64encode(bytes(range(32))).decode()
 OTHER = "whsec_" + base64.b64encode(bytes(range(1, 33))).decode()
 BODY = json.dumps(
@@ -57,6 +60,19 @@ def test_unknown_types_arrive() -> None:
     body = json.dumps({"type": "moon.landed", "timestamp": "2026-11-24T12:00:00Z", "data": {"a": 1}}).encode()
     event = webhooks.unwrap(body, _headers(body), SECRET)
     assert (event.id, event.type, event.data) == ("evt_1", "moon.landed", {"a": 1})
+
+
+def test_typed_event() -> None:
+    scenario = ROOT / "sdks" / "conformance" / "scenarios" / "events_unknown_type_is_kept.json"
+    known, unknown = json.loads(scenario.read_text())["exchanges"][0]["reply"]["json"]["data"]
+    for raw, kind in ((known, EmailDeliveredEvent), (unknown, UnknownEvent)):
+        body = json.dumps(raw).encode()
+        typed = webhooks.unwrap(body, _headers(body), SECRET).typed()
+        assert type(typed) is kind
+        assert typed.to_dict().keys() == raw.keys()
+        assert typed.timestamp == datetime.datetime(2026, 11, 24, 12, tzinfo=datetime.UTC)
+    with pytest.raises(PenguinMailsError, match="not an event"):
+        webhooks.unwrap(BODY, _headers(), SECRET).typed()
 
 
 @pytest.mark.parametrize("age", [299, -299])

@@ -69,7 +69,7 @@ class Model:
         return cls(additional_properties=rest, **values)
 
     def to_dict(self) -> dict[str, Any]:
-        """The object as it was in JSON: names of the wire, dates as text."""
+        """The object as JSON has it: names of the wire, dates as text; optional fields that are None are left out."""
         found = {}
         for field in attrs.fields(type(self)):
             value = getattr(self, field.name)

@@ -16,11 +16,14 @@ import json
 import os
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import attrs
 
 from penguinmails._errors import InvalidWebhookSignatureError, PenguinMailsError
+
+if TYPE_CHECKING:
+    from penguinmails._generated.unions import Event
 
 __all__ = ["InvalidWebhookSignatureError", "WebhookEvent", "Webhooks", "unwrap", "verify"]
 
@@ -37,7 +40,7 @@ class WebhookEvent:
 
     `id` is the same on every delivery attempt: remember it to process each event once. `type` is such as
     ``email.delivered``; types this version does not know arrive like any other. `data` depends on the type; `raw` is
-    the whole body.
+    the whole body, `typed()` an object of it.
     """
 
     id: str
@@ -45,6 +48,19 @@ class WebhookEvent:
     timestamp: datetime.datetime
     data: dict[str, Any]
     raw: dict[str, Any] = attrs.field(repr=False)
+
+    def typed(self) -> Event:
+        """The event as `client.events` gives it: one class per type, `UnknownEvent` for types of newer servers.
+
+        Raises `PenguinMailsError` when the body lacks what every event has.
+        """
+        from penguinmails._generated.unions import Event
+        from penguinmails._models import decoder
+
+        found: Event | dict[str, Any] = decoder(Event)(self.raw)
+        if isinstance(found, dict):
+            raise PenguinMailsError(f"the body of {self.id} is not an event of this API")
+        return found
 
 
 class Webhooks:

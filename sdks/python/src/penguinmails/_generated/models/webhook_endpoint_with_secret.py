@@ -28,7 +28,7 @@ class WebhookEndpointWithSecret(Model):
     metadata: dict[str, str]
     previous_secret_expires_at: datetime.datetime | None
     """Until then requests are also signed with the secret before the last rotation."""
-    secret: str | None
+    secret: str | None = attrs.field(repr=False)
     """Signs every request (Standard Webhooks). Null when this is a replay by Idempotency-Key: secrets are not stored with
     answers."""
     status: WebhookEndpointStatus
