@@ -3,6 +3,7 @@
 #
 #   scripts/toolchains.sh             everything
 #   scripts/toolchains.sh chromium    only what is named
+#   scripts/toolchains.sh --try       the same, but exit status 0 even when something cannot be installed
 #
 # Idempotent, and quiet about what is already there. Works as root or through sudo on Debian and Ubuntu;
 # elsewhere it says in one line what to install by hand. Exit status 1: something is still missing.
@@ -52,12 +53,17 @@ install_chromium() {
     apt_install chromium chromium fonts-dejavu-core
 }
 
+failure=1
+if [ "${1:-}" = --try ]; then
+    failure=0
+    shift
+fi
 [ $# -gt 0 ] || set -- chromium
 status=0
 for tool in "$@"; do
     case $tool in
-        chromium) "install_$tool" || status=1 ;;
-        *) say "unknown toolchain '$tool'; known: chromium"; status=2 ;;
+        chromium) "install_$tool" || status=$failure ;;
+        *) say "unknown toolchain '$tool'; known: chromium"; exit 2 ;;
     esac
 done
 exit $status

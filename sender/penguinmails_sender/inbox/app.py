@@ -22,6 +22,7 @@ from penguinmails_core.errors import Forbidden, NotFound, Problem
 from penguinmails_core.kit.clock import rfc3339
 from penguinmails_sender.inbox.guard import HostGuard, SecurityHeaders, is_own_page
 from penguinmails_sender.inbox.html_view import HTML_POLICY, frame_html
+from penguinmails_sender.inbox.links import find_links
 from penguinmails_sender.inbox.magic import MAGIC_RECIPIENTS
 from penguinmails_sender.inbox.message_view import Attachment, MessageView, view_message
 from penguinmails_sender.inbox.problems import render
@@ -196,6 +197,7 @@ class _Inbox:
             "text": view.text,
             "html": view.html,
             "attachments": [_attachment_item(part) for part in view.attachments],
+            "links": [asdict(link) for link in find_links(view.html, view.text)],
             "remote": received.remote,
             "helo": received.helo,
             "tls": received.tls,

@@ -18,16 +18,21 @@ HTML_POLICY = (
     "form-action 'none'; frame-ancestors 'self'"
 )
 _CID = re.compile(r"cid:([^\s\"'<>)]+)", re.IGNORECASE)
-# A policy does not cover <link rel=preconnect> and rel=dns-prefetch, which would tell a host that the mail was read.
-_LINK = re.compile(r"<link(?=[\s/>])", re.IGNORECASE)
+# A policy stops the request, not always the connection: <link rel=preconnect> is not covered at all, and Chromium opens
+# a socket for a nested frame before it refuses the frame. Either would tell a host that the mail was read.
+_CONNECTING = re.compile(r"<(?=(?:link|i?frame|frameset|fencedframe|portal|object|embed)[\s/>])", re.IGNORECASE)
+# A link that wants a new window does nothing, since the sandbox allows none; without this it would try to load its
+# target into the frame. At the end, so that a doctype stays first.
+_INERT_LINKS = '<base target="_blank">'
 
 
 def frame_html(html: str, attachments: Sequence[Attachment], base: str) -> str:
-    """`html` with ``cid:`` references (RFC 2392) turned into ``{base}/attachments/{index}`` where the part exists."""
+    """`html` with ``cid:`` references (RFC 2392) turned into ``{base}/attachments/{index}`` where the part exists, and
+    elements that would open a connection renamed (``<x-iframe``)."""
     indexes = {part.content_id: part.index for part in attachments if part.content_id}
 
     def replace(match: re.Match[str]) -> str:
         index = indexes.get(unquote(unescape(match[1])))
         return match[0] if index is None else f"{base}/attachments/{index}"
 
-    return _LINK.sub("<x-link", _CID.sub(replace, html))
+    return _CONNECTING.sub("<x-", _CID.sub(replace, html)) + _INERT_LINKS

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from penguinmails_sender.inbox.links import Link, find_links
 from penguinmails_sender.inbox.message_view import decode_value, search_text, summarize, view_message
 from tests.sender.inbox.samples import raw, rich, simple
 
@@ -61,6 +62,25 @@ def test_nesting_beyond_the_parser_still_shows_something() -> None:
         deep += b'Content-Type: multipart/mixed; boundary="%d"\r\n\r\n--%d\r\n' % (level, level)
     view = view_message(deep)
     assert ("Subject", "deep") in view.headers
+
+
+def test_links_of_html_and_of_text() -> None:
+    html = (
+        '<A HREF=" https://a.test/?x=1&amp;y=2 ">Reset <b>your</b>\n password</A><a href="javascript:alert(1)">no</a>'
+        '<a href="https://b.test"><img alt="Logo"></a><a href="https://b.test"><img alt="Logo"></a>'
+        '<a name="x">no</a><a href="#top">no</a><a href="mailto:help@a.test">open'
+    )
+    assert find_links(html, "https://ignored.test") == [
+        Link("Reset your password", "https://a.test/?x=1&y=2"),
+        Link("Logo", "https://b.test"),
+        Link("open", "mailto:help@a.test"),
+    ]
+    assert find_links(None, "see (https://c.test/path). Or http://d.test, please") == [
+        Link("https://c.test/path", "https://c.test/path"),
+        Link("http://d.test", "http://d.test"),
+    ]
+    assert find_links(None, None) == []
+    assert len(find_links(None, " ".join(f"https://x{number}.test" for number in range(300)))) == 200
 
 
 def test_search_looks_at_the_start_only() -> None:

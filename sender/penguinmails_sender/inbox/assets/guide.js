@@ -60,7 +60,7 @@ const KEYS = [
   [["k", "↑"], "previous message"],
   [["Enter"], "open the message"],
   [["/"], "search"],
-  [["1", "–", "5"], "choose a tab"],
+  [["1", "–", "6"], "choose a tab"],
   [["Delete"], "delete the message"],
   [["Esc"], "back to the list"],
   [["?"], "this help"],

@@ -114,6 +114,12 @@ $("search").addEventListener("input", () => {
     announce($("count").textContent);
   }, 150);
 });
+$("list").addEventListener("click", (event) => {
+  const link = event.target.closest("a");
+  if (!link || event.ctrlKey || event.metaKey || event.shiftKey) return;
+  event.preventDefault();
+  open(link.hash.slice(1)); // also when it is open already: then the focus goes to it
+});
 $("more").addEventListener("click", () => list.loadMore());
 $("clear").addEventListener("click", () => askDelete(null));
 $("help").addEventListener("click", help);

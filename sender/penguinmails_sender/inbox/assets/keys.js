@@ -1,4 +1,4 @@
-// Keyboard: j/k or arrows, Enter (the focused link does that), / search, ? help, 1-5 tabs, Delete, Escape.
+// Keyboard: j/k or arrows, Enter (the focused link does that), / search, ? help, 1-6 tabs, Delete, Escape.
 
 const typing = (node) => node.closest?.("input, textarea, select, [contenteditable]");
 
@@ -18,7 +18,7 @@ export function startKeys(actions) {
     else if (key === "?") run(event, actions.help);
     else if (key === "Escape") run(event, actions.back);
     else if (key === "Delete" || key === "#") run(event, actions.remove);
-    else if (key >= "1" && key <= "5") run(event, () => actions.tab(Number(key) - 1));
+    else if (key >= "1" && key <= "6") run(event, () => actions.tab(Number(key) - 1));
   });
 }
 

@@ -1,4 +1,4 @@
-// The right pane: one message, its DKIM verdict, and five tabs.
+// The right pane: one message, its DKIM verdict, and its parts in tabs.
 import { $, badge, bytes, fullTime, getJson, h } from "./dom.js";
 
 const RAW_SHOWN = 500_000; // characters of source put on the page; the rest is a download away
@@ -91,6 +91,7 @@ export class Reader {
       message.text !== null && ["text", "Text", () => h("pre.text", { tabindex: "0" }, message.text)],
       ["headers", "Headers", () => this.headers(message)],
       ["raw", "Raw", () => this.raw(message)],
+      message.links.length > 0 && ["links", `Links (${message.links.length})`, () => this.links(message)],
       ["attachments", files ? `Attachments (${files})` : "Attachments", () => this.attachments(message)],
     ].filter(Boolean);
     const panel = h("div.panel", { role: "tabpanel", id: "panel" });
@@ -149,7 +150,7 @@ export class Reader {
       phone.setAttribute("aria-pressed", String(isOn));
       frame.classList.toggle("phone", isOn);
     });
-    return h("div.html", {}, h("p.note", {}, h("span", {}, "Scripts, links and remote images are off."), phone), frame);
+    return h("div.html", {}, h("p.note", {}, h("span", {}, "Scripts, remote images and links are off. Links are in a tab of their own."), phone), frame);
   }
 
   headers(message) {
@@ -174,6 +175,13 @@ export class Reader {
       .catch((error) => (source.textContent = error.message))
       .finally(() => source.removeAttribute("aria-busy"));
     return source;
+  }
+
+  links(message) {
+    const rows = message.links.map((one) =>
+      h("li", {}, h("a", { href: one.url, target: "_blank", rel: "noopener noreferrer" }, one.text), one.text !== one.url && h("span", {}, one.url)),
+    );
+    return h("ul.files", {}, ...rows);
   }
 
   attachments(message) {
