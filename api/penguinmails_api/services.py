@@ -51,7 +51,7 @@ class Settings:
 
 @dataclass(slots=True)
 class Services:
-    """What handlers may use. Optional parts are None in a process that does not have them."""
+    """What handlers may use. `redis` and `box` are None in a process that was not given them."""
 
     settings: Settings
     database: Database
@@ -62,20 +62,18 @@ class Services:
     failures: LocalBuckets
     metrics: Metrics
     draft_limits: DraftLimits
-    acceptor: Acceptor | None = None
-    domains: VerifiedDomains | None = None
-    content: ContentService | None = None
+    acceptor: Acceptor
+    domains: VerifiedDomains
+    content: ContentService
     box: SecretBox | None = None
 
     async def close(self) -> None:
         """Answers what was accepted, then closes connections."""
-        if self.acceptor is not None:
-            await self.acceptor.drain()
+        await self.acceptor.drain()
         await self.limiter.stop()
         await self.authenticator.stop()
         await self.doorbell.stop()
-        if self.content is not None:
-            await self.content.close()
+        await self.content.close()
         if self.redis is not None:
             with suppress(RedisError, OSError):
                 await self.redis.aclose()

@@ -8,6 +8,9 @@ is protected, and a table that is not is a red test.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import cast
+
+from sqlalchemy import Table
 
 from penguinmails_core.models import Base, TableFacts
 
@@ -27,7 +30,7 @@ def tables(schema: str | None = None) -> dict[str, TableFacts]:
     (``"public"`` or ``"content"``)."""
     found = {}
     for mapper in Base.registry.mappers:
-        table = mapper.local_table
+        table = cast(Table, mapper.local_table)
         name = table.fullname
         if schema is None or (table.schema or "public") == schema:
             found[name] = mapper.class_.facts

@@ -9,9 +9,12 @@ from typing import Any
 import pytest
 
 from penguinmails_api.services import Services
+from penguinmails_core.content.service import ContentService
+from penguinmails_core.content.stores import RowStore
 from penguinmails_core.kit import ids
 from penguinmails_core.kit.clock import rfc3339, utcnow
-from penguinmails_core.kit.db import Database
+from penguinmails_core.kit.db import Database, create_pool
+from penguinmails_core.register import WORKER_ROLE
 from tests.fixtures.client import ApiClient, problem
 from tests.fixtures.factories import Recipient, Tenant, make_content, make_email
 
@@ -251,7 +254,9 @@ async def test_content_that_is_gone_or_away(
     email_id = await make_email(database, tenant)
     document = problem(await client.get(path(email_id, "/content")), 404, "not_found")
     assert "no longer kept" in document["detail"]
-    real, services.content = services.content, None
+    away = await create_pool(database.dsn, WORKER_ROLE, size=1, name="content")
+    await away.close()
+    real, services.content = services.content, ContentService(away, RowStore(), own_server=True)
     problem(await client.get(path(email_id, "/content")), 503, "unavailable")
     assert (await client.get(path(email_id))).status_code == 200
     services.content = real

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from typing import Any
-from uuid import uuid4
 
 import pytest
 from sqlalchemy import text
@@ -95,7 +94,7 @@ async def test_a_malformed_key_is_400(client: ApiClient, database: Database, ten
     assert (await client.get(f"/v1/emails/{ids.encode('msg', email_id)}")).json()["status"] == "queued"
 
 
-@pytest.mark.parametrize("key", ["x" * 255, "!", "~", '"quoted"', str(uuid4())])
+@pytest.mark.parametrize("key", ["x" * 255, "!", "~", '"quoted"', "8e03978e-40d5-43dd-bc93-6894a57f9324"])
 async def test_any_visible_ascii_is_a_key(client: ApiClient, database: Database, tenant: Tenant, key: str) -> None:
     email_id = await make_email(database, tenant)
     assert (await client.post(cancel(email_id), idempotency_key=key)).status_code == 200

@@ -10,10 +10,10 @@ import pytest
 from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from penguinmails_core.embedded import EmbeddedStack
 from sqlalchemy import Connection
 from sqlalchemy.ext.asyncio import create_async_engine
 
+from penguinmails_core.embedded import EmbeddedStack
 from penguinmails_core.kit.db import sqlalchemy_url
 from penguinmails_core.kit.ids import new_uuid
 from penguinmails_core.migrations import alembic_config, migrate

@@ -30,6 +30,9 @@ def demo(keep: bool = typer.Option(False, help="Keep everything running afterwar
     root.chmod(0o755)
     try:
         run_until_stopped(lambda stop: _demo(root, stop, keep))
+    except (TimeoutError, RuntimeError) as error:
+        typer.secho(f"  ✗ {error}", fg="red", err=True)
+        raise typer.Exit(1) from None
     finally:
         shutil.rmtree(root, ignore_errors=True)
 
@@ -53,6 +56,7 @@ async def _demo(root: Path, stop: asyncio.Event, keep: bool) -> None:
     from penguinmails_api.cli.receiver import WebhookReceiver
     from penguinmails_api.runtime.local import LocalOptions, LocalStack
     from penguinmails_api.runtime.provision import create_tenant
+    from penguinmails_sender.inbox.verdict import verify
 
     typer.echo("PenguinMails demo: everything is real and stays on this machine.\n")
     steps = _Steps()
@@ -78,12 +82,12 @@ async def _demo(root: Path, stop: asyncio.Event, keep: bool) -> None:
             )
             steps.done("message accepted by the API", email.id)
             captured = await stack.inbox.store.wait_for(lambda message: True, timeout=_WAIT_SECONDS)
-            verdicts = await stack.inbox.verdict(captured)
+            verdicts = await verify(captured.raw, stack.lookup)
             shown = ", ".join(f"{v.algorithm} {v.verdict}" for v in verdicts)
             steps.done("delivered by SMTP, DKIM verified", shown)
             if not verdicts or any(v.verdict != "pass" for v in verdicts):
                 raise RuntimeError(f"DKIM did not verify: {[v.reason for v in verdicts]}")
-            event = await receiver.wait_for("email.delivered", endpoint.secret, client, _WAIT_SECONDS)
+            event = await receiver.wait_for("email.delivered", str(endpoint.secret), client, _WAIT_SECONDS)
             steps.done("signed webhook received, verified", f"{event.type} {event.id}")
             current = await asyncio.to_thread(client.emails.get, email.id)
             steps.done("status read back through the API", str(_value(current.status)))

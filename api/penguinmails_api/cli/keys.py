@@ -48,14 +48,14 @@ def create(
                     wanted = ids.decode("org", organization)
                 except ids.IdError as error:
                     raise typer.BadParameter(str(error), param_hint="--organization") from None
-                organizations = [found for found in organizations if found.id == wanted]
+                organizations = [found for found in organizations if found[0] == wanted]
             if not organizations:
                 raise typer.BadParameter("there is no such organization", param_hint="--organization")
             if len(organizations) > 1:
-                lines = "\n".join(f"  {ids.encode('org', found.id)}  {found.name}" for found in organizations)
+                lines = "\n".join(f"  {ids.encode('org', found)}  {title}" for found, title in organizations)
                 raise typer.BadParameter(f"there are several; name one of\n{lines}", param_hint="--organization")
             scopes = [Scope(item) for item in scope] or ALL_SCOPES
-            _, key = await create_key(database, organizations[0].id, mode=mode, name=name, scopes=scopes)
+            _, key = await create_key(database, organizations[0][0], mode=mode, name=name, scopes=scopes)
             return key
         finally:
             await database.close()

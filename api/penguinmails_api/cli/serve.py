@@ -66,7 +66,7 @@ def run(
     from penguinmails_api.runtime.local import LocalOptions, LocalStack
     from penguinmails_api.runtime.provision import create_tenant
     from penguinmails_api.services import Settings
-    from penguinmails_core.organizations.service import any_organization
+    from penguinmails_core.organizations.service import list_organizations
 
     settings = Settings()
     options = LocalOptions(
@@ -79,7 +79,7 @@ def run(
 
     async def main(stop: asyncio.Event) -> None:
         async with LocalStack(options, settings) as stack:
-            if not await any_organization(stack.services.database):
+            if not await list_organizations(stack.services.database):
                 tenant = await create_tenant(stack.services.database, stack.box, "My organization", "penguin.test")
                 typer.echo(f"API key       {tenant.api_key}   (shown this once)")
                 typer.echo(f"Test key      {tenant.test_key}")

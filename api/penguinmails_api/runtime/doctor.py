@@ -7,7 +7,6 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 import asyncpg
-from penguinmails_core.maintenance.repository import server_facts
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
@@ -18,6 +17,7 @@ from penguinmails_core.content.collector import find_orphans
 from penguinmails_core.content.service import ContentService
 from penguinmails_core.errors import Unavailable
 from penguinmails_core.kit.db import Database
+from penguinmails_core.maintenance.repository import server_facts
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +68,7 @@ async def _redis(database: Database, settings: Settings) -> Finding:
     redis = Redis.from_url(url)
     try:
         async with asyncio.timeout(2):
-            await redis.ping()  # type: ignore[misc]
+            await redis.ping()
     except (RedisError, OSError, TimeoutError) as error:
         return Finding(
             "redis", False, f"away ({type(error).__name__}); nothing is lost, only slower", "check REDIS_URL"

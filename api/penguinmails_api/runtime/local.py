@@ -13,18 +13,16 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from penguinmails_core.domains.service import txt_lookup
-
 from penguinmails_api.app import create_gateway
 from penguinmails_api.runtime.secrets import configured_keys, local_keys, secret_box
 from penguinmails_api.runtime.server import ApiServer
 from penguinmails_api.runtime.state import state_path
 from penguinmails_api.services import Services, Settings, open_services
 from penguinmails_core.config import WebhookSettings
+from penguinmails_core.domains.service import txt_lookup
 from penguinmails_core.embedded import EmbeddedStack
 from penguinmails_core.kit.crypto import SecretBox
 from penguinmails_core.migrations import migrate
-from penguinmails_sender.inbox.folder import InboxFolder
 from penguinmails_sender.inbox.server import CaptureInbox
 from penguinmails_sender.inbox.store import CaptureStore
 
@@ -119,19 +117,20 @@ class LocalStack:
         self._keys = settings.stack.secret_keys.get_secret_value() if settings.stack.secret_keys else local_keys(root)
 
     async def _open_inbox(self) -> None:
-        folder = None if self.options.throwaway else InboxFolder(self.options.root / "inbox")
-
-        async def lookup(name: str) -> list[bytes]:
-            return await txt_lookup(self.services.database, name)
+        folder = None if self.options.throwaway else self.options.root / "inbox"
 
         self.inbox = CaptureInbox(
             CaptureStore(folder=folder),
-            txt_lookup=lookup,
+            txt_lookup=self.lookup,
             smtp_port=self.options.smtp_port,
             http_port=self.options.inbox_port,
         )
         await self.inbox.start()
         self._stack.push_async_callback(self.inbox.stop)
+
+    async def lookup(self, name: str) -> list[bytes]:
+        """TXT records as DNS would have them, if our own domains were published."""
+        return await txt_lookup(self.services.database, name)
 
     def _webhook_settings(self) -> WebhookSettings:
         if not self.options.allow_private_webhooks:
@@ -156,7 +155,11 @@ class LocalStack:
         """Tell other commands on this machine where the stack is (`penguinmails keys create`, `doctor`)."""
         path = state_path(self.options.root)
         path.parent.mkdir(parents=True, exist_ok=True)
-        state = {"base_url": self.base_url, "inbox_url": self.inbox_url, "database_url": self.database_url}
+        state: dict[str, object] = {
+            "base_url": self.base_url,
+            "inbox_url": self.inbox_url,
+            "database_url": self.database_url,
+        }
         state |= {"redis_url": self.redis_url, "secret_keys": self._keys, "pid": os.getpid()}
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         with os.fdopen(descriptor, "w") as file:
@@ -188,6 +191,7 @@ class _WorkerProcess:
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             env=self._environment,
+            start_new_session=True,  # Ctrl-C is for us; we tell the worker
         )
         assert self._process.stdout is not None
         line = await self._process.stdout.readline()

@@ -11,7 +11,6 @@ from datetime import timedelta
 
 from penguinmails_core.maintenance.service import Maintenance
 from penguinmails_sender.engine.engine import SenderEngine
-from penguinmails_webhooks.engine import WebhookEngine
 from redis.asyncio import Redis
 
 from penguinmails_api.services import Settings
@@ -23,6 +22,7 @@ from penguinmails_core.kit.crypto import SecretBox
 from penguinmails_core.kit.db import Database
 from penguinmails_core.kit.doorbell import Doorbell
 from penguinmails_sender.transports import SimulatedTransport, SmtpTransport, Transport
+from penguinmails_webhooks.engine import WebhookEngine
 
 log = logging.getLogger(__name__)
 

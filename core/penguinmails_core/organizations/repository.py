@@ -7,7 +7,7 @@ from uuid import UUID
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from penguinmails_core.kit.db import Connection
+from penguinmails_core.kit.db import Connection, Pool
 from penguinmails_core.models import Organization, Workspace
 
 
@@ -27,6 +27,11 @@ async def insert_workspace(
         slug,
         is_default,
     )
+
+
+async def list_all(pool: Pool) -> list[tuple[UUID, str]]:
+    """As `worker`: for the operator of the machine."""
+    return [(row["id"], row["name"]) for row in await pool.fetch("select id, name from organizations order by id")]
 
 
 async def get(session: AsyncSession, organization_id: UUID) -> Organization | None:

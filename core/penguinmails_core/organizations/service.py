@@ -46,6 +46,11 @@ async def create_organization(database: Database, name: str) -> NewOrganization:
     return made
 
 
+async def list_organizations(database: Database) -> list[tuple[UUID, str]]:
+    """(id, name) of every organization: for the operator of the machine, never for a caller of the API."""
+    return await repository.list_all(database.worker)
+
+
 async def identify(session: AsyncSession, principal: Principal) -> Identity:
     organization_id = principal.organization_id
     organization = await repository.get(session, organization_id)

@@ -224,14 +224,15 @@ def _details(error: ValidationError, prefix: tuple[str | int, ...]) -> list[dict
     for detail in error.errors(include_url=False):
         loc = [*prefix, *detail["loc"]]
         place = next((i for i, part in enumerate(loc) if part in _ADDRESS_FIELDS), None)
-        entry = {**detail, "loc": ("body", *loc)}
+        path: tuple[str | int, ...] = ("body", *loc)
+        entry: dict[str, Any] = {**detail, "loc": path}
         if place is not None:
             path = ("body", *loc[: place + 1], *(part for part in loc[place + 1 :] if isinstance(part, int)))
             entry = {**entry, "loc": path, "msg": "give an address, or a list of addresses"}
             # Of "not a list" and "item 3 is not text" the longer path says more; "not text" adds nothing to it.
             if any(len(other) > len(path) and other[: len(path)] == path for other in found):
                 continue
-        found[entry["loc"]] = entry
+        found[path] = entry
     return list(found.values())
 
 

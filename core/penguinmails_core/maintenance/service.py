@@ -1,0 +1,45 @@
+"""Housekeeping of the worker: partitions made ahead and dropped after their time, old keys and deliveries forgotten."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from datetime import timedelta
+
+import asyncpg
+
+from penguinmails_core.idempotency.service import sweep
+from penguinmails_core.kit.db import Database
+from penguinmails_core.maintenance import repository
+
+log = logging.getLogger(__name__)
+
+EVERY = timedelta(hours=1)
+DAYS_AHEAD = 7
+KEEP_EVENTS = timedelta(days=30)
+_BITE = 10_000
+
+
+class Maintenance:
+    """`run_once` is safe in several processes at once."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def run(self) -> None:
+        """Every hour, until cancelled; a round that fails is tried again with the next."""
+        while True:
+            await asyncio.sleep(EVERY.total_seconds())
+            try:
+                await self.run_once()
+            except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError) as error:
+                log.warning("maintenance: skipped a round (%s)", type(error).__name__)
+
+    async def run_once(self) -> None:
+        pool = self._database.worker
+        await repository.ensure_partitions(pool, DAYS_AHEAD)
+        await repository.drop_partitions(pool, KEEP_EVENTS)
+        while await sweep(pool, limit=_BITE) >= _BITE:
+            pass
+        while await repository.forget_deliveries(pool, KEEP_EVENTS, _BITE) >= _BITE:
+            pass

@@ -1,0 +1,219 @@
+"""SQL of the sending engine: lanes, claims, leases, results. Role `worker`, plain asyncpg, always in bulk.
+
+Hot: the claim and the result are what a message costs in the database. The claim reads one index, (lane, due_at), and
+nulls the due time; the result touches no indexed column of the recipient, so both stay cheap whatever waits behind.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+from penguinmails_core.kit.db import Connection, Pool
+
+# One step of the index per lane, however many recipients wait in it.
+_LANES = """
+with recursive found as (
+  (select lane from email_recipients where due_at is not null order by lane limit 1)
+  union all
+  select (select r.lane from email_recipients r where r.due_at is not null and r.lane > f.lane order by r.lane limit 1)
+  from found f where f.lane is not null
+)
+select lane from found where lane is not null
+"""
+
+# What must not happen any more is judged here, in the claiming statement: an opt-out of a second ago counts. A cancel
+# writes the recipient's own row, so the row lock and the re-check after it cover that race.
+_CLAIM = """
+with picked as materialized (
+  select r.organization_id, r.id from email_recipients r
+  where r.lane = $1 and r.due_at <= now() order by r.due_at limit $2 for update of r skip locked
+),
+judged as materialized (
+  select r.organization_id, r.id, r.message_id, r.kind, r.address, r.name, r.attempts + 1 as number, r.event_sequence,
+    m.workspace_id, m.mode, m.message_class, m.from_address, m.from_name, m.from_domain, m.reply_to, m.subject, m.tags,
+    m.metadata, m.created_at, m.scheduled_at, m.expires_at, row_number() over () as n,
+    case
+      when exists (select from suppressions s where s.organization_id = r.organization_id
+        and s.address = lower(r.address) and s.lifted_at is null and (s.expires_at is null or s.expires_at > now()))
+        then 'suppressed'
+      when m.expires_at <= now() then 'expired'
+      else 'sending'
+    end as verdict
+  from picked p
+  join email_recipients r on (r.organization_id, r.id) = (p.organization_id, p.id)
+  join email_messages m on (m.organization_id, m.id) = (r.organization_id, r.message_id)
+),
+claimed as (
+  update email_recipients r set due_at = null, updated_at = now(),
+    status = case j.verdict when 'expired' then 'failed' else j.verdict end,
+    reason = case j.verdict when 'sending' then r.reason else j.verdict end,
+    attempts = case j.verdict when 'sending' then j.number else r.attempts end,
+    event_sequence = r.event_sequence + case j.verdict when 'sending' then 0 else 1 end
+  from judged j where (r.organization_id, r.id) = (j.organization_id, j.id)
+),
+opened as (
+  insert into email_attempts (organization_id, id, message_id, recipient_id, number, worker, lease_until)
+  select organization_id, ($3::uuid[])[n], message_id, id, number, $4, now() + $5::interval
+  from judged where verdict = 'sending'
+)
+select j.*, ($3::uuid[])[n] as attempt_id from judged j
+"""
+
+_RESULTS = """
+with d as materialized (
+  select * from unnest($1::int[], $2::uuid[], $3::uuid[], $4::uuid[], $5::int[], $6::text[], $7::text[], $8::int[],
+    $9::text[], $10::text[], $11::text[], $12::boolean[], $13::float8[], $14::text[], $15::int[])
+    as t (ord, organization_id, recipient_id, attempt_id, number, outcome, status, code, enhanced_code, reply,
+      remote_host, tls, wait, reason, events)
+),
+closed as (
+  update email_attempts a set outcome = d.outcome, finished_at = now(), code = d.code,
+    enhanced_code = d.enhanced_code, reply = d.reply, remote_host = d.remote_host, tls = d.tls
+  from d where (a.organization_id, a.id) = (d.organization_id, d.attempt_id) and a.outcome in ('started', 'ambiguous')
+  returning a.id
+),
+-- A late result still counts, unless the recipient has been claimed again (a higher number) or dealt with otherwise.
+changed as (
+  update email_recipients r set status = d.status, code = d.code, enhanced_code = d.enhanced_code, reply = d.reply,
+    reason = d.reason, due_at = case when d.wait is null then null else now() + make_interval(secs => d.wait) end,
+    event_sequence = r.event_sequence + d.events, updated_at = now()
+  from d join closed on closed.id = d.attempt_id
+  where (r.organization_id, r.id) = (d.organization_id, d.recipient_id) and r.attempts = d.number
+    and (r.status = 'sending' or (r.status in ('queued', 'deferred', 'failed') and r.reason = 'outcome_unknown'))
+  returning d.ord, r.event_sequence - d.events as before
+),
+told as (
+  insert into events (organization_id, workspace_id, id, mode, type, resource_id, sequence, payload)
+  select e.organization_id, e.workspace_id, e.id, e.mode, e.type, e.resource_id, c.before + e.n, e.payload::jsonb
+  from unnest($16::int[], $17::int[], $18::uuid[], $19::uuid[], $20::uuid[], $21::text[], $22::text[], $23::uuid[],
+    $24::text[]) as e (ord, n, organization_id, workspace_id, id, mode, type, resource_id, payload)
+  join changed c on c.ord = e.ord
+)
+select ord from changed
+"""
+
+_SUPPRESS = """
+insert into suppressions (organization_id, id, address, reason, evidence)
+select organization_id, id, address, reason, evidence::jsonb
+from unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::text[])
+  as t (organization_id, id, address, reason, evidence)
+order by organization_id, address
+on conflict (organization_id, address) where lifted_at is null do nothing
+"""
+
+_LOST = """
+with lost as materialized (
+  select organization_id, id from email_attempts
+  where outcome = 'started' and lease_until < now() order by lease_until limit $1 for update skip locked
+),
+closed as (
+  update email_attempts a set outcome = 'ambiguous', finished_at = now() from lost
+  where (a.organization_id, a.id) = (lost.organization_id, lost.id)
+  returning a.organization_id, a.recipient_id, a.number
+),
+changed as (
+  update email_recipients r set reason = 'outcome_unknown', updated_at = now(),
+    status = case m.message_class when 'transactional' then 'queued' else 'failed' end,
+    due_at = case m.message_class when 'transactional' then now() end,
+    event_sequence = r.event_sequence + 1
+  from closed c, email_messages m
+  where (r.organization_id, r.id) = (c.organization_id, c.recipient_id)
+    and r.status = 'sending' and r.attempts = c.number
+    and (m.organization_id, m.id) = (r.organization_id, r.message_id)
+  returning r.organization_id, r.id, r.message_id, r.kind, r.address, r.name, r.attempts as number, r.event_sequence,
+    r.status, r.due_at, m.workspace_id, m.mode, m.message_class, m.from_address, m.from_domain, m.subject, m.tags,
+    m.metadata
+)
+select * from changed
+"""
+
+_EVENTS = """
+insert into events (organization_id, workspace_id, id, mode, type, resource_id, sequence, payload)
+select organization_id, workspace_id, id, mode, type, resource_id, sequence, payload::jsonb
+from unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::text[], $5::text[], $6::uuid[], $7::int[], $8::text[])
+  as t (organization_id, workspace_id, id, mode, type, resource_id, sequence, payload)
+"""
+
+
+async def lanes(pool: Pool) -> list[str]:
+    """Lanes in which somebody waits, now or later."""
+    return [row["lane"] for row in await pool.fetch(_LANES)]
+
+
+async def claim(
+    connection: Connection, lane: str, attempt_ids: Sequence[UUID], worker: str, lease: timedelta
+) -> list[Any]:
+    """Claim up to ``len(attempt_ids)`` due recipients of a lane, attempt rows included; call it in a transaction.
+
+    Rows with a `verdict` other than ``sending`` are finished by the claim; their event is the caller's to write, in the
+    same transaction, with `event_sequence` + 1.
+    """
+    return list(await connection.fetch(_CLAIM, lane, len(attempt_ids), attempt_ids, worker, lease))
+
+
+async def write_events(connection: Connection, columns: Sequence[Sequence[Any]]) -> None:
+    """Columns: organization_id, workspace_id, id, mode, type, resource_id, sequence, payload (JSON text)."""
+    await connection.execute(_EVENTS, *columns)
+
+
+async def visible_recipients(pool: Pool, organizations: Sequence[UUID], messages: Sequence[UUID]) -> list[Any]:
+    """To and Cc of messages, in the order in which they were given."""
+    return list(
+        await pool.fetch(
+            """
+            select r.organization_id, r.message_id, r.kind, r.address, r.name from email_recipients r
+            join unnest($1::uuid[], $2::uuid[]) w (organization_id, message_id) using (organization_id, message_id)
+            where r.kind <> 'bcc' order by r.organization_id, r.message_id, r.position
+            """,
+            organizations,
+            messages,
+        )
+    )
+
+
+async def suppressed(pool: Pool, organizations: Sequence[UUID], addresses: Sequence[str]) -> set[tuple[UUID, str]]:
+    """Which canonical addresses are suppressed now."""
+    rows = await pool.fetch(
+        """
+        select s.organization_id, s.address from suppressions s
+        join unnest($1::uuid[], $2::text[]) w (organization_id, address) using (organization_id, address)
+        where s.lifted_at is null and (s.expires_at is null or s.expires_at > now())
+        """,
+        organizations,
+        addresses,
+    )
+    return {(row["organization_id"], row["address"]) for row in rows}
+
+
+async def write_results(
+    connection: Connection, results: Sequence[Sequence[Any]], events: Sequence[Sequence[Any]]
+) -> set[int]:
+    """Close attempts, move recipients, tell events; returns the ordinals that took effect."""
+    return {row["ord"] for row in await connection.fetch(_RESULTS, *results, *events)}
+
+
+async def suppress(connection: Connection, columns: Sequence[Sequence[Any]]) -> None:
+    """Columns: organization_id, id, address (canonical), reason, evidence (JSON text)."""
+    await connection.execute(_SUPPRESS, *columns)
+
+
+async def take_over_lost(connection: Connection, limit: int) -> list[Any]:
+    """Attempts whose lease ran out: nobody knows what became of them, so the message's class decides. Their event is
+    the caller's to write in the same transaction, with the returned `event_sequence`."""
+    return list(await connection.fetch(_LOST, limit))
+
+
+async def extend_leases(pool: Pool, organizations: Sequence[UUID], attempts: Sequence[UUID], lease: timedelta) -> None:
+    await pool.execute(
+        """
+        update email_attempts a set lease_until = now() + $3::interval
+        from unnest($1::uuid[], $2::uuid[]) w (organization_id, id)
+        where (a.organization_id, a.id) = (w.organization_id, w.id) and a.outcome = 'started'
+        """,
+        organizations,
+        attempts,
+        lease,
+    )

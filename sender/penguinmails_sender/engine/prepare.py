@@ -1,0 +1,119 @@
+"""From claimed rows to envelopes: content, headers, MIME, DKIM."""
+
+from __future__ import annotations
+
+import time
+from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from penguinmails_core.content.service import ContentService, MessageContent
+from penguinmails_core.domains.service import signing_keys
+from penguinmails_core.emails.payload import message_id
+from penguinmails_core.kit import ids
+from penguinmails_core.kit.addresses import parse_mailbox
+from penguinmails_core.kit.crypto import SecretBox
+from penguinmails_core.kit.db import Database
+from penguinmails_core.sending import repository
+from penguinmails_sender.dkim import DkimKey, sign
+from penguinmails_sender.engine.outcomes import Job
+from penguinmails_sender.message import Attachment, Mailbox, OutgoingMessage
+from penguinmails_sender.mime import build
+from penguinmails_sender.smtp import Envelope
+
+MessageKey = tuple[UUID, UUID]
+_KEY_SECONDS = 60.0
+_MOST_KEYS = 1000
+
+
+@dataclass(slots=True)
+class Group:
+    """Recipients of one message that were claimed together: one SMTP transaction. `content` is None when it is lost."""
+
+    jobs: list[Job]
+    content: MessageContent | None
+    visible: list[Any]
+
+    @property
+    def row(self) -> Any:
+        return self.jobs[0].row
+
+
+class KeyRing:
+    """Opened DKIM keys of domains, kept for a minute: opening costs more than signing with Ed25519."""
+
+    def __init__(self, database: Database, box: SecretBox) -> None:
+        self._database = database
+        self._box = box
+        self._kept: OrderedDict[tuple[UUID, str], tuple[float, list[DkimKey]]] = OrderedDict()
+
+    async def keys(self, organization_id: UUID, domain: str) -> list[DkimKey]:
+        name = (organization_id, domain)
+        kept = self._kept.get(name)
+        if kept is not None and kept[0] > time.monotonic():
+            return kept[1]
+        found = await signing_keys(self._database.worker, self._box, organization_id, domain)
+        keys = [DkimKey.from_private(key.private_key, key.selector, domain) for key in found]
+        self._kept[name] = (time.monotonic() + _KEY_SECONDS, keys)
+        while len(self._kept) > _MOST_KEYS:
+            self._kept.popitem(last=False)
+        return keys
+
+
+async def load(database: Database, content: ContentService, jobs: Sequence[Job]) -> list[Group]:
+    """Group jobs by message and load what they need, in bulk. Raises `Unavailable` when the content tier is away."""
+    groups: dict[MessageKey, Group] = {}
+    for job in jobs:
+        key = (job.row["organization_id"], job.row["message_id"])
+        group = groups.get(key)
+        if group is None:
+            groups[key] = Group([job], None, [])
+        else:
+            group.jobs.append(job)
+    keys = [key for key, group in groups.items() if group.row["mode"] == "live"]
+    if not keys:
+        return list(groups.values())
+    loaded = await content.load_many(keys)
+    visible = await repository.visible_recipients(database.worker, [k[0] for k in keys], [k[1] for k in keys])
+    for key in keys:
+        groups[key].content = loaded.get(key)
+    for row in visible:
+        groups[(row["organization_id"], row["message_id"])].visible.append(row)
+    return list(groups.values())
+
+
+def compose(group: Group) -> OutgoingMessage:
+    """The message as every attempt sends it: same Message-ID, same date, same octets."""
+    row, content = group.row, group.content
+    assert content is not None
+    email_id = ids.encode("msg", row["message_id"])
+    to = tuple(Mailbox(item["address"], item["name"]) for item in group.visible if item["kind"] == "to")
+    cc = tuple(Mailbox(item["address"], item["name"]) for item in group.visible if item["kind"] == "cc")
+    reply_to = (parse_mailbox(value) for value in row["reply_to"])
+    return OutgoingMessage(
+        message_id=message_id(email_id, row["from_domain"]),
+        date=row["scheduled_at"] or row["created_at"],
+        from_=Mailbox(row["from_address"], row["from_name"]),
+        to=to,
+        cc=cc,
+        reply_to=tuple(Mailbox(mailbox.address, mailbox.name) for mailbox in reply_to),
+        subject=row["subject"],
+        text=content.text,
+        html=content.html,
+        headers=tuple(content.headers.items()),
+        attachments=tuple(
+            Attachment(item.filename, item.content_type, item.data or b"", item.content_id)
+            for item in content.attachments
+        ),
+    )
+
+
+def seal(group: Group, keys: Sequence[DkimKey]) -> Envelope:
+    """Build, sign and address. Raises `MimeError` for a message that cannot be written."""
+    message = compose(group)
+    addresses = tuple(job.row["address"] for job in group.jobs)
+    smtputf8 = message.needs_smtputf8 or not all(address.isascii() for address in addresses)
+    sender = f"bounces+{ids.encode('msg', group.row['message_id'])}@{group.row['from_domain']}"
+    return Envelope(sender, addresses, sign(build(message), keys), smtputf8)

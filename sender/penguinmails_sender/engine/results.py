@@ -1,0 +1,147 @@
+"""Results in bulk: many decisions, one transaction. They are kept until they are written, however long the database is
+away: a result that is lost would send a message twice or leave it open."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+import asyncpg
+import orjson
+
+from penguinmails_core.kit.addresses import AddressError, canonical
+from penguinmails_core.kit.clock import rfc3339, utcnow
+from penguinmails_core.kit.db import Pool
+from penguinmails_core.kit.ids import new_uuid
+from penguinmails_core.sending import repository
+from penguinmails_sender.engine.outcomes import Decision
+
+log = logging.getLogger(__name__)
+
+AWAY = (
+    OSError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.InterfaceError,
+    asyncpg.OperatorInterventionError,
+    TimeoutError,
+)
+_MOST = 500
+_MAX_REPLY = 500
+
+
+class ResultWriter:
+    """`add` never waits. `on_written` is called with the decisions that are on disk."""
+
+    def __init__(self, pool: Pool, on_written: Callable[[Sequence[Decision]], None]) -> None:
+        self._pool = pool
+        self._on_written = on_written
+        self._waiting: list[Decision] = []
+        self._wake = asyncio.Event()
+        self._idle = asyncio.Event()
+        self._idle.set()
+
+    @property
+    def backlog(self) -> int:
+        return len(self._waiting)
+
+    def add(self, decisions: Iterable[Decision]) -> None:
+        self._waiting.extend(decisions)
+        if self._waiting:
+            self._idle.clear()
+            self._wake.set()
+
+    async def drained(self) -> None:
+        await self._idle.wait()
+
+    async def run(self) -> None:
+        wait = 0.0
+        while True:
+            await self._wake.wait()
+            # One turn of the loop: results that arrive together are written together.
+            await asyncio.sleep(wait)
+            batch = self._waiting[:_MOST]
+            try:
+                await write(self._pool, batch)
+            except AWAY as error:
+                wait = min(wait * 2 or 0.1, 2.0)
+                log.warning("results: the database is away (%s); %d are kept", type(error).__name__, self.backlog)
+                continue
+            except (asyncpg.DeadlockDetectedError, asyncpg.SerializationError):
+                continue
+            wait = 0.0
+            del self._waiting[: len(batch)]
+            self._on_written(batch)
+            if not self._waiting:
+                self._wake.clear()
+                self._idle.set()
+
+
+async def write(pool: Pool, decisions: Sequence[Decision]) -> None:
+    """Attempt, recipient, events and suppressions of all decisions in one transaction."""
+    results, events, suppressions = [], [], []
+    for ord_, decision in enumerate(decisions):
+        row, result = decision.job.row, decision.result
+        organization = row["organization_id"]
+        results.append(
+            (
+                ord_,
+                organization,
+                row["id"],
+                decision.job.attempt_id,
+                row["number"],
+                decision.outcome,
+                str(decision.status),
+                result.code,
+                result.enhanced_code,
+                result.reply[:_MAX_REPLY].replace("\0", ""),
+                result.remote_host or None,
+                result.tls,
+                decision.wait,
+                decision.reason,
+                len(decision.events),
+            )
+        )
+        for n, (kind, data) in enumerate(decision.events, start=1):
+            events.append(
+                (
+                    ord_,
+                    n,
+                    organization,
+                    row["workspace_id"],
+                    new_uuid(),
+                    row["mode"],
+                    kind,
+                    row["id"],
+                    orjson.dumps(data).decode(),
+                )
+            )
+        if decision.suppress:
+            suppressions.append(_suppression(decision))
+    async with pool.acquire() as connection, connection.transaction():
+        await repository.write_results(connection, _columns(results, 15), _columns(events, 9))
+        if suppressions:
+            await repository.suppress(connection, _columns(suppressions, 5))
+
+
+def _suppression(decision: Decision) -> tuple[Any, ...]:
+    row, result = decision.job.row, decision.result
+    try:
+        address = canonical(row["address"])
+    except AddressError:
+        address = row["address"].lower()
+    evidence = {
+        "message_id": str(row["message_id"]),
+        "recipient_id": str(row["id"]),
+        "code": result.code,
+        "enhanced_code": result.enhanced_code,
+        "reply": result.reply,
+        "remote_host": result.remote_host,
+        "at": rfc3339(utcnow()),
+    }
+    return row["organization_id"], new_uuid(), address, decision.suppress, orjson.dumps(evidence).decode()
+
+
+def _columns(rows: Sequence[tuple[Any, ...]], width: int) -> list[Sequence[Any]]:
+    return list(zip(*rows, strict=True)) or [()] * width
