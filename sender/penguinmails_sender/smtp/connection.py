@@ -142,7 +142,12 @@ async def _start_tls(connection: SmtpConnection) -> None:
         if required:
             raise SmtpError("TLS is required and the server does not offer STARTTLS", enhanced_code="4.7.4")
         return
-    reply = await connection.command("STARTTLS", "STARTTLS")
+    try:
+        reply = await connection.command("STARTTLS", "STARTTLS")
+    except SmtpError as error:
+        if error.reply is not None:
+            raise
+        raise _HandshakeFailed(error.detail) from None
     if reply.code != 220:
         if required:
             raise SmtpError("TLS is required and the server refuses STARTTLS", reply)

@@ -61,6 +61,7 @@ class SmtpOptions:
     timeouts: Timeouts = field(default_factory=Timeouts)
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "tls", TlsPolicy(self.tls))  # a plain string compares equal but is not the same
         if (self.username is None) != (self.password is None):
             raise ValueError("username and password: give both or neither")
         for value, what in ((self.username, "username"), (self.password, "password")):
