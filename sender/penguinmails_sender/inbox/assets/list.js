@@ -12,7 +12,9 @@ export class MessageList {
     this.next = null;
     this.loads = 0;
     this.isLoaded = false;
-    this.pending = [];
+    this.pending = []; // arrived, not drawn yet
+    this.recent = new Map(); // arrived since the last load was asked for: its answer may not know them
+    this.gone = new Set(); // deleted since then: its answer may still hold them
     this.title = document.title;
   }
 
@@ -34,6 +36,8 @@ export class MessageList {
   async load() {
     const turn = ++this.loads; // a slow answer to an old search must not overwrite a newer one
     let page;
+    this.recent.clear();
+    this.gone.clear();
     try {
       page = await getJson(this.url());
     } catch (error) {
@@ -42,10 +46,16 @@ export class MessageList {
     }
     if (turn !== this.loads) return;
     this.isLoaded = true;
-    this.items = new Map(page.data.map((item) => [item.id, item]));
+    const known = new Set(page.data.map((item) => item.id));
+    const missed = this.query ? [] : [...this.recent.values()].filter((item) => !known.has(item.id)).reverse();
+    const items = [...missed, ...page.data].filter((item) => !this.gone.has(item.id));
+    this.items = new Map(items.map((item) => [item.id, item]));
     this.next = page.next_cursor;
-    $("list").replaceChildren(...page.data.map((item) => this.row(item)));
+    this.pending = [];
+    const focused = document.activeElement.closest?.("#list li")?.dataset.id;
+    $("list").replaceChildren(...items.map((item) => this.row(item)));
     this.count();
+    if (focused) $("list").querySelector(`[data-id="${focused}"] a`)?.focus();
   }
 
   async loadMore() {
@@ -71,14 +81,16 @@ export class MessageList {
       return;
     }
     this.items = new Map([[item.id, item], ...this.items]);
-    this.pending.push(this.row(item, true));
+    this.recent.set(item.id, item);
+    this.pending.push(item);
     if (this.pending.length === 1) requestAnimationFrame(() => this.flush());
     this.count();
   }
 
   flush() {
-    $("list").prepend(...this.pending.reverse());
+    const fresh = this.pending.filter((item) => this.items.has(item.id)).reverse();
     this.pending = [];
+    $("list").prepend(...fresh.map((item) => this.row(item, true)));
     while ($("list").children.length > KEPT_ROWS) {
       const last = $("list").lastElementChild;
       this.items.delete(last.dataset.id);
@@ -90,6 +102,8 @@ export class MessageList {
 
   // Remove one; the id of its neighbour, which takes the focus.
   drop(id) {
+    this.gone.add(id);
+    this.recent.delete(id);
     const ids = [...this.items.keys()];
     const index = ids.indexOf(id);
     if (index < 0) return null;
@@ -101,6 +115,10 @@ export class MessageList {
   }
 
   clear() {
+    this.loads++; // an answer under way is out of date
+    this.isLoaded = true;
+    this.recent.clear();
+    this.pending = [];
     this.items.clear();
     this.unread.clear();
     this.next = null;
