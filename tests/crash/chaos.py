@@ -87,13 +87,15 @@ async def chaos(rounds: int, seed: int, *, progress: bool = False) -> Report:
         await world.worker.start()
         stop = asyncio.Event()
         clients = [asyncio.create_task(_client(world, number, stop, report)) for number in range(CLIENTS)]
+        starting: dict[str, asyncio.Task[None]] = {}
         try:
             for number in range(rounds):
                 await asyncio.sleep(rng.uniform(0.0, 0.6))
-                await _kill_something(world, rng, report, valkey_returns=number < rounds * 2 // 3)
+                await _kill_something(world, rng, report, starting, valkey_returns=number < rounds * 2 // 3)
                 if progress:
                     print(f"\r{number + 1}/{rounds} kills, {len(report.accepted)} accepted", end="", file=sys.stderr)
         finally:
+            await asyncio.gather(*starting.values())
             stop.set()
             await asyncio.gather(*clients)
         if progress:
@@ -113,21 +115,31 @@ async def _client(world: CrashWorld, number: int, stop: asyncio.Event, report: R
         answer = await world.post("/v1/emails", world.email(name, message_class), f"key-{name}")
         report.accepted[answer["id"]] = message_class
         count += 1
-        await asyncio.sleep(0.02)
+        await asyncio.sleep(0.05)
 
 
-async def _kill_something(world: CrashWorld, rng: random.Random, report: Report, *, valkey_returns: bool) -> None:
-    victim = rng.choices(("worker", "API", "PostgreSQL", "Valkey"), (5, 3, 2, 1))[0]
-    if victim == "Valkey" and not world.stack.valkey.running:
-        victim = "worker"
+async def _kill_something(
+    world: CrashWorld,
+    rng: random.Random,
+    report: Report,
+    starting: dict[str, asyncio.Task[None]],
+    *,
+    valkey_returns: bool,
+) -> None:
+    """Kill one of those that work at this moment. A process that starts again does so beside the next kills."""
+    children = {"worker": world.worker, "API": world.api}
+    while True:
+        victim = rng.choices(("worker", "API", "PostgreSQL", "Valkey"), (5, 3, 2, 1))[0]
+        if victim == "Valkey" and not world.stack.valkey.running:
+            continue
+        if victim in starting:
+            await starting[victim]
+        break
     report.kills[victim] += 1
     match victim:
-        case "worker":
-            await world.worker.kill()
-            await world.worker.start()
-        case "API":
-            await world.api.kill()
-            await world.api.start()
+        case "worker" | "API":
+            await children[victim].kill()
+            starting[victim] = asyncio.create_task(children[victim].start())
         case "PostgreSQL":
             await asyncio.to_thread(world.stack.postgres.kill)
             await asyncio.to_thread(world.stack.postgres.start)

@@ -112,15 +112,16 @@ class Child:
             await self.ready()
 
     async def ready(self) -> None:
-        """Wait for the line that says it works; start again when it dies first (its database may be away)."""
-        for _ in range(30):
-            assert self.process is not None
-            assert self.process.stdout is not None
-            if await self.process.stdout.readline():
+        """Wait for the line that says it works; start again when it dies first (the database went away again)."""
+        for _ in range(10):
+            process = self.process
+            assert process is not None
+            assert process.stdout is not None
+            if await process.stdout.readline():
                 return
-            await self.process.wait()
-            await asyncio.sleep(0.2)
-            await self.start(wait=False)
+            await process.wait()
+            if process is self.process:
+                await self.start(wait=False)
         raise RuntimeError(f"{self.name} does not start:\n" + self._log.read_text()[-3000:])
 
     async def kill(self) -> None:
@@ -192,6 +193,7 @@ class CrashWorld:
             "PENGUINMAILS_SECRET_KEYS": keys,
             "PENGUINMAILS_WEBHOOK_ALLOW_PRIVATE": "true",
             "PENGUINMAILS_WEBHOOK_LEASE": f"{LEASE_SECONDS}s",
+            "PENGUINMAILS_WEBHOOK_TIMEOUT": "3",
             "PENGUINMAILS_WEBHOOK_RETRY_SCALE": "0.05",
             "PENGUINMAILS_WEBHOOK_POLL": "200ms",
             "PENGUINMAILS_SENDER_HOST": "127.0.0.1",

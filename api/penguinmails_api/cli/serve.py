@@ -100,6 +100,7 @@ def serve(
     """Serve the API alone, on DATABASE_URL and REDIS_URL. Run `penguinmails worker` beside it."""
     from penguinmails_api.app import create_gateway
     from penguinmails_api.runtime.connect import database_url, redis_url
+    from penguinmails_api.runtime.patience import database_reachable
     from penguinmails_api.runtime.secrets import configured_keys, secret_box
     from penguinmails_api.runtime.server import ApiServer
     from penguinmails_api.services import Settings, open_services
@@ -109,6 +110,7 @@ def serve(
     box = secret_box(configured_keys(settings.stack))
 
     async def main(stop: asyncio.Event) -> None:
+        await database_reachable(url)
         services = await open_services(url, redis_url(settings), settings, box=box)
         server = ApiServer(
             create_gateway(services),
@@ -131,6 +133,7 @@ def worker(
 ) -> None:
     """Send mail and deliver webhooks, on DATABASE_URL and REDIS_URL. Run as many as you like."""
     from penguinmails_api.runtime.connect import database_url, redis_url
+    from penguinmails_api.runtime.patience import database_reachable
     from penguinmails_api.runtime.secrets import configured_keys, secret_box
     from penguinmails_api.runtime.worker import Worker
     from penguinmails_api.services import Settings
@@ -140,6 +143,7 @@ def worker(
     box = secret_box(configured_keys(settings.stack))
 
     async def main(stop: asyncio.Event) -> None:
+        await database_reachable(url)
         async with Worker(url, redis_url(settings), box, settings):
             typer.echo("ready")
             await stop.wait()
