@@ -80,7 +80,7 @@ def run(
     async def main(stop: asyncio.Event) -> None:
         async with LocalStack(options, settings) as stack:
             if not await list_organizations(stack.services.database):
-                tenant = await create_tenant(stack.services.database, stack.box, "My organization", "penguin.test")
+                tenant = await create_tenant(stack.services.database, stack.box, "My organization", "acme.test")
                 typer.echo(f"API key       {tenant.api_key}   (shown this once)")
                 typer.echo(f"Test key      {tenant.test_key}")
                 typer.echo(f"Send from     {tenant.sender}")

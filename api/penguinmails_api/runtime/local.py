@@ -93,8 +93,9 @@ class LocalStack:
         self.settings = replace(self.settings, webhooks=self._webhook_settings())
         self.services = await open_services(self.database_url, self.redis_url, self.settings, box=self.box)
         self._stack.push_async_callback(self.services.close)
-        await self._open_inbox()
         self._server = ApiServer(create_gateway(self.services), self.options.host, self.options.api_port)
+        self._server.bind()
+        await self._open_inbox()
         await self._server.start()
         self._stack.push_async_callback(self._server.stop)
         worker = _WorkerProcess(self._worker_environment())
@@ -124,6 +125,7 @@ class LocalStack:
             txt_lookup=self.lookup,
             smtp_port=self.options.smtp_port,
             http_port=self.options.inbox_port,
+            api_url=self.base_url,
         )
         await self.inbox.start()
         self._stack.push_async_callback(self.inbox.stop)

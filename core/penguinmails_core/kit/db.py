@@ -46,7 +46,7 @@ async def create_pool(dsn: str, role: str, *, size: int, name: str) -> Pool:
     """An asyncpg pool whose connections act as `role` and speak JSON in Python values."""
     return await asyncpg.create_pool(
         dsn,
-        min_size=1,
+        min_size=0,  # no background task that complains while the server restarts
         max_size=size,
         init=_json_codecs,
         reset=_no_reset,
