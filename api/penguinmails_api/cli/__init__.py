@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from typing import NoReturn
 
+from dotenv import dotenv_values
 from pydantic import ValidationError
 
 from penguinmails_api.cli.app import app
@@ -14,14 +16,24 @@ from penguinmails_core.embedded import EmbeddedError
 
 def main() -> None:
     """Errors that an operator can act on are one sentence on stderr, never a stack trace."""
+    _open_standard_streams()
     try:
-        check_environment()
+        check_environment(dict.fromkeys(dotenv_values(".env"), "") | dict(os.environ))
         app()
     except (ConfigError, EmbeddedError) as error:
         _fail(str(error))
     except ValidationError as error:
         # Settings are the only models that are built here from what an operator wrote.
         _fail("; ".join(f"{error.title}.{'.'.join(map(str, item['loc']))}: {item['msg']}" for item in error.errors()))
+
+
+def _open_standard_streams() -> None:
+    """Started with one of descriptors 0 to 2 closed, the next socket would take its number; uvloop aborts over that."""
+    for number in (0, 1, 2):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # takes the lowest free number, which is this one
 
 
 def _fail(message: str) -> NoReturn:

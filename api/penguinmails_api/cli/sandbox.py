@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import shutil
-import sys
 import tempfile
 from pathlib import Path
 
@@ -54,7 +53,7 @@ def sandbox(
             await stop.wait()
 
     try:
-        run_until_stopped(main, with_parent=not sys.stdin.isatty())
+        run_until_stopped(main, with_parent=True)
     finally:
         if keep:
             typer.echo(f"data kept in {root}", err=True)

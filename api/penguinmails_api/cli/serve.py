@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
-import sys
+import stat
+import threading
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +24,7 @@ def run_until_stopped(main: Any, *, with_parent: bool = False) -> None:
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, stop.set)
         if with_parent:
-            await watch_stdin(stop)
+            watch_stdin(loop, stop)
         await main(stop)
 
     try:
@@ -32,18 +35,27 @@ def run_until_stopped(main: Any, *, with_parent: bool = False) -> None:
         uvloop.run(runner())
 
 
-async def watch_stdin(stop: asyncio.Event) -> None:
-    """Set `stop` when standard input closes: the sign that whoever started us is gone."""
-    loop = asyncio.get_running_loop()
-    reader = asyncio.StreamReader()
-    await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin.buffer)
+def watch_stdin(loop: asyncio.AbstractEventLoop, stop: asyncio.Event) -> None:
+    """Set `stop` when standard input closes: the sign that whoever started us is gone.
 
-    async def drain() -> None:
-        while await reader.read(4096):
-            pass
-        stop.set()
+    Only a pipe or a socket has somebody at its other end; a terminal, a file or /dev/null (where shells and service
+    managers point it) says nothing. A thread reads, because uvloop ends the process over descriptors it cannot poll.
+    """
+    try:
+        mode = os.fstat(0).st_mode
+    except OSError:
+        return
+    if not (stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode)):
+        return
 
-    watch_stdin.task = asyncio.create_task(drain(), name="stdin")  # type: ignore[attr-defined]
+    def drain() -> None:
+        with suppress(OSError):
+            while os.read(0, 4096):
+                pass
+        with suppress(RuntimeError):  # the loop is closed: we are ending anyway
+            loop.call_soon_threadsafe(stop.set)
+
+    threading.Thread(target=drain, name="stdin", daemon=True).start()
 
 
 def add_to(app: typer.Typer) -> None:
