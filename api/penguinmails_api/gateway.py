@@ -20,7 +20,7 @@ import orjson
 from penguinmails_api.context import Headers, RequestContext
 from penguinmails_api.exceptions import as_problem, invalid_json, route_template
 from penguinmails_api.rate_limit import Policy, Verdict
-from penguinmails_api.responses import RawResponse, problem_response
+from penguinmails_api.responses import RAW, RawResponse, problem_response
 from penguinmails_api.services import FAILURES, Services
 from penguinmails_api.version import VERSION
 from penguinmails_core.api_keys.authenticator import Credential
@@ -101,7 +101,7 @@ class Gateway:
             return
         started = time.perf_counter()
         ctx = RequestContext(ids.encode(Prefix.REQUEST, ids.new_uuid()), self.services, started)
-        answer = _Answer(ctx, send)
+        answer = _Answer(ctx, scope, send)
         method, path = scope["method"], scope["path"]
         hot = self._hot.get((method, path))
         try:
@@ -197,10 +197,12 @@ class Gateway:
 class _Answer:
     """Sends one answer and adds what every answer carries."""
 
-    __slots__ = ("_ctx", "_send", "status")
+    __slots__ = ("_ctx", "_raw", "_send", "status")
 
-    def __init__(self, ctx: RequestContext, send: Send) -> None:
+    def __init__(self, ctx: RequestContext, scope: Scope, send: Send) -> None:
         self._ctx = ctx
+        # HEAD has no body to write with the head; it takes the ordinary way.
+        self._raw = scope["method"] != "HEAD" and RAW in scope.get("extensions", ())
         self._send = send
         self.status = 0
 
@@ -219,6 +221,9 @@ class _Answer:
             *response.headers,
             *self._common(),
         ]
+        if self._raw:
+            await self._send({"type": RAW, "status": response.status, "headers": headers, "body": response.body})
+            return
         await self._send({"type": "http.response.start", "status": response.status, "headers": headers})
         await self._send({"type": "http.response.body", "body": response.body})
 

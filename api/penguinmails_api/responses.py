@@ -12,6 +12,8 @@ from penguinmails_core.errors import Problem
 
 JSON = b"application/json"
 PROBLEM_JSON = b"application/problem+json"
+# ASGI extension and message type: head and body of a complete answer in one message (`runtime/http_protocol.py`).
+RAW = "penguinmails.raw"
 
 
 @dataclass(slots=True)

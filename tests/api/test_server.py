@@ -125,3 +125,26 @@ async def test_a_forged_forwarded_for_does_not_open_an_allowlist(
         f"GET /v1/me HTTP/1.1\nHost: api.test\nAuthorization: Bearer {plain}\nX-Forwarded-For: 192.0.2.7"
     )
     assert (status, json.loads(body)["code"]) == (403, "forbidden")
+
+
+async def test_a_complete_answer_is_written_once(port: int, tenant: Tenant) -> None:
+    """The gateway's own answers take the short way; they must be the same HTTP as the long way's."""
+    head = f"GET /v1/nothing HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {tenant.key}\r\n"
+    for closing in ("", "Connection: close\r\n"):
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        try:
+            writer.write((head + closing + "\r\n").encode())
+            answer = await reader.readuntil(b"\r\n\r\n")
+            length = int(answer.lower().split(b"content-length: ")[1].split(b"\r\n")[0])
+            body = await reader.readexactly(length)
+            assert answer.startswith(b"HTTP/1.1 404 Not Found\r\n")
+            assert b'"code":"not_found"' in body
+            assert (b"connection: close" in answer.lower()) is bool(closing)
+            if closing:
+                assert await reader.read() == b"", "the server closes as it was asked to"
+            else:
+                writer.write((head + "\r\n").encode())
+                assert (await reader.readline()).startswith(b"HTTP/1.1 404"), "the connection is kept"
+        finally:
+            writer.close()
+            await writer.wait_closed()

@@ -114,7 +114,7 @@ def serve(
     from penguinmails_api.runtime.connect import database_url, redis_url
     from penguinmails_api.runtime.patience import database_reachable
     from penguinmails_api.runtime.secrets import configured_keys, secret_box
-    from penguinmails_api.runtime.server import ApiServer
+    from penguinmails_api.runtime.server import ApiServer, calm_collector
     from penguinmails_api.services import Settings, open_services
 
     settings = Settings()
@@ -131,6 +131,7 @@ def serve(
         )
         try:
             await server.start()
+            calm_collector()
             typer.echo(server.url)
             await stop.wait()
         finally:

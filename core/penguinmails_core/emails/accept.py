@@ -191,8 +191,8 @@ class Acceptor:
         future: asyncio.Future[Verdict] = asyncio.get_running_loop().create_future()
         self._queue.append(_Waiting(request, future))
         self._schedule()
-        # A caller that goes away must not take back what its batch is about to commit.
-        return await asyncio.shield(future)
+        # A caller that goes away cancels its future only: the batch commits, and nobody is told.
+        return await future
 
     @property
     def busy(self) -> bool:
