@@ -25,16 +25,18 @@ select lane from found where lane is not null
 """
 
 # What must not happen any more is judged here, in the claiming statement: an opt-out of a second ago counts. A cancel
-# writes the recipient's own row, so the row lock and the re-check after it cover that race.
+# writes the recipient's own row, so the row lock and the re-check after it cover that race. Columns of the recipient
+# are those of the locked row: the statement's snapshot may be older than a reschedule that has just committed.
 _CLAIM = """
 with picked as materialized (
-  select r.organization_id, r.id from email_recipients r
+  select r.organization_id, r.id, r.message_id, r.kind, r.address, r.name, r.attempts, r.event_sequence
+  from email_recipients r
   where r.lane = $1 and r.due_at <= now() order by r.due_at limit $2 for update of r skip locked
 ),
 judged as materialized (
   select r.organization_id, r.id, r.message_id, r.kind, r.address, r.name, r.attempts + 1 as number, r.event_sequence,
     m.workspace_id, m.mode, m.message_class, m.from_address, m.from_name, m.from_domain, m.reply_to, m.subject, m.tags,
-    m.metadata, m.created_at, m.scheduled_at, m.expires_at, row_number() over () as n,
+    m.metadata, m.size_bytes, m.created_at, m.scheduled_at, m.expires_at, row_number() over () as n,
     case
       when exists (select from suppressions s where s.organization_id = r.organization_id
         and s.address = lower(r.address) and s.lifted_at is null and (s.expires_at is null or s.expires_at > now()))
@@ -42,8 +44,7 @@ judged as materialized (
       when m.expires_at <= now() then 'expired'
       else 'sending'
     end as verdict
-  from picked p
-  join email_recipients r on (r.organization_id, r.id) = (p.organization_id, p.id)
+  from picked r
   join email_messages m on (m.organization_id, m.id) = (r.organization_id, r.message_id)
 ),
 claimed as (
@@ -72,7 +73,9 @@ with d as materialized (
 closed as (
   update email_attempts a set outcome = d.outcome, finished_at = now(), code = d.code,
     enhanced_code = d.enhanced_code, reply = d.reply, remote_host = d.remote_host, tls = d.tls
-  from d where (a.organization_id, a.id) = (d.organization_id, d.attempt_id) and a.outcome in ('started', 'ambiguous')
+  from d where (a.organization_id, a.id) = (d.organization_id, d.attempt_id)
+    -- "Nobody knows" is said once: by the sender, or by whoever took over.
+    and (a.outcome = 'started' or a.outcome = 'ambiguous' and d.outcome <> 'ambiguous')
   returning a.id
 ),
 -- A late result still counts, unless the recipient has been claimed again (a higher number) or dealt with otherwise.
@@ -206,14 +209,39 @@ async def take_over_lost(connection: Connection, limit: int) -> list[Any]:
     return list(await connection.fetch(_LOST, limit))
 
 
-async def extend_leases(pool: Pool, organizations: Sequence[UUID], attempts: Sequence[UUID], lease: timedelta) -> None:
-    await pool.execute(
+async def extend_leases(
+    pool: Pool, organizations: Sequence[UUID], attempts: Sequence[UUID], lease: timedelta
+) -> set[UUID]:
+    """Returns the attempts that are still ours; the others were taken over, or are finished."""
+    rows = await pool.fetch(
         """
         update email_attempts a set lease_until = now() + $3::interval
         from unnest($1::uuid[], $2::uuid[]) w (organization_id, id)
         where (a.organization_id, a.id) = (w.organization_id, w.id) and a.outcome = 'started'
+        returning a.id
         """,
         organizations,
         attempts,
         lease,
     )
+    return {row["id"] for row in rows}
+
+
+async def take_back(pool: Pool, attempts: Sequence[UUID]) -> int:
+    """Undo claims of which the claimer never heard that they committed, and so never sent: due again at once, whatever
+    the class. Returns how many there were."""
+    status: str = await pool.execute(
+        """
+        with closed as (
+          update email_attempts set outcome = 'deferred', finished_at = now(), reply = 'the claim was not confirmed'
+          where outcome = 'started' and id = any ($1::uuid[])
+          returning organization_id, recipient_id, number
+        )
+        update email_recipients r set status = 'deferred', due_at = now(), updated_at = now()
+        from closed c
+        where (r.organization_id, r.id) = (c.organization_id, c.recipient_id)
+          and r.status = 'sending' and r.attempts = c.number
+        """,
+        attempts,
+    )
+    return int(status.rpartition(" ")[2])

@@ -117,7 +117,8 @@ def _refused(job: Job, result: RecipientResult, data: dict[str, Any]) -> Decisio
     reason = _BOUNCE_REASONS.get(enhanced[:3], "rejected")
     data["reason"] = reason
     events = [(EventType.EMAIL_BOUNCED, data)]
-    suppress = "hard_bounce" if enhanced in _GONE else None
+    # Without a code no server said it: a refusal of our own is no evidence against a mailbox.
+    suppress = "hard_bounce" if enhanced in _GONE and result.code is not None else None
     return Decision(job, "bounced", RecipientStatus.BOUNCED, result, reason, events=events, suppress=suppress)
 
 
@@ -152,4 +153,13 @@ def hand_back(job: Job, why: str, seconds: float) -> Decision:
         unsaid(job, Outcome.DEFERRED, why),
         None,
         seconds,
+    )
+
+
+def suppressed(job: Job) -> Decision:
+    """Found after the claim, and before anything was sent."""
+    data = {**event_data(job.row), "reason": "suppressed"}
+    events = [(EventType.EMAIL_SUPPRESSED, data)]
+    return Decision(
+        job, "failed", RecipientStatus.SUPPRESSED, unsaid(job, Outcome.BOUNCED), "suppressed", events=events
     )

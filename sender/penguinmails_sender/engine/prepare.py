@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections import OrderedDict
 from collections.abc import Sequence
@@ -40,6 +41,16 @@ class Group:
     def row(self) -> Any:
         return self.jobs[0].row
 
+    @property
+    def key(self) -> MessageKey:
+        return self.row["organization_id"], self.row["message_id"]
+
+    @property
+    def size(self) -> int:
+        """Octets of text, HTML and attachments."""
+        size: int = self.row["size_bytes"]
+        return size
+
 
 class KeyRing:
     """Opened DKIM keys of domains, kept for a minute: opening costs more than signing with Ed25519."""
@@ -48,22 +59,39 @@ class KeyRing:
         self._database = database
         self._box = box
         self._kept: OrderedDict[tuple[UUID, str], tuple[float, list[DkimKey]]] = OrderedDict()
+        self._loading: dict[tuple[UUID, str], asyncio.Task[list[DkimKey]]] = {}
 
     async def keys(self, organization_id: UUID, domain: str) -> list[DkimKey]:
+        """Empty when the domain is not verified or has no active key. Raises `CryptoError` and `DkimKeyError`."""
         name = (organization_id, domain)
         kept = self._kept.get(name)
         if kept is not None and kept[0] > time.monotonic():
             return kept[1]
+        # A claim brings a hundred messages of one domain at once: its keys are opened once for all of them.
+        task = self._loading.get(name)
+        if task is None:
+            task = self._loading[name] = asyncio.create_task(self._load(organization_id, domain))
+            task.add_done_callback(lambda done: self._loaded(name, done))
+        return await asyncio.shield(task)
+
+    def _loaded(self, name: tuple[UUID, str], task: asyncio.Task[list[DkimKey]]) -> None:
+        self._loading.pop(name, None)
+        if not task.cancelled():
+            task.exception()  # whoever waited has it; nobody waiting is no reason to warn
+
+    async def _load(self, organization_id: UUID, domain: str) -> list[DkimKey]:
         found = await signing_keys(self._database.worker, self._box, organization_id, domain)
         keys = [DkimKey.from_private(key.private_key, key.selector, domain) for key in found]
-        self._kept[name] = (time.monotonic() + _KEY_SECONDS, keys)
+        # "None" is not remembered: a domain that has just been verified may send at once.
+        if keys:
+            self._kept[(organization_id, domain)] = (time.monotonic() + _KEY_SECONDS, keys)
         while len(self._kept) > _MOST_KEYS:
             self._kept.popitem(last=False)
         return keys
 
 
-async def load(database: Database, content: ContentService, jobs: Sequence[Job]) -> list[Group]:
-    """Group jobs by message and load what they need, in bulk. Raises `Unavailable` when the content tier is away."""
+def group_jobs(jobs: Sequence[Job]) -> list[Group]:
+    """Recipients of one message together, in the order of the claim."""
     groups: dict[MessageKey, Group] = {}
     for job in jobs:
         key = (job.row["organization_id"], job.row["message_id"])
@@ -72,16 +100,22 @@ async def load(database: Database, content: ContentService, jobs: Sequence[Job])
             groups[key] = Group([job], None, [])
         else:
             group.jobs.append(job)
-    keys = [key for key, group in groups.items() if group.row["mode"] == "live"]
-    if not keys:
-        return list(groups.values())
+    return list(groups.values())
+
+
+async def load(database: Database, content: ContentService, groups: Sequence[Group]) -> None:
+    """Fill in what live messages need, in bulk. Raises `Unavailable` when the content tier is away."""
+    by_key = {group.key: group for group in groups if group.row["mode"] == "live"}
+    if not by_key:
+        return
+    keys = list(by_key)
     loaded = await content.load_many(keys)
     visible = await repository.visible_recipients(database.worker, [k[0] for k in keys], [k[1] for k in keys])
-    for key in keys:
-        groups[key].content = loaded.get(key)
+    for key, group in by_key.items():
+        group.content = loaded.get(key)
+        group.visible = []
     for row in visible:
-        groups[(row["organization_id"], row["message_id"])].visible.append(row)
-    return list(groups.values())
+        by_key[(row["organization_id"], row["message_id"])].visible.append(row)
 
 
 def compose(group: Group) -> OutgoingMessage:
@@ -111,7 +145,7 @@ def compose(group: Group) -> OutgoingMessage:
 
 
 def seal(group: Group, keys: Sequence[DkimKey]) -> Envelope:
-    """Build, sign and address. Raises `MimeError` for a message that cannot be written."""
+    """Build, sign and address. Raises ValueError (`MimeError`, `AddressError`) for a message that cannot be written."""
     message = compose(group)
     addresses = tuple(job.row["address"] for job in group.jobs)
     smtputf8 = message.needs_smtputf8 or not all(address.isascii() for address in addresses)

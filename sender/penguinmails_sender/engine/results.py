@@ -6,6 +6,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import asyncpg
@@ -31,12 +32,24 @@ _MOST = 500
 _MAX_REPLY = 500
 
 
-class ResultWriter:
-    """`add` never waits. `on_written` is called with the decisions that are on disk."""
+# What a row can cause that no other row is to blame for. Anything else (a full disk, a missing right, a server that has
+# become read-only) is the server's, and waits.
+_POISON = (asyncpg.DataError, asyncpg.IntegrityConstraintViolationError, ValueError, TypeError)
 
-    def __init__(self, pool: Pool, on_written: Callable[[Sequence[Decision]], None]) -> None:
+
+class ResultWriter:
+    """`add` never waits. `on_written` is called with the decisions that are on disk, `on_refused` with those that can
+    never be: their leases run out, and their class decides."""
+
+    def __init__(
+        self,
+        pool: Pool,
+        on_written: Callable[[Sequence[Decision]], None],
+        on_refused: Callable[[Sequence[Decision]], None],
+    ) -> None:
         self._pool = pool
         self._on_written = on_written
+        self._on_refused = on_refused
         self._waiting: list[Decision] = []
         self._wake = asyncio.Event()
         self._idle = asyncio.Event()
@@ -63,19 +76,51 @@ class ResultWriter:
             await asyncio.sleep(wait)
             batch = self._waiting[:_MOST]
             try:
-                await write(self._pool, batch)
-            except AWAY as error:
-                wait = min(wait * 2 or 0.1, 2.0)
-                log.warning("results: the database is away (%s); %d are kept", type(error).__name__, self.backlog)
-                continue
+                written = await self._write(batch)
             except (asyncpg.DeadlockDetectedError, asyncpg.SerializationError):
                 continue
+            except Exception as error:
+                wait = min(wait * 2 or 0.1, 2.0)
+                log.warning("results: not written (%s); %d are kept", type(error).__name__, self.backlog)
+                if not isinstance(error, AWAY):
+                    log.debug("results: the refusal", exc_info=error)
+                continue
             wait = 0.0
+            # Only now: a batch that was committed without our hearing of it is written again, and changes nothing.
             del self._waiting[: len(batch)]
-            self._on_written(batch)
+            if len(written) != len(batch):
+                kept = {id(decision) for decision in written}
+                self._on_refused([decision for decision in batch if id(decision) not in kept])
+            self._on_written(written)
             if not self._waiting:
                 self._wake.clear()
                 self._idle.set()
+
+    async def _write(self, batch: Sequence[Decision]) -> Sequence[Decision]:
+        """Returns what is on disk. A refused batch is halved until the culprit stands alone; the culprit is written
+        without the words of the far side, which are all that we did not make ourselves."""
+        try:
+            await write(self._pool, batch)
+        except _POISON as error:
+            if len(batch) > 1:
+                middle = len(batch) // 2
+                return [*await self._write(batch[:middle]), *await self._write(batch[middle:])]
+            log.error("results: the database refused a result: %s", error)
+            try:
+                await write(self._pool, [_wordless(batch[0])])
+            except _POISON:
+                log.exception("results: it refused the bare result too")
+                return []
+        return batch
+
+
+def _wordless(decision: Decision) -> Decision:
+    events = []
+    for kind, data in decision.events:
+        if "smtp" in data:
+            data = {**data, "smtp": {**data["smtp"], "reply": "", "remote_host": None}}
+        events.append((kind, data))
+    return replace(decision, result=replace(decision.result, reply="", remote_host=""), events=events)
 
 
 async def write(pool: Pool, decisions: Sequence[Decision]) -> None:

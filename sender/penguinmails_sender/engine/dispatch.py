@@ -1,0 +1,211 @@
+"""From claimed jobs to decisions: load, build, sign, deliver. A message that fails takes no other with it."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+import time
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from typing import Any
+
+from penguinmails_core.config import SenderSettings
+from penguinmails_core.content.service import ContentService
+from penguinmails_core.errors import Unavailable
+from penguinmails_core.kit.addresses import AddressError, canonical
+from penguinmails_core.kit.clock import utcnow
+from penguinmails_core.kit.crypto import CryptoError, SecretBox
+from penguinmails_core.kit.db import Database
+from penguinmails_core.sending import repository
+from penguinmails_sender.engine.budget import Budget
+from penguinmails_sender.engine.outcomes import (
+    Decision,
+    Job,
+    RetryPolicy,
+    decide,
+    give_up,
+    hand_back,
+    suppressed,
+    unsaid,
+)
+from penguinmails_sender.engine.prepare import Group, KeyRing, group_jobs, load, seal
+from penguinmails_sender.engine.results import AWAY
+from penguinmails_sender.smtp import Envelope, Outcome, RecipientResult
+from penguinmails_sender.transports import Transport
+
+log = logging.getLogger(__name__)
+
+_SOON = 5.0  # seconds until mail that we could not work on is due again
+_LATER = 60.0
+_SLICE = 16 * 1024 * 1024  # octets of content loaded at a time
+_IN_MEMORY = 64 * 1024 * 1024
+
+
+class Dispatcher:
+    """`decided` gets every decision; `abandoned` the jobs of which only the lease can tell what becomes of them;
+    `start` runs a coroutine on its own."""
+
+    def __init__(
+        self,
+        database: Database,
+        content: ContentService,
+        transports: Mapping[str, Transport],
+        box: SecretBox,
+        settings: SenderSettings,
+        rng: random.Random,
+        *,
+        decided: Callable[[Iterable[Decision]], None],
+        abandoned: Callable[[Sequence[Job]], None],
+        start: Callable[[Coroutine[Any, Any, None]], None],
+    ) -> None:
+        self._database = database
+        self._content = content
+        self._transports = transports
+        self._keys = KeyRing(database, box)
+        self._policy = RetryPolicy(settings.retry_base)
+        self._least = settings.lease.total_seconds() / 3
+        self._rng = rng
+        self._decided = decided
+        self._abandoned = abandoned
+        self._start = start
+        self._budget = Budget(_IN_MEMORY)
+        # Twice the connections: while one half waits for the network, the other half is built and signed.
+        self._gate = asyncio.Semaphore(settings.connections * 2)
+
+    async def work(self, jobs: Sequence[Job]) -> None:
+        """Send a claimed chunk. Ends when everything is under way, not when it is done."""
+        try:
+            jobs = await self._without_late_suppressions(jobs)
+        except AWAY as error:
+            log.warning("sender: the database is away (%s); %d go back", type(error).__name__, len(jobs))
+            self._decided(hand_back(job, "the database is not reachable", _SOON) for job in jobs)
+            return
+        for groups in _slices(group_jobs(jobs)):
+            await self._budget.take(sum(group.size for group in groups))
+            ready = await self._load(groups)
+            for group in groups:
+                if group in ready:
+                    self._start(self._send(group))
+                else:
+                    self._budget.give(group.size)
+
+    async def _load(self, groups: Sequence[Group]) -> Sequence[Group]:
+        """The groups that can be sent; the others have their decision."""
+        try:
+            await load(self._database, self._content, groups)
+        except (Unavailable, *AWAY) as error:
+            log.warning("sender: content is not reachable (%s); %d go back", type(error).__name__, len(groups))
+            self._decided(hand_back(job, "content is not reachable", _SOON) for group in groups for job in group.jobs)
+            return ()
+        except Exception as error:
+            # One damaged body fails the bulk load: each message for itself finds it.
+            if len(groups) > 1:
+                return [group for single in groups for group in await self._load([single])]
+            log.error("sender: content of message %s cannot be read", groups[0].row["message_id"], exc_info=error)
+            self._decided(_dead(groups[0], "content_unreadable", type(error).__name__))
+            return ()
+        return groups
+
+    async def _send(self, group: Group) -> None:
+        try:
+            async with self._gate:
+                self._decided(await self._attempt(group))
+        except Exception:
+            # A defect of ours after the answer. Sending again could double the mail: the lease and the class decide.
+            log.exception("sender: the outcome of message %s could not be judged", group.row["message_id"])
+            self._abandoned(group.jobs)
+        finally:
+            self._budget.give(group.size)
+            group.content = None
+
+    async def _attempt(self, group: Group) -> Sequence[Decision]:
+        transport = self._transports[group.row["mode"]]
+        try:
+            envelope = await self._prepare(group)
+        except Exception:
+            log.exception("sender: message %s could not be prepared", group.row["message_id"])
+            return [hand_back(job, "could not be prepared", _LATER) for job in group.jobs]
+        if not isinstance(envelope, Envelope):
+            return envelope
+        # SMTP takes a while; it must not begin when somebody else may soon believe, or believes, that we are gone.
+        if min(job.deadline for job in group.jobs) - time.monotonic() < self._least:
+            return [hand_back(job, "the lease was too short", 0.0) for job in group.jobs]
+        results = await _deliver(transport, envelope)
+        now = utcnow()
+        return [
+            decide(job, result, final=transport.final, policy=self._policy, now=now, rng=self._rng)
+            for job, result in zip(group.jobs, results, strict=True)
+        ]
+
+    async def _prepare(self, group: Group) -> Envelope | list[Decision]:
+        row = group.row
+        if row["mode"] == "test":
+            return Envelope("", tuple(job.row["address"] for job in group.jobs), b"")
+        if group.content is None or group.content.missing:
+            return _dead(group, "content_missing")
+        try:
+            keys = await self._keys.keys(row["organization_id"], row["from_domain"])
+            if not keys:  # deleted, or no longer verified, since the accept: unsigned mail would burn the domain
+                return _dead(group, "domain_not_verified")
+            return seal(group, keys)
+        except (ValueError, CryptoError) as error:
+            log.error("sender: message %s cannot be written: %s", row["message_id"], error)
+            return _dead(group, "not_sendable", str(error))
+        except AWAY as error:
+            log.warning("sender: the database is away (%s)", type(error).__name__)
+            return [hand_back(job, "the database is not reachable", _SOON) for job in group.jobs]
+
+    async def _without_late_suppressions(self, jobs: Sequence[Job]) -> Sequence[Job]:
+        """The claim compares lower-cased ASCII addresses; quoted and international ones have a canonical form that SQL
+        cannot make, so they are looked up here, still before anything is sent."""
+        special: dict[Any, tuple[Job, str]] = {}
+        for job in jobs:
+            address = job.row["address"]
+            if job.row["mode"] == "test" and address.partition("@")[0].partition("+")[0].lower() == "suppressed":
+                special[job.attempt_id] = (job, "")
+            elif not address.isascii() or address.startswith('"'):
+                with suppress(AddressError):
+                    special[job.attempt_id] = (job, canonical(address))
+        if not special:
+            return jobs
+        organizations = [job.row["organization_id"] for job, _ in special.values()]
+        names = [name for _, name in special.values()]
+        found = await repository.suppressed(self._database.worker, organizations, names)
+        stopped = {
+            key for key, (job, name) in special.items() if not name or (job.row["organization_id"], name) in found
+        }
+        self._decided(suppressed(job) for job in jobs if job.attempt_id in stopped)
+        return [job for job in jobs if job.attempt_id not in stopped]
+
+
+async def _deliver(transport: Transport, envelope: Envelope) -> Sequence[RecipientResult]:
+    """What the transport says; a defect in it may come after the message has left, so it reads as no answer."""
+    try:
+        results = await transport.deliver(envelope)
+        if len(results) == len(envelope.recipients):
+            return results
+        log.error("sender: %d results for %d recipients", len(results), len(envelope.recipients))
+    except Exception:
+        log.exception("sender: the transport failed")
+    return [
+        RecipientResult(address, Outcome.AMBIGUOUS, reply="the transport failed") for address in envelope.recipients
+    ]
+
+
+def _dead(group: Group, reason: str, detail: str = "") -> list[Decision]:
+    return [give_up(job, reason, unsaid(job, Outcome.BOUNCED, detail)) for job in group.jobs]
+
+
+def _slices(groups: Sequence[Group]) -> Iterator[list[Group]]:
+    """Parts of a chunk that are loaded together; a message larger than a slice makes one alone."""
+    part: list[Group] = []
+    size = 0
+    for group in groups:
+        if part and size + group.size > _SLICE:
+            yield part
+            part, size = [], 0
+        part.append(group)
+        size += group.size
+    if part:
+        yield part
