@@ -148,6 +148,9 @@ _CODES = {
 }
 
 
+_MOMENT = "2026-12-24T18:00:00Z"
+
+
 def _explain(name: str, detail: Any) -> str:
     """One sentence that names the field, the limit and the fix."""
     context = detail.get("ctx") or {}
@@ -169,6 +172,8 @@ def _explain(name: str, detail: Any) -> str:
             return f"`{name}` must be {context['expected']}; it is {_short(value)}."
         case "value_error":
             return f"`{name}`: {context['error']}"
+        case "datetime_from_date_parsing" | "datetime_parsing" | "datetime_type" | "timezone_aware":
+            return f"`{name}` must be a time with an offset (RFC 3339) such as {_MOMENT}; it is {_short(value)}."
         case _:
             return f"`{name}`: {detail['msg']}."
 
