@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
-from penguinmails_core.kit.db import Pool
+from penguinmails_core.kit.db import Connection, Pool
 
 
 async def insert_domain(
-    pool: Pool, organization_id: UUID, domain_id: UUID, workspace_id: UUID, name: str, *, verified: bool
+    connection: Connection, organization_id: UUID, domain_id: UUID, workspace_id: UUID, name: str, *, verified: bool
 ) -> None:
-    await pool.execute(
+    await connection.execute(
         """
         insert into domains (organization_id, id, workspace_id, name, status, verified_at)
         values ($1, $2, $3, $4, case when $5 then 'verified' else 'pending' end, case when $5 then now() end)
@@ -25,9 +25,9 @@ async def insert_domain(
     )
 
 
-async def insert_keys(pool: Pool, rows: Sequence[tuple[Any, ...]]) -> None:
+async def insert_keys(connection: Connection, rows: Sequence[tuple[Any, ...]]) -> None:
     """Rows: organization_id, id, domain_id, selector, algorithm, public_key (the TXT value), private_key (sealed)."""
-    await pool.executemany(
+    await connection.executemany(
         """
         insert into domain_keys (organization_id, id, domain_id, selector, algorithm, public_key, private_key)
         values ($1, $2, $3, $4, $5, $6, $7)

@@ -8,6 +8,7 @@ import time
 from dataclasses import dataclass
 from uuid import UUID
 
+import asyncpg
 from cryptography.hazmat.primitives.asymmetric import ed25519, rsa
 from cryptography.hazmat.primitives.serialization import (
     Encoding,
@@ -17,6 +18,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from penguinmails_core.domains import repository
+from penguinmails_core.errors import Conflict
 from penguinmails_core.kit.addresses import to_ascii
 from penguinmails_core.kit.crypto import SecretBox
 from penguinmails_core.kit.db import Database, Pool
@@ -82,7 +84,7 @@ async def create_domain(
 ) -> NewDomain:
     """Add a domain with two DKIM keys. `verified` skips the look at DNS: only for stacks that nothing leaves.
 
-    Raises `AddressError` for a malformed name.
+    Raises `AddressError` for a malformed name, `Conflict` for one that is taken.
     """
     name = to_ascii(name)
     domain_id = new_uuid()
@@ -93,8 +95,17 @@ async def create_domain(
         sealed = box.seal(private_key, key_context(key_id))
         rows.append((organization_id, key_id, domain_id, selector, algorithm, record, sealed))
         records[f"{selector}._domainkey.{name}"] = record
-    await repository.insert_domain(database.worker, organization_id, domain_id, workspace_id, name, verified=verified)
-    await repository.insert_keys(database.worker, rows)
+    # Together or not at all: a verified domain without keys would send unsigned mail.
+    try:
+        async with database.worker.acquire() as connection, connection.transaction():
+            await repository.insert_domain(
+                connection, organization_id, domain_id, workspace_id, name, verified=verified
+            )
+            await repository.insert_keys(connection, rows)
+    except asyncpg.UniqueViolationError as error:
+        if error.constraint_name == "uq_domains_verified":
+            raise Conflict(f"{name} is verified by another organization already.") from None
+        raise Conflict(f"{name} has been added already.") from None
     return NewDomain(domain_id, name, records)
 
 
