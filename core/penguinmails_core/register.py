@@ -21,6 +21,9 @@ ROLES = (APP_ROLE, INGEST_ROLE, WORKER_ROLE)
 
 VIEWS = {"content": ("content.blob_references",)}  # views run with the rights of the asking role
 
+# They run with the rights of the owner; PostgreSQL would let every role call them.
+FUNCTIONS = {"public": ("ensure_event_partitions(integer)", "drop_event_partitions(interval)")}
+
 # A setting that was never set reads as null, one left over from `SET LOCAL` as '': both mean "no rows".
 ORGANIZATION = "nullif(current_setting('app.organization_id', true), '')::uuid"
 
@@ -81,5 +84,8 @@ def security_statements(schema: str) -> Iterator[str]:
         if facts.ingest:
             yield f"grant {', '.join(facts.ingest)} on {table} to {INGEST_ROLE}"
             yield f"create policy {INGEST_ROLE} on {table} to {INGEST_ROLE} using (true) with check (true)"
+    for function in FUNCTIONS.get(schema, ()):
+        yield f"revoke all on function {function} from public"
+        yield f"grant execute on function {function} to {WORKER_ROLE}"
     for view in VIEWS.get(schema, ()):
         yield f"grant select on {view} to {APP_ROLE}, {WORKER_ROLE}"

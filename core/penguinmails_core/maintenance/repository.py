@@ -27,7 +27,11 @@ async def ensure_partitions(pool: Pool, days: int) -> int:
 
 
 async def drop_partitions(pool: Pool, keep: timedelta) -> int:
+    """Drop the days that are too old, and such events in the default partition; returns how many days went."""
     dropped: int = await pool.fetchval("select drop_event_partitions($1)", keep)
+    await pool.execute(
+        "delete from events where tableoid = 'events_default'::regclass and created_at < now() - $1::interval", keep
+    )
     return dropped
 
 
@@ -51,22 +55,29 @@ async def forget_deliveries(pool: Pool, keep: timedelta, limit: int) -> int:
     return int(status.rpartition(" ")[2])
 
 
+_FACTS = """
+select current_setting('server_version') as version, current_setting('server_version_num')::int as number,
+  (select count(*) from pg_inherits i join pg_class c on c.oid = i.inhrelid
+   where i.inhparent = 'events'::regclass
+     and c.relname > 'events_' || to_char(now() at time zone 'UTC', 'YYYYMMDD')
+     and c.relname <> 'events_default') as ahead,
+  (select count(*) from email_recipients where due_at <= now()) as due,
+  (select coalesce(extract(epoch from now() - min(due_at)), 0)::float8 from email_recipients
+   where due_at <= now()) as oldest,
+  (select count(*) from email_recipients where status = 'failed') as failed
+"""
+
+# `clock_timestamp()`: a transaction that began after ours would count as negative.
+_LONGEST_WRITE = """
+select coalesce(max(extract(epoch from clock_timestamp() - xact_start)), 0)::float8 from pg_stat_activity
+where backend_xid is not null and pid <> pg_backend_pid() and datname = current_database()
+"""
+
+
 async def server_facts(pool: Pool) -> ServerFacts:
-    row = await pool.fetchrow(
-        """
-        select current_setting('server_version') as version, current_setting('server_version_num')::int as number,
-          (select count(*) from pg_inherits i join pg_class c on c.oid = i.inhrelid
-           where i.inhparent = 'events'::regclass
-             and c.relname > 'events_' || to_char(now() at time zone 'UTC', 'YYYYMMDD')
-             and c.relname <> 'events_default') as ahead,
-          (select count(*) from email_recipients where due_at <= now()) as due,
-          (select coalesce(extract(epoch from now() - min(due_at)), 0)::float8 from email_recipients
-           where due_at <= now()) as oldest,
-          (select count(*) from email_recipients where status = 'failed') as failed,
-          (select coalesce(max(extract(epoch from now() - xact_start)), 0)::float8 from pg_stat_activity
-           where backend_xid is not null and pid <> pg_backend_pid()) as longest
-        """
-    )
-    return ServerFacts(
-        row["version"], row["number"], row["ahead"], row["due"], row["oldest"], row["failed"], row["longest"]
-    )
+    async with pool.acquire() as connection, connection.transaction():
+        row = await connection.fetchrow(_FACTS)
+        # PostgreSQL shows a session only to the user that logged in, and hides it from the role that user acts as.
+        await connection.execute("set local role none")
+        longest: float = await connection.fetchval(_LONGEST_WRITE)
+    return ServerFacts(row["version"], row["number"], row["ahead"], row["due"], row["oldest"], row["failed"], longest)

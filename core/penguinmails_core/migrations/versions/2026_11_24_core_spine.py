@@ -15,9 +15,11 @@ depends_on = None
 
 
 # Only the owner may create partitions, so the running processes get two functions instead of the right to do DDL.
+# Both need the parent exclusively: everybody's events queue behind a lock that is waited for, so it is soon given up.
+# A day whose events came before its partition keeps them in the default one, and the other days get theirs.
 _ENSURE_PARTITIONS = """
 create or replace function ensure_event_partitions(days integer) returns integer
-language plpgsql security definer set search_path = public, pg_temp as $$
+language plpgsql security definer set search_path = public, pg_temp set lock_timeout = '2s' as $$
 declare
   first date;
   name text;
@@ -28,9 +30,14 @@ begin
     first := (now() at time zone 'UTC')::date + shift;
     name := 'events_' || to_char(first, 'YYYYMMDD');
     continue when to_regclass(name) is not null;
-    execute format(
-      'create table %I partition of events for values from (%L) to (%L)',
-      name, first::text || ' 00:00+00', (first + 1)::text || ' 00:00+00');
+    begin
+      execute format(
+        'create table %I partition of events for values from (%L) to (%L)',
+        name, first::text || ' 00:00+00', (first + 1)::text || ' 00:00+00');
+    exception when check_violation then
+      raise warning 'events of % are kept in events_default: they came before their partition', first;
+      continue;
+    end;
     execute format('alter table %I enable row level security', name);
     execute format('alter table %I force row level security', name);
     made := made + 1;
@@ -41,11 +48,12 @@ end $$
 
 _DROP_PARTITIONS = """
 create or replace function drop_event_partitions(keep interval) returns integer
-language plpgsql security definer set search_path = public, pg_temp as $$
+language plpgsql security definer set search_path = public, pg_temp set lock_timeout = '2s' as $$
 declare
   partition record;
   dropped integer := 0;
 begin
+  perform pg_advisory_xact_lock(7275446121);
   for partition in
     select c.relname from pg_inherits i join pg_class c on c.oid = i.inhrelid
     where i.inhparent = 'events'::regclass and c.relname ~ '^events_[0-9]{8}$'
