@@ -8,9 +8,10 @@ from typing import NoReturn
 
 from dotenv import dotenv_values
 from pydantic import ValidationError
+from pydantic_core import ErrorDetails
 
 from penguinmails_api.cli.app import app
-from penguinmails_core.config import ConfigError, check_environment
+from penguinmails_core.config import CONCERNS, ConfigError, check_environment
 from penguinmails_core.embedded import EmbeddedError
 
 
@@ -19,12 +20,22 @@ def main() -> None:
     _open_standard_streams()
     try:
         check_environment(dict.fromkeys(dotenv_values(".env"), "") | dict(os.environ))
-        app()
+        app(prog_name="penguinmails")
     except (ConfigError, EmbeddedError) as error:
         _fail(str(error))
     except ValidationError as error:
         # Settings are the only models that are built here from what an operator wrote.
-        _fail("; ".join(f"{error.title}.{'.'.join(map(str, item['loc']))}: {item['msg']}" for item in error.errors()))
+        _fail("; ".join(_explain(error.title, item) for item in error.errors()))
+
+
+def _explain(concern: str, item: ErrorDetails) -> str:
+    """The variable as the operator wrote it, what is wrong with it, and how it should look. Never its value, which may
+    be a secret."""
+    field = str(item["loc"][0])
+    prefix = next((str(found.model_config.get("env_prefix")) for found in CONCERNS if found.__name__ == concern), "")
+    name = field if field.isupper() else prefix + field.upper()
+    hint = ", such as 30s, 5m, 2h or 7d" if item["type"].startswith("time_delta") else ""
+    return f"{name}: {item['msg']}{hint}"
 
 
 def _open_standard_streams() -> None:

@@ -8,7 +8,6 @@ import sys
 import typer
 
 from penguinmails_api.cli import demo, emails, events, keys, operate, sandbox, serve
-from penguinmails_api.version import VERSION
 
 app = typer.Typer(
     name="penguinmails",
@@ -22,7 +21,9 @@ app = typer.Typer(
 
 def _show_version(value: bool) -> None:
     if value:
-        typer.echo(f"penguinmails {VERSION}")
+        from importlib.metadata import version
+
+        typer.echo(f"penguinmails {version('penguinmails-server')}")
         raise typer.Exit
 
 

@@ -96,6 +96,7 @@ def list_emails(
         show_json(rows)
         return
     for row in rows:
-        typer.echo(f"{row['id']}  {row['status']:<10}  {row['created_at']}  {row['from']:<30}  {row['subject']}")
+        sender = row["from"]["address"]
+        typer.echo(f"{row['id']}  {row['status']:<10}  {row['created_at']}  {sender:<30}  {row['subject']}")
     if not rows:
         typer.echo("No emails yet.", err=True)

@@ -23,6 +23,7 @@ def create(
 ) -> None:
     """Create a key and print it: this once."""
     from penguinmails_api.runtime.connect import database_url
+    from penguinmails_api.runtime.patience import database_reachable
     from penguinmails_api.services import Settings
     from penguinmails_core.api_keys.service import create_key
     from penguinmails_core.kit import ids
@@ -37,10 +38,11 @@ def create(
         raise typer.BadParameter(
             f"{', '.join(unknown)} unknown; there are {', '.join(ALL_SCOPES)}", param_hint="--scope"
         )
-    settings = Settings()
+    url = database_url(Settings())
 
     async def main() -> str:
-        database = await Database.open(database_url(settings), pool_size=1, ingest_connections=1, worker_connections=1)
+        await database_reachable(url, seconds=0)
+        database = await Database.open(url, pool_size=1, ingest_connections=1, worker_connections=1)
         try:
             organizations = await list_organizations(database)
             if organization:

@@ -15,13 +15,28 @@ def add_to(app: typer.Typer) -> None:
 
 def migrate() -> None:
     """Bring the database at DATABASE_URL to the newest schema and apply row-level security. Safe to repeat."""
+    from sqlalchemy.exc import DBAPIError
+
     from penguinmails_api.runtime.connect import database_url
+    from penguinmails_api.runtime.patience import database_reachable
     from penguinmails_api.services import Settings
+    from penguinmails_core.config import ConfigError
     from penguinmails_core.migrations import migrate as run_migrations
 
     settings = Settings()
-    content = settings.content.database_url
-    asyncio.run(run_migrations(database_url(settings), content.get_secret_value() if content else None))
+    url, content = database_url(settings), settings.content.database_url
+    content_url = content.get_secret_value() if content else None
+
+    async def main() -> None:
+        await database_reachable(url, seconds=0)
+        if content_url:
+            await database_reachable(content_url, seconds=0, name="PENGUINMAILS_CONTENT_DATABASE_URL")
+        await run_migrations(url, content_url)
+
+    try:
+        asyncio.run(main())
+    except DBAPIError as error:
+        raise ConfigError(f"the database refuses the schema: {error.orig}") from None
     typer.echo("The schema is up to date.")
 
 

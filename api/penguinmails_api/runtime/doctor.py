@@ -11,6 +11,7 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from penguinmails_api.runtime.connect import database_url, redis_url
+from penguinmails_api.runtime.patience import database_reachable
 from penguinmails_api.services import Settings
 from penguinmails_core.config import ConfigError
 from penguinmails_core.content.collector import find_orphans
@@ -35,10 +36,11 @@ async def examine(settings: Settings) -> list[Finding]:
     except ConfigError as error:
         return [Finding("database", False, str(error))]
     try:
-        database = await Database.open(url, pool_size=1, ingest_connections=1, worker_connections=2)
-    except (OSError, asyncpg.PostgresError) as error:
+        await database_reachable(url, seconds=0)
+    except ConfigError as error:
         fix = "check DATABASE_URL and that the server runs; then `penguinmails migrate`"
-        return [Finding("database", False, f"not reachable ({type(error).__name__}: {error})", fix)]
+        return [Finding("database", False, str(error), fix)]
+    database = await Database.open(url, pool_size=1, ingest_connections=1, worker_connections=2)
     try:
         findings = []
         for part, look in _LOOKS:

@@ -9,8 +9,7 @@ import socket
 from contextlib import AsyncExitStack
 from datetime import timedelta
 
-from penguinmails_core.maintenance.service import Maintenance
-from penguinmails_sender.engine.engine import SenderEngine
+import asyncpg
 from redis.asyncio import Redis
 
 from penguinmails_api.services import Settings
@@ -21,6 +20,8 @@ from penguinmails_core.errors import Unavailable
 from penguinmails_core.kit.crypto import SecretBox
 from penguinmails_core.kit.db import Database
 from penguinmails_core.kit.doorbell import Doorbell
+from penguinmails_core.maintenance.service import Maintenance
+from penguinmails_sender.engine.engine import SenderEngine
 from penguinmails_sender.transports import SimulatedTransport, SmtpTransport, Transport
 from penguinmails_webhooks.engine import WebhookEngine
 
@@ -87,7 +88,11 @@ class Worker:
         sender = SenderEngine(database, content, transports, self._box, doorbell, settings.sender, worker_name())
         webhooks = WebhookEngine(database, self._box, doorbell, settings.webhooks)
         maintenance = Maintenance(database)
-        await maintenance.run_once()
+        try:
+            await maintenance.run_once()
+        except (OSError, asyncpg.PostgresError) as error:
+            # The default partition takes what has no other; the next round is in an hour.
+            log.warning("maintenance: skipped a round (%s)", type(error).__name__)
         for name, engine in (("sender", sender), ("webhooks", webhooks)):
             self._supervise(name, engine.run(), engine.stop)
         self._supervise("maintenance", maintenance.run(), None)
