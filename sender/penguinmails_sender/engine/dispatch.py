@@ -162,8 +162,9 @@ class Dispatcher:
         special: dict[Any, tuple[Job, str]] = {}
         for job in jobs:
             address = job.row["address"]
-            if job.row["mode"] == "test" and address.partition("@")[0].partition("+")[0].lower() == "suppressed":
-                special[job.attempt_id] = (job, "")
+            if job.row["mode"] == "test":  # knows no suppressions but this one
+                if address.partition("@")[0].partition("+")[0].lower() == "suppressed":
+                    special[job.attempt_id] = (job, "")
             elif not address.isascii() or address.startswith('"'):
                 with suppress(AddressError):
                     special[job.attempt_id] = (job, canonical(address))

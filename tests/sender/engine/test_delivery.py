@@ -212,3 +212,26 @@ async def test_test_mode_opens_no_socket(world: World) -> None:
     found = {row["address"].partition("@")[0]: row["status"] for row in await world.recipients()}
     assert found["complained"] == "complained"
     assert found["suppressed"] == "suppressed"
+
+
+async def test_test_mode_knows_no_suppressions(world: World) -> None:
+    """Trying `complained@` must not stop a customer's mail, nor a customer's opt-out a developer's try."""
+    tried = ["complained@example.com", "bounced@example.com"]
+    await world.accept(mode="test", to=tried)
+    await world.engine(live=NoTransport()).run_once()
+    assert await world.rows("select 1 from suppressions") == []
+    await world.accept(to=tried)
+    await world.engine().run_once()
+    assert sorted(world.inbox.received[0].recipients) == sorted(tried)
+
+    world.inbox.refuse = lambda address: "550 5.1.1 No such mailbox here"
+    await world.accept(to=["bob@example.com", "jörg@example.com"])
+    await world.engine().run_once()
+    assert len(await world.rows("select 1 from suppressions")) == 2
+    await world.accept(mode="test", to=["bob@example.com", "jörg@example.com"])
+    await world.engine(live=NoTransport()).run_once()
+    found = await world.rows(
+        "select r.status from email_recipients r join email_messages m on m.id = r.message_id "
+        "where m.mode = 'test' and r.address in ('bob@example.com', 'jörg@example.com')"
+    )
+    assert [row["status"] for row in found] == ["delivered", "delivered"]
