@@ -15,10 +15,10 @@ from typing import Self
 
 from penguinmails_api.app import create_gateway
 from penguinmails_api.runtime.secrets import configured_keys, local_keys, secret_box
-from penguinmails_api.runtime.server import ApiServer
+from penguinmails_api.runtime.server import ApiServer, listening
 from penguinmails_api.runtime.state import state_path
 from penguinmails_api.services import Services, Settings, open_services
-from penguinmails_core.config import WebhookSettings
+from penguinmails_core.config import ConfigError, WebhookSettings
 from penguinmails_core.domains.service import txt_lookup
 from penguinmails_core.embedded import EmbeddedStack
 from penguinmails_core.kit.crypto import SecretBox
@@ -127,7 +127,8 @@ class LocalStack:
             http_port=self.options.inbox_port,
             api_url=self.base_url,
         )
-        await self.inbox.start()
+        with listening("--inbox-port", "", self.inbox.host, self.options.inbox_port):
+            await self.inbox.start()
         self._stack.push_async_callback(self.inbox.stop)
 
     async def lookup(self, name: str) -> list[bytes]:
@@ -199,7 +200,7 @@ class _WorkerProcess:
         line = await self._process.stdout.readline()
         if line.strip() != b"ready":
             code = await self._process.wait()
-            raise RuntimeError(f"the worker ended with exit code {code} before it was ready; its log is above")
+            raise ConfigError(f"the worker ended with exit code {code} before it was ready; its reason is above")
 
     async def _keep(self) -> None:
         while True:
@@ -209,8 +210,8 @@ class _WorkerProcess:
             await asyncio.sleep(_RESTART_SECONDS)
             try:
                 await self._spawn()
-            except (OSError, RuntimeError):
-                log.exception("the worker does not start")
+            except (OSError, ConfigError) as error:
+                log.error("the worker does not start: %s", error)
 
     async def stop(self) -> None:
         if self._keeper is not None:

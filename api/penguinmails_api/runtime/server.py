@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
+import os
 import socket
 from collections.abc import Iterator
 
@@ -12,9 +13,21 @@ import uvicorn
 
 from penguinmails_api.gateway import Gateway
 from penguinmails_api.runtime.http_protocol import RawProtocol
+from penguinmails_core.config import ConfigError
 
 _BACKLOG = 2048
 _GRACE_SECONDS = 10
+
+
+@contextlib.contextmanager
+def listening(option: str, setting: str, host: str, port: int) -> Iterator[None]:
+    """Turns the OSError of a port that cannot be had into a `ConfigError` that says which option picks another."""
+    try:
+        yield
+    except OSError as error:
+        reason = os.strerror(error.errno) if error.errno else str(error)
+        also = f" or {setting}" if setting else ""
+        raise ConfigError(f"cannot listen on {host}:{port}: {reason}; pick another with {option}{also}") from None
 
 
 class _Uvicorn(uvicorn.Server):
@@ -56,9 +69,10 @@ class ApiServer:
         return f"http://{host}:{self._port}"
 
     def bind(self) -> None:
-        """Take the port. Raises OSError when it is in use."""
+        """Take the port. Raises `ConfigError` when it is in use."""
         family = socket.AF_INET6 if ":" in self._host else socket.AF_INET
-        self._socket = socket.create_server((self._host, self._port), family=family, backlog=_BACKLOG)
+        with listening("--port", "PENGUINMAILS_API_PORT", self._host, self._port):
+            self._socket = socket.create_server((self._host, self._port), family=family, backlog=_BACKLOG)
         self._port = self._socket.getsockname()[1]
 
     async def start(self) -> None:
