@@ -38,7 +38,7 @@ judged as materialized (
     m.workspace_id, m.mode, m.message_class, m.from_address, m.from_name, m.from_domain, m.reply_to, m.subject, m.tags,
     m.metadata, m.size_bytes, m.created_at, m.scheduled_at, m.expires_at, row_number() over () as n,
     case
-      when exists (select from suppressions s where s.organization_id = r.organization_id
+      when m.mode = 'live' and exists (select from suppressions s where s.organization_id = r.organization_id
         and s.address = lower(r.address) and s.lifted_at is null and (s.expires_at is null or s.expires_at > now()))
         then 'suppressed'
       when m.expires_at <= now() then 'expired'
@@ -99,12 +99,15 @@ select ord from changed
 """
 
 _SUPPRESS = """
-insert into suppressions (organization_id, id, address, reason, evidence)
-select organization_id, id, address, reason, evidence::jsonb
+insert into suppressions as s (organization_id, id, address, reason, evidence)
+select distinct on (organization_id, address) organization_id, id, address, reason, evidence::jsonb
 from unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::text[])
   as t (organization_id, id, address, reason, evidence)
 order by organization_id, address
-on conflict (organization_id, address) where lifted_at is null do nothing
+-- One that has an end still holds the address's place; a bounce or complaint has none.
+on conflict (organization_id, address) where lifted_at is null do update
+  set reason = excluded.reason, evidence = excluded.evidence, expires_at = null, created_at = now()
+  where s.expires_at is not null
 """
 
 _LOST = """

@@ -235,3 +235,21 @@ async def test_test_mode_knows_no_suppressions(world: World) -> None:
         "where m.mode = 'test' and r.address in ('bob@example.com', 'jörg@example.com')"
     )
     assert [row["status"] for row in found] == ["delivered", "delivered"]
+
+
+async def test_a_bounce_renews_a_suppression_that_has_ended(world: World) -> None:
+    """An ended row still holds the address's place; and two bounces of one address may come in one batch."""
+    world.inbox.refuse = lambda _: "550 5.1.1 No such mailbox here"
+    await world.accept_to(["bob@example.com"])
+    await world.engine().run_once()
+    await world.run_sql("update suppressions set reason = 'manual', expires_at = now() - interval '1 second'")
+    await world.accept_to(["bob@example.com", "Bob@example.com"])
+    await world.engine().run_once()
+    [row] = await world.rows("select * from suppressions")
+    assert (row["reason"], row["expires_at"]) == ("hard_bounce", None)
+
+    # A suppression in force keeps its own evidence.
+    await world.run_sql("update suppressions set reason = 'complaint'")
+    await world.accept(to=["bob@example.com"])
+    await world.engine(live=NoTransport()).run_once()
+    assert (await world.rows("select reason from suppressions"))[0]["reason"] == "complaint"
