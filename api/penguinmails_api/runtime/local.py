@@ -7,7 +7,7 @@ import json
 import logging
 import os
 import sys
-from contextlib import AsyncExitStack, suppress
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
@@ -22,6 +22,7 @@ from penguinmails_core.config import ConfigError, WebhookSettings
 from penguinmails_core.domains.service import txt_lookup
 from penguinmails_core.embedded import EmbeddedStack
 from penguinmails_core.kit.crypto import SecretBox
+from penguinmails_core.kit.tasks import end
 from penguinmails_core.migrations import migrate
 from penguinmails_sender.inbox.server import CaptureInbox
 from penguinmails_sender.inbox.store import CaptureStore
@@ -214,10 +215,7 @@ class _WorkerProcess:
                 log.error("the worker does not start: %s", error)
 
     async def stop(self) -> None:
-        if self._keeper is not None:
-            self._keeper.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._keeper
+        await end(self._keeper)
         process = self._process
         if process is None or process.returncode is not None:
             return

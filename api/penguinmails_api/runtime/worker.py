@@ -20,6 +20,7 @@ from penguinmails_core.errors import Unavailable
 from penguinmails_core.kit.crypto import SecretBox
 from penguinmails_core.kit.db import Database
 from penguinmails_core.kit.doorbell import Doorbell
+from penguinmails_core.kit.tasks import end
 from penguinmails_core.maintenance.service import Maintenance
 from penguinmails_sender.engine.engine import SenderEngine
 from penguinmails_sender.transports import SimulatedTransport, SmtpTransport, Transport
@@ -106,8 +107,7 @@ class Worker:
         async def finish() -> None:
             if stop is not None:
                 await stop()  # type: ignore[operator]
-            task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
+            await end(task)
 
         self._stack.push_async_callback(finish)
 

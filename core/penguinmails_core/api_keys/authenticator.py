@@ -9,7 +9,6 @@ import asyncio
 import ipaddress
 import logging
 import time
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from hashlib import sha256
@@ -24,6 +23,7 @@ from penguinmails_core.kit.clock import utcnow
 from penguinmails_core.kit.crypto import api_key_well_formed
 from penguinmails_core.kit.db import Pool
 from penguinmails_core.kit.doorbell import KEYS, Doorbell
+from penguinmails_core.kit.tasks import end
 from penguinmails_core.principal import Principal
 from penguinmails_core.scopes import expand
 
@@ -84,10 +84,7 @@ class Authenticator:
             self._tasks.append(asyncio.create_task(self._forget_on_ring(self._doorbell), name="api key changes"))
 
     async def stop(self) -> None:
-        for task in self._tasks:
-            task.cancel()
-            with suppress(asyncio.CancelledError):
-                await task
+        await end(*self._tasks)
         self._tasks = []
         await self.flush()
 

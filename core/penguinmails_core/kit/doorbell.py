@@ -9,11 +9,12 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import defaultdict
-from contextlib import suppress
 from typing import Any
 
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
+
+from penguinmails_core.kit.tasks import end
 
 log = logging.getLogger(__name__)
 
@@ -40,11 +41,7 @@ class Doorbell:
             self._task = asyncio.create_task(self._listen(self._redis), name="doorbell")
 
     async def stop(self) -> None:
-        for task in (self._task, self._flush):
-            if task is not None:
-                task.cancel()
-                with suppress(asyncio.CancelledError):
-                    await task
+        await end(self._task, self._flush)
         self._task = self._flush = None
 
     def ring(self, *channels: str) -> None:
