@@ -61,7 +61,7 @@ class Receiver:
         self.called = asyncio.Event()
         app = web.Application()
         app.router.add_post("/", self._receive)
-        self._runner = web.AppRunner(app, access_log=None, handle_signals=False)
+        self._runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=1)
         self.url = ""
 
     async def _receive(self, request: web.Request) -> web.Response:
@@ -84,7 +84,7 @@ class Receiver:
 
     async def start(self) -> None:
         await self._runner.setup()
-        await web.TCPSite(self._runner, "127.0.0.1", 0, shutdown_timeout=1).start()
+        await web.TCPSite(self._runner, "127.0.0.1", 0).start()
         self.url = f"http://127.0.0.1:{self._runner.addresses[0][1]}/"
 
     async def stop(self) -> None:

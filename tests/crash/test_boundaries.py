@@ -41,17 +41,24 @@ async def locked(world: CrashWorld, table: str) -> AsyncIterator[asyncpg.Connect
         await observer.close()
 
 
-async def until_blocked(observer: asyncpg.Connection, application: str) -> None:
-    """Wait until a session of that application waits for a lock."""
+async def until_blocked(observer: asyncpg.Connection, application: str, doing: str = "") -> None:
+    """Wait until a session of that application waits for a lock, in a statement that holds `doing`."""
     query = (
         "select count(*) from pg_stat_activity where application_name like $1 and wait_event_type = 'Lock' "
-        "and datname = current_database()"
+        "and datname = current_database() and query ilike $2"
     )
     for _ in range(600):
-        if await observer.fetchval(query, f"%{application}%"):
+        if await observer.fetchval(query, f"%{application}%", f"%{doing}%"):
             return
         await asyncio.sleep(0.02)
     raise AssertionError(f"nobody waits for the lock as {application}")
+
+
+async def end_sessions(observer: asyncpg.Connection, application: str) -> None:
+    """The server side of a killed process would still finish its statement, and commit it, once the lock is gone."""
+    await observer.execute(
+        "select pg_terminate_backend(pid) from pg_stat_activity where application_name = $1", application
+    )
 
 
 async def final_status(world: CrashWorld, email_id: str) -> Any:
@@ -112,6 +119,7 @@ async def killed_while_accepting(world: CrashWorld, message_class: str, name: st
         task = asyncio.create_task(world.post("/v1/emails", world.email(name, message_class), name))
         await until_blocked(observer, "penguinmails ingest")
         await world.api.kill()
+        await end_sessions(observer, "penguinmails ingest")
     connection = await asyncpg.connect(world.stack.database_url)
     try:
         query = "select count(*) from email_messages where subject = $1"
@@ -131,8 +139,9 @@ async def killed_while_claiming(world: CrashWorld, message_class: str, name: str
     answer = await world.post("/v1/emails", world.email(name, message_class), name)
     async with locked(world, "email_attempts") as observer:
         await world.worker.start()
-        await until_blocked(observer, "penguinmails worker")
+        await until_blocked(observer, "penguinmails worker", "r.lane = $1")
         await world.worker.kill()
+        await end_sessions(observer, "penguinmails worker")
     await world.worker.start()
     await expect(world, answer["id"], "delivered", 1)
     await world.worker.stop()
@@ -233,6 +242,7 @@ async def killed_before_the_result_is_written(world: CrashWorld, message_class: 
         await world.worker.start()
         await until_blocked(observer, "penguinmails worker")
         await world.worker.kill()
+        await end_sessions(observer, "penguinmails worker")
     finally:
         world.sink.on_taken = None
         if locking is not None:
@@ -270,8 +280,9 @@ async def killed_while_fanning_out(world: CrashWorld, message_class: str, name: 
     answer = await world.post("/v1/emails", world.email(name, message_class), name)
     async with locked(world, "webhook_deliveries") as observer:
         await world.worker.start()
-        await until_blocked(observer, "penguinmails worker")
+        await until_blocked(observer, "penguinmails worker", "insert into webhook_deliveries")
         await world.worker.kill()
+        await end_sessions(observer, "penguinmails worker")
     await world.worker.start()
     await told(world, answer["id"], "email.queued")
     await final_status(world, answer["id"])

@@ -9,7 +9,6 @@ import socket
 from contextlib import AsyncExitStack
 from datetime import timedelta
 
-import asyncpg
 from redis.asyncio import Redis
 
 from penguinmails_api.services import Settings
@@ -89,11 +88,6 @@ class Worker:
         sender = SenderEngine(database, content, transports, self._box, doorbell, settings.sender, worker_name())
         webhooks = WebhookEngine(database, self._box, doorbell, settings.webhooks)
         maintenance = Maintenance(database)
-        try:
-            await maintenance.run_once()
-        except (OSError, asyncpg.PostgresError) as error:
-            # The default partition takes what has no other; the next round is in an hour.
-            log.warning("maintenance: skipped a round (%s)", type(error).__name__)
         for name, engine in (("sender", sender), ("webhooks", webhooks)):
             self._supervise(name, engine.run(), engine.stop)
         self._supervise("maintenance", maintenance.run(), None)

@@ -27,13 +27,14 @@ class Maintenance:
         self._database = database
 
     async def run(self) -> None:
-        """Every hour, until cancelled; a round that fails is tried again with the next."""
+        """At once and every hour, until cancelled; a round that fails is tried again with the next: the default
+        partition takes what has no other."""
         while True:
-            await asyncio.sleep(EVERY.total_seconds())
             try:
                 await self.run_once()
             except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError) as error:
                 log.warning("maintenance: skipped a round (%s)", type(error).__name__)
+            await asyncio.sleep(EVERY.total_seconds())
 
     async def run_once(self) -> None:
         pool = self._database.worker
