@@ -6,7 +6,17 @@ set -eu
 venv=${1:-.venv}
 python=${PYTHON:-python3}
 
-if ! "$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then
+new_enough() {
+    "$1" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null
+}
+
+# `python3` may be the system's old one while a newer one is installed beside it.
+if [ "$python" = python3 ] && ! new_enough python3; then
+    for python in python3.14 python3.13 python3.12 python3.11 python3; do
+        if new_enough "$python"; then break; fi
+    done
+fi
+if ! new_enough "$python"; then
     echo "PenguinMails needs Python 3.11 or newer; '$python' is not. Set PYTHON=/path/to/python3.11." >&2
     exit 1
 fi
