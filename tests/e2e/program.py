@@ -55,6 +55,11 @@ def new_folder() -> Path:
     return folder
 
 
+def _hear_interrupts() -> None:
+    """A shell starts what runs in the background deaf to Ctrl-C, and the deafness is inherited."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 class Program:
     """``with Program("sandbox", "--json") as program``: `line()` gives standard output line by line.
 
@@ -73,6 +78,7 @@ class Program:
             stdout=subprocess.PIPE,
             stderr=self._errors,
             text=True,
+            preexec_fn=_hear_interrupts,
         )
         self._lines: queue.SimpleQueue[str | None] = queue.SimpleQueue()
         self._reader = threading.Thread(target=self._read, daemon=True)

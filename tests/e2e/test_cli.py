@@ -253,7 +253,7 @@ def test_emails(folder: Path, sandbox: Sandbox, caller: dict[str, str]) -> None:
 def test_emails_says_what_is_wrong(folder: Path, sandbox: Sandbox, caller: dict[str, str]) -> None:
     message = ["emails", "send", "--from", sandbox.first["from"], "--subject", "Hello", "--text", "Hello!"]
     for arguments, words in (
-        ([*message, "--to", "ada"], ["/to/0", "@", "request id: req_"]),
+        ([*message, "--to", "ada"], ["/to/0", "@", "[request req_"]),
         (["emails", "get", "msg_01kaz6yzwhe1xrqm3c8s4q3m8r"], ["404"]),
         (["emails", "get", "nonsense"], ["msg_"]),
         (["emails", "list", "--status", "lost"], ["delivered"]),

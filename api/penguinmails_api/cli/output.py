@@ -13,12 +13,10 @@ def show_json(value: Any) -> None:
 
 
 def fail(error: Any) -> typer.Exit:
-    """Show an SDK error: what went wrong, each field, and the request id to quote."""
+    """Show an SDK error: what went wrong with the request id to quote, and each field."""
     typer.secho(f"penguinmails: {error}", fg="red", err=True)
     for item in getattr(error, "errors", None) or ():
         pointer = item.get("pointer") if isinstance(item, dict) else getattr(item, "pointer", "")
         detail = item.get("detail") if isinstance(item, dict) else getattr(item, "detail", "")
         typer.echo(f"  {pointer}: {detail}", err=True)
-    if request_id := getattr(error, "request_id", None):
-        typer.echo(f"  request id: {request_id}", err=True)
     return typer.Exit(1)
