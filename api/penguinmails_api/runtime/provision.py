@@ -5,9 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from uuid import UUID
 
-from penguinmails_core.domains.service import create_domain
-
 from penguinmails_core.api_keys.service import create_key
+from penguinmails_core.domains.service import create_domain
 from penguinmails_core.kit import ids
 from penguinmails_core.kit.crypto import SecretBox
 from penguinmails_core.kit.db import Database
