@@ -126,6 +126,9 @@ class SenderSettings(BaseSettings):
     password: SecretStr | None = Field(None, description="SMTP AUTH password")
     tls: Literal["off", "opportunistic", "required", "implicit"] = Field("opportunistic", description="TLS policy")
     hostname: str = Field("localhost", description="Name in EHLO")
+    check_null_mx: bool = Field(
+        True, description="With `smarthost`: ask DNS for a null MX (RFC 7505) and bounce at once where there is one"
+    )
     connections: int = Field(20, ge=1, le=1000, description="SMTP connections at once to the transport")
     claim_size: int = Field(100, ge=1, le=1000, description="Recipients claimed at a time from one lane")
     lease: Duration = Field(timedelta(seconds=60), description="How long a claim is held before others take it over")

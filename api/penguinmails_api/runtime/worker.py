@@ -18,11 +18,12 @@ from penguinmails_core.content.service import ContentService
 from penguinmails_core.errors import Unavailable
 from penguinmails_core.kit.crypto import SecretBox
 from penguinmails_core.kit.db import Database
+from penguinmails_core.kit.dns import SystemResolver
 from penguinmails_core.kit.doorbell import Doorbell
 from penguinmails_core.kit.tasks import end
 from penguinmails_core.maintenance.service import Maintenance
 from penguinmails_sender.engine.engine import SenderEngine
-from penguinmails_sender.transports import SimulatedTransport, SmtpTransport, Transport
+from penguinmails_sender.transports import NullMxGuard, SimulatedTransport, SmtpTransport, Transport
 from penguinmails_webhooks.engine import WebhookEngine
 
 log = logging.getLogger(__name__)
@@ -42,7 +43,7 @@ def open_transport(settings: SenderSettings) -> Transport:
             "(`penguinmails run` has an inbox of its own)"
         )
     password = settings.password.get_secret_value() if settings.password else None
-    return SmtpTransport(
+    transport = SmtpTransport(
         settings.host,
         settings.port,
         username=settings.username,
@@ -52,6 +53,10 @@ def open_transport(settings: SenderSettings) -> Transport:
         max_connections=settings.connections,
         final=settings.transport == "capture",
     )
+    # What the local inbox captures never leaves, so the names of its recipients are nobody's business.
+    if settings.transport == "smarthost" and settings.check_null_mx:
+        return NullMxGuard(transport, SystemResolver())
+    return transport
 
 
 class Worker:

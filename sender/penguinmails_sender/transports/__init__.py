@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from penguinmails_sender.smtp import Envelope, Outcome, RecipientResult
 from penguinmails_sender.transports.base import Transport
+from penguinmails_sender.transports.null_mx import NullMxGuard
 from penguinmails_sender.transports.simulated import SimulatedTransport
 from penguinmails_sender.transports.smtp import SmtpTransport
 
-__all__ = ["Envelope", "Outcome", "RecipientResult", "SimulatedTransport", "SmtpTransport", "Transport"]
+__all__ = ["Envelope", "NullMxGuard", "Outcome", "RecipientResult", "SimulatedTransport", "SmtpTransport", "Transport"]
