@@ -9,22 +9,14 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 from uuid import UUID
 
 import asyncpg
 
-from penguinmails_core.emails.accept_sql import (
-    ATTACHMENTS,
-    BLOBS,
-    CONTENT,
-    EVENTS,
-    MESSAGES,
-    RECIPIENTS,
-    accept_statement,
-)
+from penguinmails_core.emails.accept_sql import accept_statement
 from penguinmails_core.errors import Internal, Problem, Unavailable
 from penguinmails_core.kit.db import Pool
 
@@ -101,12 +93,7 @@ class AcceptCounters:
     bisected: int = 0
 
 
-def _columns(rows: Iterable[Row], width: int) -> list[Sequence[Any]]:
-    columns: list[Sequence[Any]] = list(zip(*rows, strict=True))
-    return columns or [()] * width
-
-
-def _arguments(requests: Sequence[AcceptRequest], with_content: bool) -> list[Sequence[Any]]:
+def _arguments(requests: Sequence[AcceptRequest], with_content: bool) -> list[list[Row]]:
     heads: list[Row] = []
     messages: list[Row] = []
     recipients: list[Row] = []
@@ -118,18 +105,13 @@ def _arguments(requests: Sequence[AcceptRequest], with_content: bool) -> list[Se
             messages.append(o + m.message)
             recipients.extend([o + row for row in m.recipients])
             events.extend([o + row for row in m.events])
-    arguments = [
-        *_columns(heads, 8),
-        *_columns(messages, len(MESSAGES) + 1),
-        *_columns(recipients, len(RECIPIENTS) + 1),
-        *_columns(events, len(EVENTS) + 1),
-    ]
+    arguments = [heads, messages, recipients, events]
     if with_content:
         arguments += content_arguments(*((r.messages, ord_) for ord_, r in enumerate(requests)))
     return arguments
 
 
-def content_arguments(*groups: tuple[Sequence[MessageRows], int]) -> list[Sequence[Any]]:
+def content_arguments(*groups: tuple[Sequence[MessageRows], int]) -> list[list[Row]]:
     """Parameters of the content tier's inserts: messages with the ordinal of their request."""
     content: list[Row] = []
     blobs: list[Row] = []
@@ -140,11 +122,7 @@ def content_arguments(*groups: tuple[Sequence[MessageRows], int]) -> list[Sequen
             content.append(o + m.content)
             blobs.extend([o + row for row in m.blobs])
             attachments.extend([o + row for row in m.attachments])
-    return [
-        *_columns(content, len(CONTENT) + 1),
-        *_columns(blobs, len(BLOBS) + 1),
-        *_columns(attachments, len(ATTACHMENTS) + 1),
-    ]
+    return [content, blobs, attachments]
 
 
 class Acceptor:

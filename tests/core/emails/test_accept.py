@@ -9,6 +9,7 @@ import asyncpg
 import pytest
 
 from penguinmails_core.emails.accept import Acceptor, MessageRows
+from penguinmails_core.emails.accept_sql import TYPES
 from penguinmails_core.errors import Internal, Unavailable
 from penguinmails_core.kit.db import Database
 from penguinmails_core.principal import Principal
@@ -217,3 +218,16 @@ async def test_a_sink_that_fails_stops_the_accept(database: Database) -> None:
     with pytest.raises(Unavailable, match="away"):
         await Acceptor(database.ingest, Broken()).accept(request_of(caller, rows(caller)))
     assert await counts(database) == [0, 0, 0, 0]
+
+
+async def test_the_types_of_the_database_are_those_of_the_statement(database: Database) -> None:
+    """The migration spells them out; a column that differs would shift every value after it."""
+    for name, rows_of_type in TYPES.items():
+        found = await database.worker.fetch(
+            "select attname, format_type(atttypid, null) as kind from pg_attribute "
+            "where attrelid = $1::regclass and attnum > 0 order by attnum",
+            name,
+        )
+        spelled = {"int": "integer", "timestamptz": "timestamp with time zone"}
+        expected = [(column, spelled.get(kind, kind)) for column, kind in rows_of_type]
+        assert [(row["attname"], row["kind"]) for row in found] == expected, name

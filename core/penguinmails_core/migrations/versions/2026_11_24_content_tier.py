@@ -24,6 +24,45 @@ select organization_id, sha256, count(*) as refs from (
 ) used group by organization_id, sha256
 """
 
+# Rows as the accept statement takes them (`emails/accept_sql.py`).
+_TYPES = """
+create type content.accept_content as (
+  ord int,
+  organization_id uuid,
+  message_id uuid,
+  text_sha256 bytea,
+  html_sha256 bytea,
+  headers text,
+  retain_until timestamptz
+);
+
+create type content.accept_blob as (
+  ord int,
+  organization_id uuid,
+  sha256 bytea,
+  storage_key uuid,
+  store text,
+  encoding text,
+  size int,
+  stored_size int,
+  data bytea
+);
+
+create type content.accept_attachment as (
+  ord int,
+  organization_id uuid,
+  id uuid,
+  message_id uuid,
+  position smallint,
+  filename text,
+  content_type text,
+  disposition text,
+  content_id text,
+  sha256 bytea,
+  size int
+);
+"""
+
 
 def upgrade() -> None:
     op.execute("create schema if not exists content")
@@ -84,6 +123,9 @@ def upgrade() -> None:
     # Blobs are compressed already; the server must not try again.
     op.execute("alter table content.blobs alter column data set storage external")
     op.execute(_REFERENCES)
+    for statement in _TYPES.split(";"):
+        if statement.strip():
+            op.execute(statement)
 
 
 def downgrade() -> None:

@@ -86,6 +86,65 @@ _TABLES = (
     "email_recipients",
 )
 
+# Rows as the accept statement takes them (`emails/accept_sql.py`).
+_TYPES = """
+create type accept_request as (
+  ord int,
+  organization_id uuid,
+  principal_id uuid,
+  key text,
+  fingerprint bytea,
+  token uuid,
+  status smallint,
+  response bytea
+);
+
+create type accept_message as (
+  ord int,
+  organization_id uuid,
+  id uuid,
+  workspace_id uuid,
+  api_key_id uuid,
+  mode text,
+  message_class text,
+  from_address text,
+  from_name text,
+  from_domain text,
+  reply_to text,
+  subject text,
+  tags text,
+  metadata text,
+  size_bytes int,
+  scheduled_at timestamptz,
+  expires_at timestamptz,
+  created_at timestamptz
+);
+
+create type accept_recipient as (
+  ord int,
+  organization_id uuid,
+  id uuid,
+  message_id uuid,
+  kind text,
+  position smallint,
+  address text,
+  name text,
+  lane text,
+  due_at timestamptz
+);
+
+create type accept_event as (
+  ord int,
+  organization_id uuid,
+  workspace_id uuid,
+  id uuid,
+  mode text,
+  type text,
+  resource_id uuid,
+  payload text
+);
+"""
+
 
 def upgrade() -> None:
     op.create_table(
@@ -447,9 +506,13 @@ def upgrade() -> None:
     op.execute("alter table events_default force row level security")
     op.execute(_ENSURE_PARTITIONS)
     op.execute(_DROP_PARTITIONS)
+    for statement in _TYPES.split(";"):
+        if statement.strip():
+            op.execute(statement)
 
 
 def downgrade() -> None:
+    op.execute("drop type accept_request, accept_message, accept_recipient, accept_event")
     op.execute("drop function ensure_event_partitions, drop_event_partitions")
     for table in reversed(_TABLES):
         op.drop_table(table)
