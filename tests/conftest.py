@@ -16,3 +16,13 @@ def pytest_configure() -> None:
     for folder in COMPONENTS:
         if (ROOT / folder / "__init__.py").exists():
             raise pytest.UsageError(f"{folder}/__init__.py must not exist: it shadows packages (docs/layout.md)")
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """What a test has measured (`record_property("summary", ...)`), from whichever worker ran it."""
+    for reports in terminalreporter.stats.values():
+        for report in reports:
+            for name, text in getattr(report, "user_properties", ()):
+                if name == "summary" and getattr(report, "when", "") == "call":
+                    terminalreporter.section(report.nodeid)
+                    terminalreporter.write_line(str(text))
