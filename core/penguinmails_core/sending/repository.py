@@ -82,7 +82,9 @@ closed as (
 changed as (
   update email_recipients r set status = d.status, code = d.code, enhanced_code = d.enhanced_code, reply = d.reply,
     reason = d.reason, due_at = case when d.wait is null then null else now() + make_interval(secs => d.wait) end,
-    event_sequence = r.event_sequence + d.events, updated_at = now()
+    event_sequence = r.event_sequence + d.events, updated_at = now(),
+    -- What was handed back unsent, of which nobody is told, was no attempt: the next wait must not be longer for it.
+    attempts = r.attempts - case when d.status = 'deferred' and d.events = 0 then 1 else 0 end
   from d join closed on closed.id = d.attempt_id
   where (r.organization_id, r.id) = (d.organization_id, d.recipient_id) and r.attempts = d.number
     and (r.status = 'sending' or (r.status in ('queued', 'deferred', 'failed') and r.reason = 'outcome_unknown'))

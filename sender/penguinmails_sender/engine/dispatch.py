@@ -70,8 +70,19 @@ class Dispatcher:
         self._abandoned = abandoned
         self._start = start
         self._budget = Budget(_IN_MEMORY)
+        self._content_away = False
         # Twice the connections: while one half waits for the network, the other half is built and signed.
         self._gate = asyncio.Semaphore(settings.connections * 2)
+
+    async def can_work(self) -> bool:
+        """False while the content tier is away: claiming mail only to hand it back would wear out the database."""
+        if self._content_away:
+            try:
+                await self._content.ready()
+            except Unavailable:
+                return False
+            self._content_away = False
+        return True
 
     async def work(self, jobs: Sequence[Job]) -> None:
         """Send a claimed chunk. Ends when everything is under way, not when it is done."""
@@ -95,6 +106,7 @@ class Dispatcher:
         try:
             await load(self._database, self._content, groups)
         except (Unavailable, *AWAY) as error:
+            self._content_away = True
             log.warning("sender: content is not reachable (%s); %d go back", type(error).__name__, len(groups))
             self._decided(hand_back(job, "content is not reachable", _SOON) for group in groups for job in group.jobs)
             return ()

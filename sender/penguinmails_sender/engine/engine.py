@@ -167,7 +167,7 @@ class SenderEngine:
     async def claim_round(self) -> int:
         """Every lane gets its turn with at most `claim_size`, so that one busy lane delays the others by one claim, not
         by its queue; what does not fit now comes first soon (`Rotation`)."""
-        if self._full:
+        if self._full or not await self._dispatcher.can_work():
             return 0
         if self.unconfirmed:
             await repository.take_back(self._database.worker, self.unconfirmed)

@@ -124,3 +124,24 @@ async def test_large_mail_is_loaded_a_little_at_a_time(world: World) -> None:
     await world.engine().run_once()
     assert loads == [1] * 6
     assert len(world.inbox.received) == 6
+
+
+async def test_an_outage_of_the_content_tier_is_no_attempt(world: World) -> None:
+    """Mail that was handed back unsent keeps its short waits, and nothing is claimed while the tier stays away."""
+    await world.accept()
+    content, engine = world.content, world.engine()
+    load_many, ready = content.load_many, content.ready
+
+    async def away(*_: Any, **__: Any) -> Any:
+        raise Unavailable("away")
+
+    content.load_many = away  # type: ignore[method-assign]
+    content.ready = away  # type: ignore[method-assign]
+    assert await engine.run_once() == 1
+    assert await world.database.worker.fetchval("select attempts from email_recipients") == 0
+    await world.hurry()
+    assert await engine.run_once() == 0, "nothing is claimed only to be handed back"
+    content.load_many, content.ready = load_many, ready  # type: ignore[method-assign]
+    assert await engine.run_once() == 1
+    row = await world.database.worker.fetchrow("select status, attempts from email_recipients")
+    assert (row["status"], row["attempts"]) == ("delivered", 1)
