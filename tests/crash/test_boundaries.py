@@ -229,27 +229,12 @@ def _mute_after_data(world: CrashWorld, taken: asyncio.Event) -> Any:
 async def killed_before_the_result_is_written(world: CrashWorld, message_class: str, name: str) -> None:
     """Sent and acknowledged, but not yet written down: as if the answer had been lost."""
     answer = await world.post("/v1/emails", world.email(name, message_class), name)
-    lock = await asyncpg.connect(world.stack.database_url)
-    observer = await asyncpg.connect(world.stack.database_url)
-    locking: asyncio.Task[None] | None = None
-
-    def hold() -> None:
-        nonlocal locking
-        locking = asyncio.ensure_future(lock.execute("begin; lock table email_attempts in exclusive mode"))
-
-    world.sink.on_taken = hold
-    try:
+    # A claim tells no event and a result does, so this lock lets the mail out and holds its result.
+    async with locked(world, "events") as observer:
         await world.worker.start()
-        await until_blocked(observer, "penguinmails worker")
+        await until_blocked(observer, "penguinmails worker", "with d as materialized")
         await world.worker.kill()
         await end_sessions(observer, "penguinmails worker")
-    finally:
-        world.sink.on_taken = None
-        if locking is not None:
-            await locking
-        await lock.execute("rollback")
-        await lock.close()
-        await observer.close()
     assert world.sink.copies[answer["id"]] == 1
     await world.worker.start()
     if message_class == "transactional":
