@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 N ?= 1000
 
 .DEFAULT_GOAL := help
-.PHONY: help setup toolchains demo run test lint format bench chaos sdks docs clean
+.PHONY: help setup toolchains demo run test lint format bench chaos sdks docs regenerate clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -51,6 +51,8 @@ sdks: setup ## Write openapi/v1.json and regenerate the SDKs
 
 docs: setup ## Regenerate the generated pages of docs/
 	@$(BIN)/python scripts/generate_docs.py
+
+regenerate: sdks docs ## Write everything that is generated and checked in
 
 clean: ## Remove the environment and embedded data
 	rm -rf $(VENV) .penguinmails

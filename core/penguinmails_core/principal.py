@@ -3,16 +3,27 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import StrEnum
 from uuid import UUID
 
 from penguinmails_core.errors import MissingScope
 from penguinmails_core.scopes import Scope
 
 
+class PrincipalKind(StrEnum):
+    """What the caller showed: a key of the organization, an OAuth access token, or a browser session."""
+
+    API_KEY = "api_key"
+    OAUTH = "oauth"
+    SESSION = "session"
+
+
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """`id` is the API key's id. `workspace_id` is set when the key is bound to one workspace; `default_workspace_id`
-    is where new things go otherwise. `mode` keeps live and test data apart. `scopes` are already expanded."""
+    """`id` names the credential: the API key, the OAuth grant, or the user of a session; idempotency and limits go by
+    it. `workspace_id` is set when the credential is bound to one workspace; `default_workspace_id` is where new things
+    go otherwise. `mode` keeps live and test data apart. `scopes` are already expanded. `user_id` is the person behind
+    a session or a granted token, `app_id` the OAuth app; a key has neither."""
 
     id: UUID
     organization_id: UUID
@@ -20,13 +31,20 @@ class Principal:
     default_workspace_id: UUID
     mode: str
     scopes: frozenset[str]
+    kind: PrincipalKind = PrincipalKind.API_KEY
+    user_id: UUID | None = None
+    app_id: UUID | None = None
 
     @property
     def target_workspace_id(self) -> UUID:
         return self.workspace_id or self.default_workspace_id
 
+    @property
+    def api_key_id(self) -> UUID | None:
+        return self.id if self.kind is PrincipalKind.API_KEY else None
+
     def require(self, scope: Scope) -> None:
-        """Raises `MissingScope` naming what is missing and what the key has."""
+        """Raises `MissingScope` naming what is missing and what the credential has."""
         if scope not in self.scopes:
             raise MissingScope(
                 f"This operation needs the scope {scope}.",

@@ -12,7 +12,7 @@ import time
 from dataclasses import dataclass
 from datetime import datetime
 from hashlib import sha256
-from typing import Any
+from typing import Any, Protocol
 from uuid import UUID
 
 import asyncpg
@@ -62,6 +62,17 @@ class Credential:
         ip = getattr(ip, "ipv4_mapped", None) or ip
         if not any(ip in network for network in self.networks):
             raise Forbidden(f"This API key may not be used from {ip}. Add the address to its allowlist.")
+
+
+class CredentialSource(Protocol):
+    """From the text of a bearer credential to whom it speaks for. `cached` costs no I/O and None says to call `find`;
+    `known`: it was seen to be genuine before, so the next look-up is not a guess. `find` raises `Unauthenticated`."""
+
+    def cached(self, bearer: str, /) -> Credential | None: ...
+
+    def known(self, bearer: str, /) -> bool: ...
+
+    async def find(self, bearer: str, /) -> Credential: ...
 
 
 class Authenticator:
