@@ -1,0 +1,20 @@
+"""Writes the specification (default: openapi/v1.json)."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from penguinmails_api.openapi.document import render
+
+
+def main() -> None:
+    from penguinmails_api.app import api
+
+    target = Path(sys.argv[1] if len(sys.argv) > 1 else "openapi/v1.json")
+    target.parent.mkdir(parents=True, exist_ok=True)
+    target.write_text(render(api().openapi()), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,21 @@
+"""What the document says of the whole: its introduction and its tags."""
+
+from __future__ import annotations
+
+DESCRIPTION = """\
+Send email and know what became of it.
+
+Authenticate with `Authorization: Bearer pm_live_...`, or `pm_test_...` for test data, which never leaves the server.
+Every answer carries `Request-Id`; quote it when you ask us something. Errors are `application/problem+json` (RFC 9457).
+Every POST takes an `Idempotency-Key`: the same key with the same request gives the same answer and does the work once
+(24 hours). Lists are read with `limit`, `after` and `before`.
+"""
+
+TAGS = (
+    ("me", "Who a key belongs to."),
+    ("emails", "Send messages and follow them."),
+    ("events", "Everything that happened, in order, to read at your own pace."),
+    ("webhook_endpoints", "Where events are pushed to."),
+    ("webhooks", "What webhook endpoints receive."),
+    ("operations", "For those who run the server."),
+)
