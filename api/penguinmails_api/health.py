@@ -1,16 +1,16 @@
 """Routes that need no key: health, metrics, the specification and what problem types mean."""
 
-import html
-import inspect
 from enum import StrEnum
+from typing import Annotated
 
 import asyncpg
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Path, Request, Response
 from fastapi.responses import HTMLResponse, JSONResponse
 from pydantic import Field
 
 from penguinmails_api import metrics
 from penguinmails_api.context import RequestContext
+from penguinmails_api.reference.problems import problem_page
 from penguinmails_api.routing import Context, public
 from penguinmails_api.services import ping_redis
 from penguinmails_api.v1.common import Resource
@@ -116,45 +116,11 @@ async def get_specification(request: Request) -> JSONResponse:
     "/problems/{code}",
     summary="What does a problem type mean?",
     response_class=HTMLResponse,
+    responses={200: {"content": {"text/markdown": {"schema": {"type": "string"}}}}},
     **public("operations_problem", errors=(404,)),
 )
-async def get_problem(code: str) -> HTMLResponse:
-    """The page that `type` of a problem document leads to."""
-    problem = PROBLEMS.get(code)
-    if problem is None:
-        raise errors.NotFound(f"There is no problem type of this name; there are {', '.join(sorted(PROBLEMS))}.")
-    title = html.escape(problem.title)
-    body = (
-        f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{title}</title>'
-        f"<h1>{title}</h1><p>Status {problem.status}, code <code>{problem.code}</code>.</p>"
-        f"<p>{html.escape(EXPLANATIONS.get(code, ''))}</p>"
-    )
-    return HTMLResponse(body, headers={"Content-Security-Policy": "default-src 'none'"})
-
-
-PROBLEMS: dict[str, type[errors.Problem]] = {
-    value.code: value for value in vars(errors).values() if inspect.isclass(value) and issubclass(value, errors.Problem)
-}
-
-EXPLANATIONS: dict[str, str] = {
-    "bad_request": "The request is not well-formed HTTP for this API. The detail says what to change.",
-    "invalid_json": "The body cannot be parsed. The detail names the line and column.",
-    "invalid_idempotency_key": "Idempotency-Key takes 1 to 255 visible ASCII characters; a UUID is a good choice.",
-    "key_in_query": "Send the key in the Authorization header. A key that was in a URL is in logs: replace it.",
-    "unauthenticated": "Send Authorization: Bearer pm_live_... with a key that is neither revoked nor expired.",
-    "forbidden": "The key is valid, but not for this. The detail says what is missing.",
-    "missing_scope": "The key lacks the scope in required_scope. Use another key, or make one with this scope.",
-    "domain_not_verified": "Mail can be sent from verified domains only. Verify the domain of the sender first.",
-    "not_found": "It does not exist, or it belongs to someone else, another workspace or the other mode (live, test).",
-    "method_not_allowed": "The Allow header lists what is possible at this path.",
-    "not_acceptable": "Ask for application/json.",
-    "conflict": "The resource is in a state that does not allow this. The detail and current_status say which.",
-    "idempotency_key_in_use": "The first request with this key is still running. Wait as Retry-After says.",
-    "payload_too_large": "The body is over the limit that the detail names.",
-    "unsupported_media_type": "Send JSON, with Content-Type: application/json.",
-    "validation_failed": "Each entry of errors names a field, its limit and the fix.",
-    "idempotency_key_reused": "This key was used for another request. Choose a new key for a new request.",
-    "rate_limit_exceeded": "Wait as Retry-After says. RateLimit-Policy names the limits, RateLimit what is left.",
-    "internal_error": "Our fault. It is logged under the request_id; quote it when you ask about it.",
-    "unavailable": "A part of the service is away. Try again with the same Idempotency-Key.",
-}
+async def get_problem(
+    code: Annotated[str, Path(description="A problem's `code`; with `.md` for Markdown.")],
+) -> Response:
+    """The page that `type` of a problem document leads to: cause and fix, in HTML or Markdown."""
+    return problem_page(code)

@@ -20,12 +20,17 @@ class FieldError:
 class Problem(Exception):
     """Base of every error a caller may see.
 
-    `status`, `code` and `title` are fixed for the class; `detail` says what happened this time.
+    `status`, `code` and `title` are fixed for the class; `detail` says what happened this time. `cause` and `fix` are
+    the page that the problem's `type` leads to (in Markdown): a class with a code of its own has its own.
     """
 
     status: ClassVar[int] = 500
     code: ClassVar[str] = "internal_error"
     title: ClassVar[str] = "Something went wrong on our side"
+    cause: ClassVar[str] = "Our fault. It is logged under the request_id."
+    fix: ClassVar[str] = (
+        "Try again with the same Idempotency-Key. If it stays, quote the request_id when you ask about it."
+    )
 
     def __init__(
         self,
@@ -42,76 +47,131 @@ class Problem(Exception):
         self.extra = dict(extra or {})
 
 
+def problems() -> dict[str, type[Problem]]:
+    """Every kind of problem that has been imported, by code."""
+    found: dict[str, type[Problem]] = {}
+    waiting: list[type[Problem]] = [Problem]
+    while waiting:
+        kind = waiting.pop(0)
+        found.setdefault(kind.code, kind)
+        waiting += kind.__subclasses__()
+    return dict(sorted(found.items()))
+
+
 class BadRequest(Problem):
     status, code, title = 400, "bad_request", "The request could not be read"
+    cause = (
+        "The request is not well-formed HTTP for this API: a header twice, a length that is no number, a character "
+        "that has no place there."
+    )
+    fix = "Change what the detail names. Sending the same request again gives the same answer."
 
 
 class InvalidJson(BadRequest):
     code, title = "invalid_json", "The body is not valid JSON"
+    cause = "The body cannot be parsed as JSON in UTF-8."
+    fix = "Look at the line and column that the detail names. Let a JSON library write the body."
 
 
 class InvalidIdempotencyKey(BadRequest):
     code, title = "invalid_idempotency_key", "The Idempotency-Key header is not usable"
+    cause = "Idempotency-Key takes 1 to 255 visible ASCII characters, once."
+    fix = "Send a new random UUID for each thing you want done, and the same one when you repeat it."
 
 
 class KeyInQuery(BadRequest):
     code, title = "key_in_query", "API keys are not accepted in the URL"
+    cause = "The URL holds something that looks like a key. URLs end up in logs, histories and Referer headers."
+    fix = "Send the key in the Authorization header. If it was a real key, replace it."
 
 
 class Unauthenticated(Problem):
     status, code, title = 401, "unauthenticated", "No valid credentials were sent"
+    cause = "There is no Authorization header, or its key or token is unknown, revoked or expired."
+    fix = (
+        "Send `Authorization: Bearer pm_live_...` (or `pm_test_...`) with a key that is valid. Keys of other "
+        "servers are unknown here."
+    )
 
 
 class Forbidden(Problem):
     status, code, title = 403, "forbidden", "These credentials may not do that"
+    cause = "The credentials are valid, but not for this."
+    fix = "The detail says what is missing. Ask an administrator of the organization."
 
 
 class MissingScope(Forbidden):
     code, title = "missing_scope", "The key lacks a scope"
+    cause = "The credentials lack the scope that `required_scope` names."
+    fix = "Use a key that has the scope, or make one. A key cannot give itself more than it has."
 
 
 class DomainNotVerified(Forbidden):
     code, title = "domain_not_verified", "The sender's domain is not verified"
+    cause = "Mail is sent from verified domains only, else anybody could write in your name."
+    fix = (
+        "Verify the domain of the sender first. Test keys may use any domain, since their mail never leaves the server."
+    )
 
 
 class NotFound(Problem):
     status, code, title = 404, "not_found", "There is no such thing here"
+    cause = "It does not exist, or it belongs to someone else, to another workspace or to the other mode (live, test)."
+    fix = "Check the id and which key you use. Live keys do not see what test keys made."
 
 
 class MethodNotAllowed(Problem):
     status, code, title = 405, "method_not_allowed", "The resource does not answer to this method"
+    cause = "There is something at this path, but it does not answer to this method."
+    fix = "The Allow header lists the methods that it answers to."
 
 
 class NotAcceptable(Problem):
     status, code, title = 406, "not_acceptable", "The resource has no such representation"
+    cause = "The Accept header asks for a format that this resource does not have."
+    fix = "Ask for the media type that the specification names, or leave Accept out."
 
 
 class Conflict(Problem):
     status, code, title = 409, "conflict", "The resource is in a state that does not allow this"
+    cause = "The resource is in a state that does not allow this; `current_status` says which, where there is one."
+    fix = "Read the resource again and decide anew."
 
 
 class IdempotencyInFlight(Conflict):
     code, title = "idempotency_key_in_use", "A request with this Idempotency-Key is still being worked on"
+    cause = "The first request with this Idempotency-Key is still being worked on."
+    fix = "Wait as Retry-After says and send the same request again: you get the answer of the first one."
 
 
 class PayloadTooLarge(Problem):
     status, code, title = 413, "payload_too_large", "The request is larger than allowed"
+    cause = "The body is over the limit that the detail names."
+    fix = "Send less at once: fewer messages in a batch, smaller attachments."
 
 
 class UnsupportedMediaType(Problem):
     status, code, title = 415, "unsupported_media_type", "The body must be JSON"
+    cause = "The body does not say that it is JSON."
+    fix = "Send JSON, with `Content-Type: application/json`."
 
 
 class Unprocessable(Problem):
     status, code, title = 422, "validation_failed", "Some fields need attention"
+    cause = "Something in the body or the parameters is missing, unknown or over a limit."
+    fix = "Each entry of `errors` points at one field and names its limit and the fix. They come all together."
 
 
 class IdempotencyMismatch(Unprocessable):
     code, title = "idempotency_key_reused", "This Idempotency-Key was used for another request"
+    cause = "This Idempotency-Key was used for a request with another path, query or body."
+    fix = "Choose a new key for a new request. If it should be the same request, send exactly the same bytes."
 
 
 class RateLimited(Problem):
     status, code, title = 429, "rate_limit_exceeded", "Too many requests"
+    cause = "More requests came than the limits in RateLimit-Policy allow."
+    fix = "Wait as Retry-After says. RateLimit tells what is left, so that you can slow down before it comes to this."
 
 
 class Internal(Problem):
@@ -120,3 +180,5 @@ class Internal(Problem):
 
 class Unavailable(Problem):
     status, code, title = 503, "unavailable", "A part of the service is down for the moment"
+    cause = "A part of the service is away: restarting, overloaded or being repaired."
+    fix = "Wait as Retry-After says and try again with the same Idempotency-Key; nothing is done twice."

@@ -202,7 +202,7 @@ async def test_routes_without_a_key_work_without_one(client: ApiClient) -> None:
         assert (await nobody.get(path)).status_code == 200
     assert (await nobody.get("/readyz")).json()["parts"] == {"database": "up", "content": "up", "redis": "up"}
     problem(await nobody.get("/problems/nothing"), 404, "not_found")
-    assert (await nobody._http.get("/openapi.json")).json() == nobody.contract._document
+    assert (await nobody._http.get("/openapi.json")).json() == nobody.contract.document
 
 
 async def test_second_tenant_has_its_own_key(database: Database) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 from fastapi.openapi.utils import get_openapi
 from starlette.routing import BaseRoute
 
+from penguinmails_api.openapi.finish import finish
 from penguinmails_api.openapi.headers import ALWAYS, HEADERS, IDEMPOTENCY_KEY, LIMITS
 from penguinmails_api.openapi.problems import ERRORS, FIELD_ERROR, PROBLEM, problem_responses
 from penguinmails_api.openapi.text import DESCRIPTION, TAGS
@@ -38,8 +39,10 @@ def build(routes: Sequence[BaseRoute]) -> Document:
     components["responses"] = problem_responses()
     components["parameters"] = {"IdempotencyKey": IDEMPOTENCY_KEY}
     schemas = components.setdefault("schemas", {})
-    for path in document["paths"].values():
-        for operation in path.values():
+    for entry in document["paths"].values():
+        for method, operation in entry.items():
+            if method in ("post", "put", "patch") and operation["security"]:
+                operation["x-errors"] += [413, 415]  # the gateway bounds every body and takes nothing but JSON
             _complete(operation)
     for name in ("HTTPValidationError", "ValidationError"):
         schemas.pop(name, None)
@@ -47,6 +50,7 @@ def build(routes: Sequence[BaseRoute]) -> Document:
     document["webhooks"], event_schemas = openapi_webhooks()
     for name, schema in event_schemas.items():
         schemas.setdefault(name, schema)
+    finish(document)
     return document
 
 

@@ -292,6 +292,9 @@ class EmailsResource:
         A message with each recipient's status, attempts and last reply.
 
         Scope: emails:read.
+
+        Args:
+            email_id: Id of the email.
         """
         return self._transport.call(
             _GET,
@@ -315,6 +318,7 @@ class EmailsResource:
         Scope: emails:write.
 
         Args:
+            email_id: Id of the email.
             scheduled_at: The new time to send, RFC 3339 with an offset, at most 365 days ahead. A time that has passed
                 means now.
         """
@@ -342,6 +346,10 @@ class EmailsResource:
         The bytes as they were sent, whatever their type. `GET /v1/emails/{email_id}/content` lists the ids.
 
         Scope: emails:read.
+
+        Args:
+            email_id: Id of the email.
+            attachment_id: Id of the attachment.
         """
         return self._transport.call(
             _ATTACHMENT,
@@ -362,6 +370,9 @@ class EmailsResource:
         Stop every recipient that was not handed over yet; 409 when nothing is left to stop.
 
         Scope: emails:write.
+
+        Args:
+            email_id: Id of the email.
         """
         return self._transport.call(
             _CANCEL,
@@ -381,6 +392,9 @@ class EmailsResource:
         Bodies, own headers and the list of attachments. 404 once the content is no longer kept.
 
         Scope: emails:read.
+
+        Args:
+            email_id: Id of the email.
         """
         return self._transport.call(
             _CONTENT,
@@ -405,6 +419,7 @@ class EmailsResource:
         Scope: emails:read.
 
         Args:
+            email_id: Id of the email.
             after: The `next_cursor` of the page before.
             limit: How many, 1 to 100; more is refused.
         """
@@ -431,6 +446,9 @@ class EmailsResource:
         recipients are not retried, nor campaign mail whose outcome is unknown.
 
         Scope: emails:write.
+
+        Args:
+            email_id: Id of the email.
         """
         return self._transport.call(
             _RETRY,
@@ -653,6 +671,9 @@ class AsyncEmailsResource:
         A message with each recipient's status, attempts and last reply.
 
         Scope: emails:read.
+
+        Args:
+            email_id: Id of the email.
         """
         return await self._transport.call(
             _GET,
@@ -676,6 +697,7 @@ class AsyncEmailsResource:
         Scope: emails:write.
 
         Args:
+            email_id: Id of the email.
             scheduled_at: The new time to send, RFC 3339 with an offset, at most 365 days ahead. A time that has passed
                 means now.
         """
@@ -703,6 +725,10 @@ class AsyncEmailsResource:
         The bytes as they were sent, whatever their type. `GET /v1/emails/{email_id}/content` lists the ids.
 
         Scope: emails:read.
+
+        Args:
+            email_id: Id of the email.
+            attachment_id: Id of the attachment.
         """
         return await self._transport.call(
             _ATTACHMENT,
@@ -723,6 +749,9 @@ class AsyncEmailsResource:
         Stop every recipient that was not handed over yet; 409 when nothing is left to stop.
 
         Scope: emails:write.
+
+        Args:
+            email_id: Id of the email.
         """
         return await self._transport.call(
             _CANCEL,
@@ -742,6 +771,9 @@ class AsyncEmailsResource:
         Bodies, own headers and the list of attachments. 404 once the content is no longer kept.
 
         Scope: emails:read.
+
+        Args:
+            email_id: Id of the email.
         """
         return await self._transport.call(
             _CONTENT,
@@ -766,6 +798,7 @@ class AsyncEmailsResource:
         Scope: emails:read.
 
         Args:
+            email_id: Id of the email.
             after: The `next_cursor` of the page before.
             limit: How many, 1 to 100; more is refused.
         """
@@ -792,6 +825,9 @@ class AsyncEmailsResource:
         recipients are not retried, nor campaign mail whose outcome is unknown.
 
         Scope: emails:write.
+
+        Args:
+            email_id: Id of the email.
         """
         return await self._transport.call(
             _RETRY,

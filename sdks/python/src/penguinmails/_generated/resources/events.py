@@ -85,6 +85,9 @@ class EventsResource:
         One event of the log.
 
         Scope: events:read.
+
+        Args:
+            event_id: Id of the event.
         """
         return self._transport.call(
             _GET,
@@ -157,6 +160,9 @@ class AsyncEventsResource:
         One event of the log.
 
         Scope: events:read.
+
+        Args:
+            event_id: Id of the event.
         """
         return await self._transport.call(
             _GET,

@@ -183,6 +183,9 @@ class WebhookEndpointsResource:
         One endpoint, with the reason when it was disabled.
 
         Scope: webhook_endpoints:read.
+
+        Args:
+            endpoint_id: Id of the endpoint.
         """
         return self._transport.call(
             _GET,
@@ -210,6 +213,7 @@ class WebhookEndpointsResource:
         Scope: webhook_endpoints:write.
 
         Args:
+            endpoint_id: Id of the endpoint.
             description: For people.
             events: Which events: exact names, families such as `email.*`, or `*` for all.
             metadata: Up to 50 entries; keys of up to 64, values of up to 500 characters.
@@ -243,6 +247,9 @@ class WebhookEndpointsResource:
         Nothing more is sent to it, what waits is cancelled. A request that is under way may still arrive.
 
         Scope: webhook_endpoints:write.
+
+        Args:
+            endpoint_id: Id of the endpoint.
         """
         return self._transport.call(
             _DELETE,
@@ -269,6 +276,7 @@ class WebhookEndpointsResource:
         Scope: webhook_endpoints:read.
 
         Args:
+            endpoint_id: Id of the endpoint.
             after: Older than this cursor.
             before: Newer than this cursor.
             limit: How many, 1 to 100; more is refused.
@@ -299,6 +307,10 @@ class WebhookEndpointsResource:
         One delivery with every attempt: when, how long, what was answered.
 
         Scope: webhook_endpoints:read.
+
+        Args:
+            endpoint_id: Id of the endpoint.
+            delivery_id: Id of the delivery.
         """
         return self._transport.call(
             _DELIVERY,
@@ -321,6 +333,10 @@ class WebhookEndpointsResource:
         used up.
 
         Scope: webhook_endpoints:write.
+
+        Args:
+            endpoint_id: Id of the endpoint.
+            delivery_id: Id of the delivery.
         """
         return self._transport.call(
             _RESEND,
@@ -342,6 +358,9 @@ class WebhookEndpointsResource:
         change over without losing one.
 
         Scope: webhook_endpoints:write.
+
+        Args:
+            endpoint_id: Id of the endpoint.
         """
         return self._transport.call(
             _ROTATE_SECRET,
@@ -362,6 +381,9 @@ class WebhookEndpointsResource:
         what the receiver answered.
 
         Scope: webhook_endpoints:write.
+
+        Args:
+            endpoint_id: Id of the endpoint.
         """
         return self._transport.call(
             _TEST,
@@ -475,6 +497,9 @@ class AsyncWebhookEndpointsResource:
         One endpoint, with the reason when it was disabled.
 
         Scope: webhook_endpoints:read.
+
+        Args:
+            endpoint_id: Id of the endpoint.
         """
         return await self._transport.call(
             _GET,
@@ -502,6 +527,7 @@ class AsyncWebhookEndpointsResource:
         Scope: webhook_endpoints:write.
 
         Args:
+            endpoint_id: Id of the endpoint.
             description: For people.
             events: Which events: exact names, families such as `email.*`, or `*` for all.
             metadata: Up to 50 entries; keys of up to 64, values of up to 500 characters.
@@ -535,6 +561,9 @@ class AsyncWebhookEndpointsResource:
         Nothing more is sent to it, what waits is cancelled. A request that is under way may still arrive.
 
         Scope: webhook_endpoints:write.
+
+        Args:
+            endpoint_id: Id of the endpoint.
         """
         return await self._transport.call(
             _DELETE,
@@ -561,6 +590,7 @@ class AsyncWebhookEndpointsResource:
         Scope: webhook_endpoints:read.
 
         Args:
+            endpoint_id: Id of the endpoint.
             after: Older than this cursor.
             before: Newer than this cursor.
             limit: How many, 1 to 100; more is refused.
@@ -591,6 +621,10 @@ class AsyncWebhookEndpointsResource:
         One delivery with every attempt: when, how long, what was answered.
 
         Scope: webhook_endpoints:read.
+
+        Args:
+            endpoint_id: Id of the endpoint.
+            delivery_id: Id of the delivery.
         """
         return await self._transport.call(
             _DELIVERY,
@@ -613,6 +647,10 @@ class AsyncWebhookEndpointsResource:
         used up.
 
         Scope: webhook_endpoints:write.
+
+        Args:
+            endpoint_id: Id of the endpoint.
+            delivery_id: Id of the delivery.
         """
         return await self._transport.call(
             _RESEND,
@@ -634,6 +672,9 @@ class AsyncWebhookEndpointsResource:
         change over without losing one.
 
         Scope: webhook_endpoints:write.
+
+        Args:
+            endpoint_id: Id of the endpoint.
         """
         return await self._transport.call(
             _ROTATE_SECRET,
@@ -654,6 +695,9 @@ class AsyncWebhookEndpointsResource:
         what the receiver answered.
 
         Scope: webhook_endpoints:write.
+
+        Args:
+            endpoint_id: Id of the endpoint.
         """
         return await self._transport.call(
             _TEST,

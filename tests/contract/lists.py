@@ -1,0 +1,19 @@
+"""The two lists that a person has to agree to: what needs no credentials, and what the specification leaves out."""
+
+from __future__ import annotations
+
+PUBLIC = {
+    "operations_landing": "says where to go from here",
+    "operations_health": "asked by load balancers",
+    "operations_readiness": "asked by load balancers",
+    "operations_metrics": "asked by Prometheus; a proxy keeps it off the internet",
+    "operations_problem": "the page that a problem's `type` leads to, read in a browser",
+}
+"""operationId -> why anybody may call it."""
+
+KEPT_OUT = {
+    "/openapi.json": "the specification itself",
+    "/problems": "pages for people",
+    "/problems.md": "pages for people",
+}
+"""path (or a prefix and `*`) -> why the specification does not hold it."""
