@@ -21,6 +21,7 @@ from penguinmails_core.events.types import EventType
 from penguinmails_core.kit.clock import rfc3339
 from penguinmails_core.kit.ids import Prefix, encode
 from penguinmails_webhooks.payloads import (
+    DomainEventData,
     EmailEventData,
     EndpointId,
     EventId,
@@ -28,6 +29,7 @@ from penguinmails_webhooks.payloads import (
     OrganizationId,
     Part,
     SmtpReply,
+    SuppressionEventData,
     Timestamp,
     WorkspaceId,
 )
@@ -178,6 +180,72 @@ class EmailFailed(
 
 class EmailCancelled(EmailEventData, EventData, event=EventType.EMAIL_CANCELLED, example=_EMAIL):
     """The message was cancelled before it was sent to this recipient."""
+
+
+_SUPPRESSION: dict[str, Any] = {
+    "suppression_id": "sup_01k5w8m3xjf2r9v0q4tz7h6cdm",
+    "address": "ada@example.com",
+    "reason": "hard_bounce",
+    "note": None,
+    "evidence": {
+        "email_id": "msg_01k5w8m3xjf2r9v0q4tz7h6cde",
+        "recipient_id": "rcp_01k5w8m3xjf2r9v0q4tz7h6cdf",
+        "code": 550,
+        "enhanced_code": "5.1.1",
+        "reply": "5.1.1 The mailbox does not exist",
+        "remote_host": "mx.example.com",
+        "observed_at": "2026-11-24T12:00:00.000Z",
+    },
+    "expires_at": None,
+}
+
+
+class SuppressionCreated(SuppressionEventData, EventData, event=EventType.SUPPRESSION_CREATED, example=_SUPPRESSION):
+    """An address is not mailed any more: it bounced, its owner said no, or somebody put it on the list."""
+
+
+class SuppressionLifted(
+    SuppressionEventData, EventData, event=EventType.SUPPRESSION_LIFTED, example=_SUPPRESSION | {"consent": False}
+):
+    """An address was taken off the suppression list; it may be mailed again."""
+
+    consent: bool = Field(description="Whether it was stated that the person has asked to be mailed again")
+
+
+class SuppressionRestored(SuppressionEventData, EventData, event=EventType.SUPPRESSION_RESTORED, example=_SUPPRESSION):
+    """A lift was taken back: the address is not mailed, as before."""
+
+
+_DOMAIN: dict[str, Any] = {
+    "domain_id": "dom_01k5w8m3xjf2r9v0q4tz7h6cdn",
+    "name": "penguins.example",
+    "status": "pending",
+}
+
+
+class DomainCreated(DomainEventData, EventData, event=EventType.DOMAIN_CREATED, example=_DOMAIN):
+    """A sending domain was added. Nothing is sent from it until it is verified."""
+
+
+class DomainVerified(
+    DomainEventData, EventData, event=EventType.DOMAIN_VERIFIED, example=_DOMAIN | {"status": "verified"}
+):
+    """DNS proves who controls the domain; mail can be sent from it."""
+
+
+class DomainFailed(
+    DomainEventData,
+    EventData,
+    event=EventType.DOMAIN_FAILED,
+    example=_DOMAIN | {"status": "failed", "reason": "records_missing"},
+):
+    """A look at DNS did not find what proves control, so nothing is sent from the domain."""
+
+    reason: str = Field(description="Why, in one word: `records_missing` or `taken_over`; more may be added")
+
+
+class DomainDeleted(DomainEventData, EventData, event=EventType.DOMAIN_DELETED, example=_DOMAIN):
+    """A sending domain was deleted with its keys. What still waited to be sent from it fails."""
 
 
 class WebhookEndpointDisabled(

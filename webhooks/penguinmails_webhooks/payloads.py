@@ -11,6 +11,8 @@ TypeId = "^{}_[0-7][0-9a-hjkmnp-tv-z]{{25}}$"  # TypeID specification 0.3: Crock
 EmailId = Annotated[str, Field(pattern=TypeId.format("msg"), description="The message, as returned when it was sent")]
 RecipientId = Annotated[str, Field(pattern=TypeId.format("rcp"), description="This recipient of the message")]
 EndpointId = Annotated[str, Field(pattern=TypeId.format("whe"), description="The webhook endpoint")]
+SuppressionId = Annotated[str, Field(pattern=TypeId.format("sup"), description="The suppression")]
+DomainId = Annotated[str, Field(pattern=TypeId.format("dom"), description="The domain")]
 EventId = Annotated[str, Field(pattern=TypeId.format("evt"))]
 OrganizationId = Annotated[str, Field(pattern=TypeId.format("org"))]
 WorkspaceId = Annotated[str, Field(pattern=TypeId.format("ws"))]
@@ -71,3 +73,34 @@ class EmailEventData(Part):
     tags: list[str] = Field(description="As given when the message was sent")
     metadata: dict[str, str] = Field(description="As given when the message was sent")
     message_id: str = Field(description="Message-ID header (RFC 5322 §3.6.4), without angle brackets")
+
+
+class EventEvidence(Part):
+    """What the mail system saw."""
+
+    email_id: EmailId | None = None
+    recipient_id: RecipientId | None = None
+    code: int | None = Field(None, description="SMTP status code")
+    enhanced_code: str | None = Field(None, description="Enhanced status code (RFC 3463), such as 5.1.1")
+    reply: str | None = Field(None, description="The server's words")
+    remote_host: str | None = Field(None, description="The server that said it")
+    observed_at: Timestamp | None = None
+
+
+class SuppressionEventData(Part):
+    """The same in every `suppression.*` event."""
+
+    suppression_id: SuppressionId
+    address: str = Field(description="In the form that addresses are compared in")
+    reason: str = Field(description="`hard_bounce`, `complaint`, `unsubscribe` or `manual`; more may be added")
+    note: str | None = Field(None, description="For people")
+    evidence: EventEvidence | None = Field(None, description="Null for one that was added by hand")
+    expires_at: Timestamp | None = Field(None, description="When it ends by itself; null: never")
+
+
+class DomainEventData(Part):
+    """The same in every `domain.*` event."""
+
+    domain_id: DomainId
+    name: str = Field(description="In A-labels")
+    status: str = Field(description="`pending`, `verified` or `failed`; more may be added")

@@ -10,8 +10,9 @@ from penguinmails_api.v1.emails.send import hot_routes
 from penguinmails_api.v1.emails.send_routes import router as sending
 from penguinmails_api.v1.events.endpoints import router as events
 from penguinmails_api.v1.me.endpoints import router as me
+from penguinmails_api.v1.suppressions.endpoints import router as suppressions
 from penguinmails_api.v1.webhook_endpoints.endpoints import router as webhook_endpoints
 
-ROUTERS: tuple[APIRouter, ...] = (me, sending, emails, attachments, events, webhook_endpoints)
+ROUTERS: tuple[APIRouter, ...] = (me, sending, emails, attachments, events, suppressions, webhook_endpoints)
 
 __all__ = ["ROUTERS", "hot_routes"]

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import uuid
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import CheckConstraint, Index, LargeBinary, Text, UniqueConstraint, text
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
 from penguinmails_core.models.base import Base, TableFacts, TenantKey, Timestamps
 
 
 class Domain(TenantKey, Timestamps, Base):
-    """A domain that mail is sent from. Two organizations may add the same name; only one can have it verified."""
+    """A domain that mail is sent from. Two organizations may add the same name; only one can have it verified.
+
+    `observed` is what the last look at DNS found, by the name of the record (see `domains/dns_records.py`).
+    """
 
     __tablename__ = "domains"
     __table_args__ = (
@@ -26,6 +31,9 @@ class Domain(TenantKey, Timestamps, Base):
     name: Mapped[str] = mapped_column(Text)
     status: Mapped[str] = mapped_column(Text, server_default="pending")
     verified_at: Mapped[datetime | None]
+    observed: Mapped[dict[str, Any]] = mapped_column(JSONB, server_default=text("'{}'"))
+    checked_at: Mapped[datetime | None]
+    event_sequence: Mapped[int] = mapped_column(server_default="0")
 
 
 class DomainKey(TenantKey, Timestamps, Base):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from datetime import datetime
 from typing import Any
 
@@ -13,18 +14,24 @@ from penguinmails_core.models.base import Base, TableFacts, TenantKey
 
 
 class Suppression(TenantKey, Base):
+    """Holds for the whole organization. `workspace_id` says where it came from, `created_by` and `lifted_by` name the
+    credential (a TypeID; null when the system did it)."""
+
     __tablename__ = "suppressions"
     __table_args__ = (
         Index(
             "uq_suppressions_active",
             "organization_id",
+            "mode",
             "address",
             unique=True,
             postgresql_where=text("lifted_at is null"),
         ),
+        Index("ix_suppressions_address", "organization_id", "address"),
         CheckConstraint("reason in ('hard_bounce', 'complaint', 'unsubscribe', 'manual')", name="reason"),
+        CheckConstraint("mode in ('live', 'test')", name="mode"),
     )
-    facts = TableFacts("tenant", "until lifted, then 400 days", personal=("address", "evidence"))
+    facts = TableFacts("tenant", "until lifted, then 400 days", personal=("address", "evidence", "note"))
 
     address: Mapped[str] = mapped_column(Text)
     reason: Mapped[str] = mapped_column(Text)
@@ -32,3 +39,9 @@ class Suppression(TenantKey, Base):
     created_at: Mapped[datetime] = mapped_column(server_default=text("now()"))
     expires_at: Mapped[datetime | None]
     lifted_at: Mapped[datetime | None]
+    mode: Mapped[str] = mapped_column(Text, server_default="live")
+    workspace_id: Mapped[uuid.UUID | None]
+    note: Mapped[str | None] = mapped_column(Text)
+    created_by: Mapped[str | None] = mapped_column(Text)
+    lifted_by: Mapped[str | None] = mapped_column(Text)
+    event_sequence: Mapped[int] = mapped_column(server_default="0")

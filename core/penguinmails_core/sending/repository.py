@@ -38,7 +38,7 @@ judged as materialized (
     m.workspace_id, m.mode, m.message_class, m.from_address, m.from_name, m.from_domain, m.reply_to, m.subject, m.tags,
     m.metadata, m.size_bytes, m.created_at, m.scheduled_at, m.expires_at, row_number() over () as n,
     case
-      when m.mode = 'live' and exists (select from suppressions s where s.organization_id = r.organization_id
+      when exists (select from suppressions s where s.organization_id = r.organization_id and s.mode = m.mode
         and s.address = lower(r.address) and s.lifted_at is null and (s.expires_at is null or s.expires_at > now()))
         then 'suppressed'
       when m.expires_at <= now() then 'expired'
@@ -100,16 +100,31 @@ told as (
 select ord from changed
 """
 
+# One that has an end still holds the address's place; a bounce or complaint has none. A statement of its own, so that
+# the place is free when the next one inserts.
+_MAKE_WAY = """
+update suppressions s set lifted_at = least(s.expires_at, now())
+from unnest($1::uuid[], $2::text[]) as t (organization_id, address)
+where (s.organization_id, s.address) = (t.organization_id, t.address)
+  and s.mode = 'live' and s.lifted_at is null and s.expires_at is not null
+"""
+
 _SUPPRESS = """
-insert into suppressions as s (organization_id, id, address, reason, evidence)
-select distinct on (organization_id, address) organization_id, id, address, reason, evidence::jsonb
-from unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::text[])
-  as t (organization_id, id, address, reason, evidence)
-order by organization_id, address
--- One that has an end still holds the address's place; a bounce or complaint has none.
-on conflict (organization_id, address) where lifted_at is null do update
-  set reason = excluded.reason, evidence = excluded.evidence, expires_at = null, created_at = now()
-  where s.expires_at is not null
+with t as materialized (
+  select distinct on (organization_id, address) *
+  from unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::text[], $5::text[], $6::text[], $7::uuid[], $8::text[])
+    as t (organization_id, workspace_id, id, address, reason, evidence, event_id, payload)
+  order by organization_id, address
+),
+made as (
+  insert into suppressions (organization_id, workspace_id, id, address, reason, evidence, event_sequence)
+  select organization_id, workspace_id, id, address, reason, evidence::jsonb, 1 from t
+  on conflict (organization_id, mode, address) where lifted_at is null do nothing
+  returning id
+)
+insert into events (organization_id, workspace_id, id, mode, type, resource_id, sequence, payload)
+select t.organization_id, t.workspace_id, t.event_id, 'live', 'suppression.created', t.id, 1, t.payload::jsonb
+from t join made using (id)
 """
 
 _LOST = """
@@ -182,18 +197,22 @@ async def visible_recipients(pool: Pool, organizations: Sequence[UUID], messages
     )
 
 
-async def suppressed(pool: Pool, organizations: Sequence[UUID], addresses: Sequence[str]) -> set[tuple[UUID, str]]:
-    """Which canonical addresses are suppressed now."""
+async def suppressed(
+    pool: Pool, organizations: Sequence[UUID], modes: Sequence[str], addresses: Sequence[str]
+) -> set[tuple[UUID, str, str]]:
+    """Which canonical addresses are suppressed now: (organization, mode, address)."""
     rows = await pool.fetch(
         """
-        select s.organization_id, s.address from suppressions s
-        join unnest($1::uuid[], $2::text[]) w (organization_id, address) using (organization_id, address)
+        select s.organization_id, s.mode, s.address from suppressions s
+        join unnest($1::uuid[], $2::text[], $3::text[]) w (organization_id, mode, address)
+          using (organization_id, mode, address)
         where s.lifted_at is null and (s.expires_at is null or s.expires_at > now())
         """,
         organizations,
+        modes,
         addresses,
     )
-    return {(row["organization_id"], row["address"]) for row in rows}
+    return {(row["organization_id"], row["mode"], row["address"]) for row in rows}
 
 
 async def write_results(
@@ -204,7 +223,10 @@ async def write_results(
 
 
 async def suppress(connection: Connection, columns: Sequence[Sequence[Any]]) -> None:
-    """Columns: organization_id, id, address (canonical), reason, evidence (JSON text)."""
+    """Columns: organization_id, workspace_id, id, address (canonical), reason, evidence (JSON text), event id, the
+    event's payload (JSON text). Live ones only. An address that is suppressed without an end keeps its first evidence
+    and tells nothing. The caller has a transaction open."""
+    await connection.execute(_MAKE_WAY, columns[0], columns[3])
     await connection.execute(_SUPPRESS, *columns)
 
 

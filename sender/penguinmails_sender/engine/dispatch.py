@@ -174,20 +174,16 @@ class Dispatcher:
         special: dict[Any, tuple[Job, str]] = {}
         for job in jobs:
             address = job.row["address"]
-            if job.row["mode"] == "test":  # knows no suppressions but this one
-                if address.partition("@")[0].partition("+")[0].lower() == "suppressed":
-                    special[job.attempt_id] = (job, "")
+            if job.row["mode"] == "test" and address.partition("@")[0].partition("+")[0].lower() == "suppressed":
+                special[job.attempt_id] = (job, "")  # plays a suppressed one
             elif not address.isascii() or address.startswith('"'):
                 with suppress(AddressError):
                     special[job.attempt_id] = (job, canonical(address))
         if not special:
             return jobs
-        organizations = [job.row["organization_id"] for job, _ in special.values()]
-        names = [name for _, name in special.values()]
-        found = await repository.suppressed(self._database.worker, organizations, names)
-        stopped = {
-            key for key, (job, name) in special.items() if not name or (job.row["organization_id"], name) in found
-        }
+        wanted = [(job.row["organization_id"], job.row["mode"], name) for job, name in special.values()]
+        found = await repository.suppressed(self._database.worker, *map(list, zip(*wanted, strict=True)))
+        stopped = {key for key, place in zip(special, wanted, strict=True) if not place[2] or place in found}
         self._decided(suppressed(job) for job in jobs if job.attempt_id in stopped)
         return [job for job in jobs if job.attempt_id not in stopped]
 

@@ -14,10 +14,10 @@ import asyncpg
 import orjson
 
 from penguinmails_core.kit.addresses import AddressError, canonical
-from penguinmails_core.kit.clock import rfc3339, utcnow
 from penguinmails_core.kit.db import Pool
 from penguinmails_core.kit.ids import new_uuid, uuid_at
 from penguinmails_core.sending import repository
+from penguinmails_core.suppressions.payload import event_data, make_evidence
 from penguinmails_sender.engine.outcomes import Decision
 
 log = logging.getLogger(__name__)
@@ -170,25 +170,38 @@ async def write(pool: Pool, decisions: Sequence[Decision]) -> None:
     async with pool.acquire() as connection, connection.transaction():
         await repository.write_results(connection, _columns(results, 15), _columns(events, 9))
         if suppressions:
-            await repository.suppress(connection, _columns(suppressions, 5))
+            await repository.suppress(connection, _columns(suppressions, 8))
 
 
 def _suppression(decision: Decision) -> tuple[Any, ...]:
     row, result = decision.job.row, decision.result
+    assert decision.suppress is not None
     try:
         address = canonical(row["address"])
     except AddressError:
         address = row["address"].lower()
-    evidence = {
-        "message_id": str(row["message_id"]),
-        "recipient_id": str(row["id"]),
-        "code": result.code,
-        "enhanced_code": result.enhanced_code,
-        "reply": result.reply,
-        "remote_host": result.remote_host,
-        "at": rfc3339(utcnow()),
-    }
-    return row["organization_id"], new_uuid(), address, decision.suppress, orjson.dumps(evidence).decode()
+    suppression_id = new_uuid()
+    evidence = make_evidence(
+        email_id=row["message_id"],
+        recipient_id=row["id"],
+        code=result.code,
+        enhanced_code=result.enhanced_code,
+        reply=result.reply[:_MAX_REPLY].replace("\0", ""),
+        remote_host=result.remote_host,
+    )
+    data = event_data(
+        suppression_id, address=address, reason=decision.suppress, note=None, evidence=evidence, expires_at=None
+    )
+    return (
+        row["organization_id"],
+        row["workspace_id"],
+        suppression_id,
+        address,
+        decision.suppress,
+        orjson.dumps(evidence).decode(),
+        new_uuid(),
+        orjson.dumps(data).decode(),
+    )
 
 
 def _columns(rows: Sequence[tuple[Any, ...]], width: int) -> list[Sequence[Any]]:

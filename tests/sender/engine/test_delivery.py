@@ -245,11 +245,15 @@ async def test_a_bounce_renews_a_suppression_that_has_ended(world: World) -> Non
     await world.run_sql("update suppressions set reason = 'manual', expires_at = now() - interval '1 second'")
     await world.accept_to(["bob@example.com", "Bob@example.com"])
     await world.engine().run_once()
-    [row] = await world.rows("select * from suppressions")
+    [row] = await world.rows("select * from suppressions where lifted_at is null")
     assert (row["reason"], row["expires_at"]) == ("hard_bounce", None)
+    told = await world.rows("select resource_id from events where type = 'suppression.created' order by id")
+    assert len(told) == 2
+    assert told[-1]["resource_id"] == row["id"]
 
     # A suppression in force keeps its own evidence.
     await world.run_sql("update suppressions set reason = 'complaint'")
     await world.accept(to=["bob@example.com"])
     await world.engine(live=NoTransport()).run_once()
-    assert (await world.rows("select reason from suppressions"))[0]["reason"] == "complaint"
+    [row] = await world.rows("select reason from suppressions where lifted_at is null")
+    assert row["reason"] == "complaint"

@@ -27,6 +27,12 @@ if TYPE_CHECKING:
         MeResource,
         MeResourceWithRawResponse,
     )
+    from penguinmails._generated.resources.suppressions import (
+        AsyncSuppressionsResource,
+        AsyncSuppressionsResourceWithRawResponse,
+        SuppressionsResource,
+        SuppressionsResourceWithRawResponse,
+    )
     from penguinmails._generated.resources.webhook_endpoints import (
         AsyncWebhookEndpointsResource,
         AsyncWebhookEndpointsResourceWithRawResponse,
@@ -67,6 +73,12 @@ class Resources:
         return MeResource(self._transport)
 
     @cached_property
+    def suppressions(self) -> SuppressionsResource:
+        from penguinmails._generated.resources.suppressions import SuppressionsResource
+
+        return SuppressionsResource(self._transport)
+
+    @cached_property
     def webhook_endpoints(self) -> WebhookEndpointsResource:
         from penguinmails._generated.resources.webhook_endpoints import WebhookEndpointsResource
 
@@ -90,6 +102,10 @@ class ResourcesWithRawResponse:
     @property
     def me(self) -> MeResourceWithRawResponse:
         return self._resources.me.with_raw_response
+
+    @property
+    def suppressions(self) -> SuppressionsResourceWithRawResponse:
+        return self._resources.suppressions.with_raw_response
 
     @property
     def webhook_endpoints(self) -> WebhookEndpointsResourceWithRawResponse:
@@ -128,6 +144,12 @@ class AsyncResources:
         return AsyncMeResource(self._transport)
 
     @cached_property
+    def suppressions(self) -> AsyncSuppressionsResource:
+        from penguinmails._generated.resources.suppressions import AsyncSuppressionsResource
+
+        return AsyncSuppressionsResource(self._transport)
+
+    @cached_property
     def webhook_endpoints(self) -> AsyncWebhookEndpointsResource:
         from penguinmails._generated.resources.webhook_endpoints import AsyncWebhookEndpointsResource
 
@@ -151,6 +173,10 @@ class AsyncResourcesWithRawResponse:
     @property
     def me(self) -> AsyncMeResourceWithRawResponse:
         return self._resources.me.with_raw_response
+
+    @property
+    def suppressions(self) -> AsyncSuppressionsResourceWithRawResponse:
+        return self._resources.suppressions.with_raw_response
 
     @property
     def webhook_endpoints(self) -> AsyncWebhookEndpointsResourceWithRawResponse:

@@ -11,10 +11,13 @@ from penguinmails._generated import models
 __all__ = [
     "EmailClassInput",
     "EmailStatusFilterInput",
+    "SuppressionReasonInput",
+    "SuppressionStatusInput",
     "WebhookDeliveryStatusInput",
     "WebhookEndpointStatusInput",
     "AttachmentCreateInput",
     "EmailCreateInput",
+    "SuppressionCreateInput",
 ]
 
 EmailClassInput: TypeAlias = models.EmailClass | Literal["transactional", "campaign"]
@@ -34,6 +37,10 @@ EmailStatusFilterInput: TypeAlias = (
         "complained",
     ]
 )
+SuppressionReasonInput: TypeAlias = (
+    models.SuppressionReason | Literal["hard_bounce", "complaint", "unsubscribe", "manual"]
+)
+SuppressionStatusInput: TypeAlias = models.SuppressionStatus | Literal["active", "expired", "lifted"]
 WebhookDeliveryStatusInput: TypeAlias = (
     models.WebhookDeliveryStatus | Literal["pending", "delivered", "exhausted", "cancelled"]
 )
@@ -74,3 +81,16 @@ EmailCreateInput = TypedDict(
     total=False,
 )
 """One message. Everything is checked before it is accepted; an accepted message is on disk."""
+
+
+class SuppressionCreateInput(TypedDict, total=False):
+    """An address that is not to be mailed any more."""
+
+    address: Required[str]
+    """Without a display name."""
+    expires_at: datetime.datetime | str | None
+    """When it ends by itself; left out: never."""
+    note: str | None
+    """For people."""
+    reason: SuppressionReasonInput
+    """Why; the others are for lists that come from elsewhere."""

@@ -5,6 +5,10 @@ from __future__ import annotations
 from typing import TypeAlias
 
 from penguinmails._generated.models import (
+    DomainCreatedEvent,
+    DomainDeletedEvent,
+    DomainFailedEvent,
+    DomainVerifiedEvent,
     EmailBouncedEvent,
     EmailCancelledEvent,
     EmailComplainedEvent,
@@ -15,6 +19,9 @@ from penguinmails._generated.models import (
     EmailScheduledEvent,
     EmailSentEvent,
     EmailSuppressedEvent,
+    SuppressionCreatedEvent,
+    SuppressionLiftedEvent,
+    SuppressionRestoredEvent,
     UnknownEvent,
     WebhookEndpointDisabledEvent,
     WebhookTestEvent,
@@ -35,6 +42,13 @@ Event: TypeAlias = (
     | EmailSuppressedEvent
     | EmailFailedEvent
     | EmailCancelledEvent
+    | SuppressionCreatedEvent
+    | SuppressionLiftedEvent
+    | SuppressionRestoredEvent
+    | DomainCreatedEvent
+    | DomainVerifiedEvent
+    | DomainFailedEvent
+    | DomainDeletedEvent
     | WebhookEndpointDisabledEvent
     | WebhookTestEvent
     | UnknownEvent

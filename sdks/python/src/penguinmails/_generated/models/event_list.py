@@ -9,6 +9,10 @@ import attrs
 from penguinmails._models import Model
 
 if TYPE_CHECKING:
+    from penguinmails._generated.models.domain_created_event import DomainCreatedEvent
+    from penguinmails._generated.models.domain_deleted_event import DomainDeletedEvent
+    from penguinmails._generated.models.domain_failed_event import DomainFailedEvent
+    from penguinmails._generated.models.domain_verified_event import DomainVerifiedEvent
     from penguinmails._generated.models.email_bounced_event import EmailBouncedEvent
     from penguinmails._generated.models.email_cancelled_event import EmailCancelledEvent
     from penguinmails._generated.models.email_complained_event import EmailComplainedEvent
@@ -19,6 +23,9 @@ if TYPE_CHECKING:
     from penguinmails._generated.models.email_scheduled_event import EmailScheduledEvent
     from penguinmails._generated.models.email_sent_event import EmailSentEvent
     from penguinmails._generated.models.email_suppressed_event import EmailSuppressedEvent
+    from penguinmails._generated.models.suppression_created_event import SuppressionCreatedEvent
+    from penguinmails._generated.models.suppression_lifted_event import SuppressionLiftedEvent
+    from penguinmails._generated.models.suppression_restored_event import SuppressionRestoredEvent
     from penguinmails._generated.models.unknown_event import UnknownEvent
     from penguinmails._generated.models.webhook_endpoint_disabled_event import WebhookEndpointDisabledEvent
     from penguinmails._generated.models.webhook_test_event import WebhookTestEvent
@@ -39,6 +46,13 @@ class EventList(Model):
         | EmailSuppressedEvent
         | EmailFailedEvent
         | EmailCancelledEvent
+        | SuppressionCreatedEvent
+        | SuppressionLiftedEvent
+        | SuppressionRestoredEvent
+        | DomainCreatedEvent
+        | DomainVerifiedEvent
+        | DomainFailedEvent
+        | DomainDeletedEvent
         | WebhookEndpointDisabledEvent
         | WebhookTestEvent
         | UnknownEvent

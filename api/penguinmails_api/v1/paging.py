@@ -1,0 +1,34 @@
+"""The query of a list that is sorted by id, the newest first."""
+
+from typing import Any, Self
+
+from pydantic import Field, model_validator
+
+from penguinmails_api.v1 import cursors
+from penguinmails_api.v1.common import DEFAULT_LIMIT, Limit, QueryParameters
+
+
+class PageQuery(QueryParameters):
+    """Subclass it and add the filters of the list."""
+
+    after: str | None = Field(None, max_length=100, description="Older than this cursor.")
+    before: str | None = Field(None, max_length=100, description="Newer than this cursor.")
+    limit: Limit = DEFAULT_LIMIT
+
+    @model_validator(mode="after")
+    def _one_direction(self) -> Self:
+        if self.after is not None and self.before is not None:
+            raise ValueError("give `after` or `before`, not both")
+        return self
+
+    @property
+    def backwards(self) -> bool:
+        return self.before is not None
+
+    def place(self) -> dict[str, Any]:
+        """Keyword arguments for the service."""
+        return {
+            "limit": self.limit,
+            "after": cursors.decode_id(self.after, "after") if self.after is not None else None,
+            "before": cursors.decode_id(self.before, "before") if self.before is not None else None,
+        }

@@ -1,0 +1,147 @@
+"""SQL of suppressions, as a caller sees them. The sender reads and writes them with SQL of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, and_, func, or_, select, update
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from penguinmails_core.models import Suppression
+from penguinmails_core.principal import Principal
+
+_IN_FORCE = and_(
+    Suppression.lifted_at.is_(None), or_(Suppression.expires_at.is_(None), Suppression.expires_at > func.now())
+)
+
+
+@dataclass(frozen=True, slots=True)
+class SuppressionFilter:
+    """All that are given must match. `statuses` are active, expired, lifted; `address` is canonical; `text` is any part
+    of an address."""
+
+    reasons: Sequence[str] = ()
+    statuses: Sequence[str] = ("active",)
+    address: str | None = None
+    text: str | None = None
+    created_after: datetime | None = None
+    created_before: datetime | None = None
+
+
+def _own(principal: Principal) -> list[ColumnElement[bool]]:
+    """All of the organization and mode: a suppression holds in every workspace."""
+    return [Suppression.organization_id == principal.organization_id, Suppression.mode == principal.mode]
+
+
+def _visible(principal: Principal) -> list[ColumnElement[bool]]:
+    """What a caller may look at: a credential bound to a workspace sees what came from there."""
+    conditions = _own(principal)
+    if principal.workspace_id is not None:
+        conditions.append(Suppression.workspace_id == principal.workspace_id)
+    return conditions
+
+
+async def get(
+    session: AsyncSession, principal: Principal, suppression_id: UUID, *, lock: bool = False
+) -> Suppression | None:
+    query = select(Suppression).where(*_visible(principal), Suppression.id == suppression_id)
+    return await session.scalar(query.with_for_update() if lock else query)
+
+
+async def list_suppressions(
+    session: AsyncSession,
+    principal: Principal,
+    wanted: SuppressionFilter,
+    *,
+    limit: int,
+    after: UUID | None,
+    before: UUID | None,
+) -> list[Suppression]:
+    """Up to `limit`, the newest first: those older than `after`, or the nearest newer than `before`."""
+    query = select(Suppression).where(*_visible(principal), *_conditions(wanted))
+    if before is not None:
+        nearest = query.where(Suppression.id > before).order_by(Suppression.id).limit(limit)
+        return list(await session.scalars(nearest))[::-1]
+    if after is not None:
+        query = query.where(Suppression.id < after)
+    return list(await session.scalars(query.order_by(Suppression.id.desc()).limit(limit)))
+
+
+def _conditions(wanted: SuppressionFilter) -> list[ColumnElement[bool]]:
+    conditions: list[ColumnElement[bool]] = []
+    if wanted.statuses:
+        conditions.append(or_(*(_status(status) for status in wanted.statuses)))
+    if wanted.reasons:
+        conditions.append(Suppression.reason.in_(wanted.reasons))
+    if wanted.address is not None:
+        conditions.append(Suppression.address == wanted.address)
+    if wanted.text is not None:
+        conditions.append(Suppression.address.contains(wanted.text, autoescape=True))
+    if wanted.created_after is not None:
+        conditions.append(Suppression.created_at >= wanted.created_after)
+    if wanted.created_before is not None:
+        conditions.append(Suppression.created_at < wanted.created_before)
+    return conditions
+
+
+def _status(status: str) -> ColumnElement[bool]:
+    match status:
+        case "active":
+            return _IN_FORCE
+        case "expired":
+            return and_(Suppression.lifted_at.is_(None), Suppression.expires_at <= func.now())
+        case _:
+            return Suppression.lifted_at.is_not(None)
+
+
+async def holding(
+    session: AsyncSession, principal: Principal, addresses: Sequence[str], *, lock: bool = False
+) -> dict[str, Suppression]:
+    """By address, what holds its place in the whole organization: in force, or ended by time and not lifted."""
+    query = select(Suppression).where(
+        *_own(principal), Suppression.address.in_(addresses), Suppression.lifted_at.is_(None)
+    )
+    if lock:
+        query = query.order_by(Suppression.id).with_for_update()
+    found = await session.scalars(query.execution_options(populate_existing=True))
+    return {row.address: row for row in found}
+
+
+async def in_force(session: AsyncSession, principal: Principal, addresses: Sequence[str]) -> dict[str, Suppression]:
+    """By address, what the sender would stop at now."""
+    query = select(Suppression).where(*_own(principal), Suppression.address.in_(addresses), _IN_FORCE)
+    return {row.address: row for row in await session.scalars(query)}
+
+
+async def make_way(session: AsyncSession, rows: Sequence[Suppression], by: str) -> None:
+    """Weaker ones give up their place: lifted when they ended, or now."""
+    if rows:
+        await session.execute(
+            update(Suppression)
+            .where(
+                Suppression.organization_id == rows[0].organization_id,
+                Suppression.id.in_([row.id for row in rows]),
+            )
+            .values(lifted_at=func.least(Suppression.expires_at, func.now()), lifted_by=by)
+            .execution_options(synchronize_session=False)
+        )
+
+
+async def insert_many(session: AsyncSession, values: Sequence[dict[str, Any]]) -> dict[str, Suppression]:
+    """By address, the rows that were made; an address whose place was taken meanwhile is not among them."""
+    if not values:
+        return {}
+    query = (
+        insert(Suppression)
+        .values(list(values))
+        .on_conflict_do_nothing(
+            index_elements=["organization_id", "mode", "address"], index_where=Suppression.lifted_at.is_(None)
+        )
+        .returning(Suppression)
+    )
+    return {row.address: row for row in await session.scalars(query)}
