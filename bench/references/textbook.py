@@ -76,6 +76,15 @@ class Event(Base):
     created_at: Mapped[datetime] = mapped_column(default=now)
 
 
+class Outbox(Base):
+    """What a worker would take the message from."""
+
+    __tablename__ = "textbook_outbox"
+    id: Mapped[uuid.UUID] = mapped_column(primary_key=True, default=uuid.uuid4)
+    message_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("textbook_messages.id"))
+    due_at: Mapped[datetime] = mapped_column(default=now)
+
+
 class Key(Base):
     __tablename__ = "textbook_keys"
     hash: Mapped[bytes] = mapped_column(LargeBinary, primary_key=True)
@@ -192,11 +201,10 @@ async def send_full(
     return answer
 
 
-@app.post("/batch", status_code=202)
-async def send_batch(body: list[EmailIn], session: Session) -> list[EmailOut]:
-    """The reference for `batch100`: ORM `add_all`."""
-    messages = [
+def _messages(body: list[EmailIn]) -> list[Message]:
+    return [
         Message(
+            id=uuid.uuid4(),
             sender=item.from_,
             recipients=item.to,
             subject=item.subject,
@@ -207,6 +215,21 @@ async def send_batch(body: list[EmailIn], session: Session) -> list[EmailOut]:
         )
         for item in body
     ]
+
+
+@app.post("/batch", status_code=202)
+async def send_batch(body: list[EmailIn], session: Session) -> list[EmailOut]:
+    """The reference for `batch100`: ORM `add_all` of each message and its place in the queue."""
+    messages = _messages(body)
+    session.add_all([*messages, *(Outbox(message_id=message.id) for message in messages)])
+    await session.commit()
+    return [EmailOut(id=message.id, status="queued", created_at=message.created_at) for message in messages]
+
+
+@app.post("/batch-insert-only", status_code=202)
+async def send_batch_insert_only(body: list[EmailIn], session: Session) -> list[EmailOut]:
+    """For information: the messages alone, which nothing would ever send."""
+    messages = _messages(body)
     session.add_all(messages)
     await session.commit()
     return [EmailOut(id=message.id, status="queued", created_at=message.created_at) for message in messages]

@@ -24,7 +24,7 @@ log = logging.getLogger(__name__)
 
 Row = tuple[Any, ...]
 MAX_REQUESTS = 64  # beyond this nothing is gained but latency
-MAX_MESSAGES = 1000
+MAX_MESSAGES = 200  # a batch larger than this only makes its neighbours wait
 _RETRIES = 3
 
 

@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import lru_cache
+from typing import Any
 from uuid import UUID
 
 import orjson
@@ -79,10 +81,13 @@ def pg_array(items: Sequence[str]) -> str:
     return '{"' + '","'.join([item.replace("\\", "\\\\").replace('"', '\\"') for item in items]) + '"}'
 
 
+_sender = lru_cache(maxsize=4096)(parse_mailbox)  # a tenant sends from few addresses
+
+
 def sender_of(email: EmailInput, base: str = "") -> Mailbox:
     """The `from` mailbox alone: whose domain must be verified before anything else is worth checking."""
     try:
-        return parse_mailbox(email.from_)
+        return _sender(email.from_)
     except AddressError as error:
         raise Unprocessable(
             "The `from` field is not usable.", errors=[FieldError(f"{base}/from", error.code, error.detail)]
@@ -144,53 +149,26 @@ def draft_email(
         )
 
     message_class = str(email.message_class)
-    metadata = dict(email.metadata)
     tags = list(email.tags)
-    event_type = EventType.EMAIL_SCHEDULED if scheduled_at else EventType.EMAIL_QUEUED
-    recipient_rows: list[Row] = []
-    event_rows: list[Row] = []
-    for position, (kind, mailbox) in enumerate(recipients):
-        recipient_uuid = ids.new_uuid()
-        data = email_data(
-            email_id=email_id,
-            recipient_id=ids.encode("rcp", recipient_uuid),
-            kind=kind,
-            address=mailbox.address,
-            name=mailbox.name,
-            from_address=sender.address,
-            from_domain=sender.domain,
-            subject=email.subject,
-            message_class=message_class,
-            tags=tags,
-            metadata=metadata,
-        )
-        if scheduled_at:
-            data["scheduled_at"] = rfc3339(scheduled_at)
-        lane = lane_of(principal.mode, message_class, mailbox.domain)
-        recipient_rows.append(
-            (
-                organization,
-                recipient_uuid,
-                message_uuid,
-                kind,
-                position,
-                mailbox.address,
-                mailbox.name,
-                lane,
-                scheduled_at,
-            )
-        )
-        event_rows.append(
-            (
-                organization,
-                workspace_id,
-                ids.new_uuid(),
-                principal.mode,
-                event_type,
-                recipient_uuid,
-                orjson.dumps(data).decode(),
-            )
-        )
+    metadata = dict(email.metadata)
+    shared = email_data(
+        email_id=email_id,
+        recipient_id="",
+        kind="to",
+        address="",
+        name=None,
+        from_address=sender.address,
+        from_domain=sender.domain,
+        subject=email.subject,
+        message_class=message_class,
+        tags=tags,
+        metadata=metadata,
+    )
+    if scheduled_at:
+        shared["scheduled_at"] = rfc3339(scheduled_at)
+    recipient_rows, event_rows = _rows_of(
+        recipients, principal, workspace_id, message_uuid, message_class, shared, scheduled_at
+    )
     due = scheduled_at or now
     rows = MessageRows(
         message=(
@@ -226,3 +204,31 @@ def draft_email(
         attachments=attachments,
     )
     return Draft(message_uuid, email_id, message_class, now, scheduled_at, rows)
+
+
+def _rows_of(
+    recipients: Sequence[tuple[str, Mailbox]],
+    principal: Principal,
+    workspace_id: UUID,
+    message_uuid: UUID,
+    message_class: str,
+    shared: dict[str, Any],
+    scheduled_at: datetime | None,
+) -> tuple[list[Row], list[Row]]:
+    """A row and a first event for each recipient. `shared` is the event's data but for the recipient."""
+    organization, mode = principal.organization_id, principal.mode
+    event_type = EventType.EMAIL_SCHEDULED if scheduled_at else EventType.EMAIL_QUEUED
+    rows: list[Row] = []
+    events: list[Row] = []
+    last = message_uuid
+    for position, (kind, mailbox) in enumerate(recipients):
+        recipient_uuid = ids.next_uuid(last)
+        last = ids.next_uuid(recipient_uuid)
+        address, name = mailbox.address, mailbox.name
+        shared["recipient_id"] = ids.encode("rcp", recipient_uuid)
+        shared["recipient"] = {"address": address, "name": name, "kind": kind}
+        lane = lane_of(mode, message_class, mailbox.domain)
+        rows.append((organization, recipient_uuid, message_uuid, kind, position, address, name, lane, scheduled_at))
+        payload = orjson.dumps(shared).decode()
+        events.append((organization, workspace_id, last, mode, event_type, recipient_uuid, payload))
+    return rows, events

@@ -71,6 +71,8 @@ def check_mailboxes(value: Sequence[str] | str, field: str, limit: int, faults: 
 
 
 def check_recipients(email: EmailInput, faults: Faults) -> list[tuple[str, Mailbox]]:
+    if email.to and not email.cc and not email.bcc and (isinstance(email.to, str) or len(email.to) == 1):
+        return check_mailboxes(email.to, "to", MAX_RECIPIENTS, faults)  # most mail has one recipient
     values = {"to": email.to, "cc": email.cc, "bcc": email.bcc}
     total = sum(1 if isinstance(value, str) else len(value) for value in values.values())
     if total > MAX_RECIPIENTS:
@@ -118,6 +120,8 @@ def check_labels(email: EmailInput, faults: Faults) -> None:
     if len(email.tags) > MAX_TAGS:
         faults.add("/tags", "too_many", f"There are {len(email.tags)} tags; the limit is {MAX_TAGS}.")
     for index, tag in enumerate(email.tags):
+        if 0 < len(tag) <= MAX_TAG_CHARACTERS and tag.isascii() and tag.isprintable():
+            continue
         if not tag:
             faults.add(f"/tags/{index}", "empty", "A tag has at least one character.")
         faults.text(tag, f"/tags/{index}", "tag", MAX_TAG_CHARACTERS)
@@ -127,7 +131,8 @@ def check_labels(email: EmailInput, faults: Faults) -> None:
         pointer = f"/metadata/{escape(key)}"
         if not key:
             faults.add("/metadata", "empty", "A metadata key has at least one character.")
-        faults.text(key, pointer, "metadata key", MAX_METADATA_KEY)
+        if not (len(key) <= MAX_METADATA_KEY and key.isascii() and key.isprintable()):
+            faults.text(key, pointer, "metadata key", MAX_METADATA_KEY)
         if len(value) > MAX_METADATA_VALUE:
             faults.add(
                 pointer, "text_too_long", f"The value has {len(value)} characters; the limit is {MAX_METADATA_VALUE}."

@@ -14,10 +14,14 @@ from uuid import UUID
 from asyncpg.pgproto.pgproto import UUID as FastUUID
 
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
-# Two characters at a time: 13 table look-ups instead of 26 divisions; ids are made on the hottest path.
+# Three characters at a time: 9 table look-ups instead of 26 divisions; ids are made on the hottest path.
 _PAIRS = [a + b for a in _ALPHABET for b in _ALPHABET]
+_TRIPLES = [pair + c for pair in _PAIRS for c in _ALPHABET]
 _VALUES = {character: value for value, character in enumerate(_ALPHABET)}
-_SHIFTS = tuple(range(120, -1, -10))
+# Version and variant of a UUID (RFC 9562 §4.1, §4.2) laid over a random octet.
+_VERSION_4 = [bytes((octet & 0x0F | 0x40,)) for octet in range(256)]
+_VERSION_7 = [bytes((octet & 0x0F | 0x70,)) for octet in range(256)]
+_VARIANT = [bytes((octet & 0x3F | 0x80,)) for octet in range(256)]
 
 
 class Prefix(StrEnum):
@@ -91,27 +95,37 @@ def uuid_at(milliseconds: int) -> UUID:
 
     The database driver's own UUID class (a `uuid.UUID` to every `isinstance`) is made and sent several times faster.
     """
-    octets = bytearray(_entropy())
-    octets[:6] = milliseconds.to_bytes(6, "big")
-    octets[6] = octets[6] & 0x0F | 0x70
-    octets[8] = octets[8] & 0x3F | 0x80
-    uuid: UUID = FastUUID(bytes(octets))
+    random = _entropy()
+    uuid: UUID = FastUUID(
+        milliseconds.to_bytes(6, "big") + _VERSION_7[random[0]] + random[1:2] + _VARIANT[random[2]] + random[3:10]
+    )
     return uuid
+
+
+def next_uuid(uuid: UUID) -> UUID:
+    """The UUIDv7 right after `uuid` (RFC 9562 §6.2, method 2), for what is made together with its owner: a fifth of the
+    price of a new one, and neighbours in every index. At the end of the counter, once in 2^62, a new one."""
+    octets = uuid.bytes
+    if octets[8:] == b"\xbf" + b"\xff" * 7:
+        return new_uuid()
+    following: UUID = FastUUID(octets[:8] + (int.from_bytes(octets[8:], "big") + 1).to_bytes(8, "big"))
+    return following
 
 
 def random_uuid() -> UUID:
     """122 random bits (RFC 9562 §5.4), for names that must not tell when they were made."""
-    octets = bytearray(_entropy())
-    octets[6] = octets[6] & 0x0F | 0x40
-    octets[8] = octets[8] & 0x3F | 0x80
-    uuid: UUID = FastUUID(bytes(octets))
+    random = _entropy()
+    uuid: UUID = FastUUID(random[:6] + _VERSION_4[random[6]] + random[7:8] + _VARIANT[random[8]] + random[9:])
     return uuid
 
 
 def encode(prefix: str, value: UUID) -> str:
     """``encode("msg", uuid) -> "msg_01h4…"``."""
-    number = value.int
-    return prefix + "_" + "".join([_PAIRS[(number >> shift) & 1023] for shift in _SHIFTS])
+    n, t = value.int, _TRIPLES
+    return (
+        f"{prefix}_{_PAIRS[n >> 120]}{t[n >> 105 & 32767]}{t[n >> 90 & 32767]}{t[n >> 75 & 32767]}{t[n >> 60 & 32767]}"
+        f"{t[n >> 45 & 32767]}{t[n >> 30 & 32767]}{t[n >> 15 & 32767]}{t[n & 32767]}"
+    )
 
 
 def decode(prefix: str, text: str) -> UUID:

@@ -70,3 +70,18 @@ def test_a_forked_process_makes_ids_of_its_own() -> None:
     os.close(reader)
     os.close(writer)
     assert theirs != ids.random_uuid().bytes
+
+
+def test_the_next_id_is_a_neighbour_and_still_a_uuid7() -> None:
+    first = ids.new_uuid()
+    second = ids.next_uuid(first)
+    assert second.int == first.int + 1
+    assert (second.version, second.variant) == (7, uuid.RFC_4122)
+    assert second > first
+
+
+def test_the_counter_does_not_run_into_the_variant() -> None:
+    last = uuid.UUID(bytes=ids.new_uuid().bytes[:8] + b"\xbf" + b"\xff" * 7)
+    following = ids.next_uuid(last)
+    assert (following.version, following.variant) == (7, uuid.RFC_4122)
+    assert following != last
