@@ -11,7 +11,6 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 from urllib.parse import parse_qsl
-from uuid import UUID
 
 import orjson
 from pydantic import ValidationError
@@ -24,9 +23,9 @@ from penguinmails_api.responses import RawResponse, problem_document
 from penguinmails_api.v1.emails.send_schemas import EmailBatchCreate, EmailCreate
 from penguinmails_core.config import ApiSettings
 from penguinmails_core.emails.accept import AcceptRequest, MessageRows, Verdict
-from penguinmails_core.emails.draft import Draft, draft_email, sender_of
+from penguinmails_core.emails.compose import compose
+from penguinmails_core.emails.draft import Draft
 from penguinmails_core.errors import (
-    DomainNotVerified,
     FieldError,
     IdempotencyInFlight,
     IdempotencyMismatch,
@@ -127,25 +126,8 @@ def _items(body: bytes) -> list[Any]:
 
 
 async def _draft(ctx: RequestContext, email: EmailCreate, now: datetime, base: str) -> Draft:
-    """Check one message and lay out its rows; the sender's domain must be verified (test keys may use any)."""
-    caller, services = ctx.caller, ctx.services
-    sender = sender_of(email, base)
-    workspace_id: UUID = caller.target_workspace_id
-    if caller.mode == "live":
-        domain = await services.domains.find(caller.organization_id, sender.domain)
-        if domain is None or (caller.workspace_id is not None and domain.workspace_id != caller.workspace_id):
-            detail = f"{sender.domain} is not a verified domain of this organization. Add and verify it first."
-            raise DomainNotVerified(detail, errors=[FieldError(f"{base}/from", "domain_not_verified", detail)])
-        workspace_id = domain.workspace_id
-    return draft_email(
-        caller,
-        email,
-        sender=sender,
-        workspace_id=workspace_id,
-        limits=services.draft_limits,
-        now=now,
-        base=base,
-    )
+    services = ctx.services
+    return await compose(ctx.caller, email, services.domains, services.draft_limits, now=now, base=base)
 
 
 async def _accept(

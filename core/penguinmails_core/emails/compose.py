@@ -1,0 +1,36 @@
+"""Whether a caller may send a message, and the message laid out as rows. REST and GraphQL share it."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from uuid import UUID
+
+from penguinmails_core.domains.service import VerifiedDomains
+from penguinmails_core.emails.draft import Draft, DraftLimits, draft_email, sender_of
+from penguinmails_core.emails.draft_input import EmailInput
+from penguinmails_core.errors import DomainNotVerified, FieldError
+from penguinmails_core.principal import Principal
+
+
+async def compose(
+    caller: Principal,
+    email: EmailInput,
+    domains: VerifiedDomains,
+    limits: DraftLimits,
+    *,
+    now: datetime,
+    base: str = "",
+) -> Draft:
+    """Check one message and lay out its rows; the sender's domain must be verified (test keys may use any).
+
+    Hot: every accepted message passes here. Raises what `draft_email` raises, and `DomainNotVerified`.
+    """
+    sender = sender_of(email, base)
+    workspace_id: UUID = caller.target_workspace_id
+    if caller.mode == "live":
+        domain = await domains.find(caller.organization_id, sender.domain)
+        if domain is None or (caller.workspace_id is not None and domain.workspace_id != caller.workspace_id):
+            detail = f"{sender.domain} is not a verified domain of this organization. Add and verify it first."
+            raise DomainNotVerified(detail, errors=[FieldError(f"{base}/from", "domain_not_verified", detail)])
+        workspace_id = domain.workspace_id
+    return draft_email(caller, email, sender=sender, workspace_id=workspace_id, limits=limits, now=now, base=base)
