@@ -14,6 +14,7 @@ from starlette.types import ASGIApp
 
 from penguinmails_api import health, openapi
 from penguinmails_api.gateway import AccessLog, Gateway, HotRoute
+from penguinmails_api.identity.routes import ROUTERS as SIGN_IN
 from penguinmails_api.reference.routes import ROUTERS as PAGES
 from penguinmails_api.services import Services
 from penguinmails_api.v1 import ROUTERS, hot_routes
@@ -24,7 +25,7 @@ class Api(FastAPI):
 
     def __init__(self) -> None:
         super().__init__(docs_url=None, redoc_url=None, openapi_url=None, redirect_slashes=False)
-        for router in (*ROUTERS, health.router, *PAGES):
+        for router in (*ROUTERS, health.router, *PAGES, *SIGN_IN):
             self.add(router)
 
     def add(self, router: APIRouter) -> None:

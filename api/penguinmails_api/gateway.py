@@ -19,6 +19,7 @@ import orjson
 
 from penguinmails_api.context import Headers, RequestContext
 from penguinmails_api.exceptions import as_problem, invalid_json, route_template
+from penguinmails_api.identity import browser, csrf
 from penguinmails_api.rate_limit import Policy, Verdict
 from penguinmails_api.responses import RAW, RawResponse, problem_response
 from penguinmails_api.services import FAILURES, Services
@@ -77,6 +78,7 @@ class _Incoming:
     content_length: int | None = None
     chunked: bool = False
     host: bytes | None = None
+    cookie: bytes | None = None
 
 
 class Gateway:
@@ -108,6 +110,8 @@ class Gateway:
         try:
             incoming = _read_headers(scope)
             guarded = path.startswith(_GUARDED)
+            if incoming.cookie is not None and incoming.authorization is None:
+                csrf.check(scope, self.services.public)
             if guarded:
                 await self._admit(ctx, scope, incoming)
             if method in _WITH_BODY:
@@ -116,7 +120,7 @@ class Gateway:
             if hot is not None:
                 await answer.send_raw(await hot.handler(ctx, scope, receive))
             else:
-                scope["state"] = {"context": ctx}
+                scope["state"] = {"context": ctx, "client_address": self._client_address(scope)}
                 await self.app(scope, receive, answer.send)
         except Exception as error:
             if answer.status:  # too late to say anything; the server ends the connection
@@ -145,11 +149,16 @@ class Gateway:
         key = _bearer(incoming.authorization)
         source = self.services.source_of(key)
         credential = source.cached(key) if key is not None else None
-        if credential is None:
-            credential = await self._identify(ctx, scope, key, source)
-        principal = credential.check()
-        if credential.networks:
-            credential.check_address(self._client_address(scope))
+        if credential is None and incoming.cookie is not None and incoming.authorization is None:
+            ctx.session = await browser.session_of(self.services, incoming.cookie)
+        if ctx.session is not None:
+            principal = await browser.principal_of(self.services, ctx.session)
+        else:
+            if credential is None:
+                credential = await self._identify(ctx, scope, key, source)
+            principal = credential.check()
+            if credential.networks:
+                credential.check_address(self._client_address(scope))
         ctx.principal = principal
         limiter = self.services.limiter
         verdict = await limiter.take(str(principal.id))
@@ -281,6 +290,8 @@ def _read_headers(scope: Scope) -> _Incoming:
             incoming.content_length = int(value)
         elif name == b"transfer-encoding":
             incoming.chunked = True
+        elif name == b"cookie":  # HTTP/2 may bring several (RFC 9113 §8.2.3)
+            incoming.cookie = value if incoming.cookie is None else incoming.cookie + b"; " + value
     host = incoming.host
     if not host or len(host) > MAX_HOST_BYTES or not host.isascii() or b"/" in host or b"@" in host or b" " in host:
         raise BadRequest("The Host header is missing or not a host name.")

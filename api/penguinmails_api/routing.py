@@ -32,6 +32,13 @@ def require(scope: Scope) -> Callable[[Request], None]:
     return check
 
 
+async def require_sudo(request: Request) -> None:
+    """Raises `ReauthenticationRequired` for a person whose sign-in is not fresh."""
+    context = get_context(request)
+    if context.session is not None:
+        await context.services.identity.require_sudo(context.session)
+
+
 def refuse_unknown_parameters(request: Request) -> None:
     """For routes without a query: a misspelled parameter must not be silently ignored. Routes with one declare it as a
     model that forbids others."""
@@ -51,12 +58,14 @@ def operation(
     errors: Sequence[int] = (),
     idempotent: bool = False,
     paginated: bool = False,
+    sudo: bool = False,
     extra: dict[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Keyword arguments for a FastAPI route: ``@router.get("", **operation("emails_list", scope=...))``.
 
     `scope` is enforced and documented; None means that any valid key will do. `errors` are statuses beyond
-    `COMMON_ERRORS`. `idempotent` documents the Idempotency-Key header (see `penguinmails_api.idempotency`).
+    `COMMON_ERRORS`. `idempotent` documents the Idempotency-Key header (see `penguinmails_api.idempotency`). `sudo`:
+    keys, secrets and deletion ask people in a browser for a fresh sign-in; keys and tokens are not asked.
     """
     hints: dict[str, Any] = {
         "security": [{"apiKey": [str(scope)] if scope else []}],
@@ -68,6 +77,9 @@ def operation(
     if paginated:
         hints["x-sdk-paginate"] = "cursor"
     dependencies = [Depends(require(scope))] if scope else []
+    if sudo:
+        hints["x-sudo"] = True
+        dependencies.append(Depends(require_sudo))
     dependencies.append(Depends(refuse_unknown_parameters))
     return {"operation_id": operation_id, "dependencies": dependencies, "openapi_extra": hints | (extra or {})}
 

@@ -6,6 +6,7 @@ import asyncio
 import logging
 from contextlib import suppress
 from dataclasses import dataclass, field
+from urllib.parse import urlsplit
 
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
@@ -15,6 +16,7 @@ from penguinmails_api.rate_limit import LocalBuckets, Policy, RateLimiter
 from penguinmails_core.api_keys.authenticator import Authenticator, CredentialSource
 from penguinmails_core.config import (
     ApiSettings,
+    AuthSettings,
     ContentSettings,
     DatabaseSettings,
     RedisSettings,
@@ -26,9 +28,12 @@ from penguinmails_core.content.service import ContentService
 from penguinmails_core.domains.service import VerifiedDomains
 from penguinmails_core.emails.accept import Acceptor
 from penguinmails_core.emails.draft import DraftLimits
+from penguinmails_core.identity.origin import PublicUrl
+from penguinmails_core.identity.service import Identity
 from penguinmails_core.kit.crypto import SecretBox
 from penguinmails_core.kit.db import Database
 from penguinmails_core.kit.doorbell import EVENTS, MAIL, Doorbell
+from penguinmails_core.system_mail.service import SystemMail
 
 log = logging.getLogger(__name__)
 
@@ -46,12 +51,14 @@ class Settings:
     content: ContentSettings = field(default_factory=ContentSettings)
     api: ApiSettings = field(default_factory=ApiSettings)
     sender: SenderSettings = field(default_factory=SenderSettings)
+    auth: AuthSettings = field(default_factory=AuthSettings)
     webhooks: WebhookSettings = field(default_factory=WebhookSettings)
 
 
 @dataclass(slots=True)
 class Services:
-    """What handlers may use. `redis` and `box` are None in a process that was not given them."""
+    """What handlers may use. `redis` and `box` are None in a process that was not given them. `public` is where people
+    reach us: the setting, else what the server that listens says (`serve_at`)."""
 
     settings: Settings
     database: Database
@@ -65,7 +72,15 @@ class Services:
     acceptor: Acceptor
     domains: VerifiedDomains
     content: ContentService
+    mail: SystemMail
+    identity: Identity
+    public: PublicUrl
     box: SecretBox | None = None
+
+    def serve_at(self, url: str) -> None:
+        """Where the server listens, such as ``http://127.0.0.1:8025``: the public URL unless the setting names one."""
+        if self.settings.stack.public_url is None:
+            self.public = local_url(url)
 
     def source_of(self, bearer: str | None) -> CredentialSource:
         """Who knows this kind of credential."""
@@ -73,6 +88,7 @@ class Services:
 
     async def close(self) -> None:
         """Answers what was accepted, then closes connections."""
+        await self.identity.close()
         await self.acceptor.drain()
         await self.limiter.stop()
         await self.authenticator.stop()
@@ -113,6 +129,9 @@ async def open_services(
     authenticator = Authenticator(database.ingest, doorbell)
     await authenticator.start()
     policy = Policy("default", settings.api.rate_limit, settings.api.rate_burst)
+    acceptor = Acceptor(database.ingest, content, on_accepted=lambda: doorbell.ring(MAIL, EVENTS))
+    mail = SystemMail(acceptor, draft_limits(settings), settings.stack.system_mail_from)
+    public_url = settings.stack.public_url
     return Services(
         settings=settings,
         database=database,
@@ -123,9 +142,12 @@ async def open_services(
         failures=LocalBuckets(FAILURES),
         metrics=Metrics(),
         draft_limits=draft_limits(settings),
-        acceptor=Acceptor(database.ingest, content, on_accepted=lambda: doorbell.ring(MAIL, EVENTS)),
+        acceptor=acceptor,
         content=content,
         domains=VerifiedDomains(database.ingest),
+        mail=mail,
+        identity=Identity(database, redis, settings.auth, box, mail),
+        public=PublicUrl.of(public_url) if public_url else local_url(f"http://localhost:{settings.api.port}"),
         box=box,
     )
 
@@ -135,6 +157,15 @@ def draft_limits(settings: Settings) -> DraftLimits:
     content = settings.content
     retention = {"transactional": content.retention_transactional, "campaign": content.retention_campaign}
     return DraftLimits(settings.api.max_message_bytes, settings.sender.horizon, retention)
+
+
+def local_url(url: str) -> PublicUrl:
+    """``http://127.0.0.1:8025`` as people write it: passkeys take `localhost`, but no IP address."""
+    public = PublicUrl.of(url)
+    if not public.local:
+        return public
+    port = urlsplit(public.base).port
+    return PublicUrl.of(f"http://localhost:{port}" if port else "http://localhost")
 
 
 async def ping_redis(redis: Redis) -> bool:

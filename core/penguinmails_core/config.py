@@ -12,8 +12,9 @@ from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Literal
+from urllib.parse import urlsplit
 
-from pydantic import AliasChoices, BeforeValidator, Field, SecretStr
+from pydantic import AliasChoices, BeforeValidator, Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 _UNITS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400}
@@ -27,6 +28,22 @@ def _duration(value: object) -> object:
 
 
 Duration = Annotated[timedelta, BeforeValidator(_duration)]
+
+
+def public_origin(text: str) -> str:
+    """``https://mail.example.com`` of what an operator wrote: an origin without path, query or user (RFC 6454).
+
+    Raises `ValueError` saying what is wrong.
+    """
+    parts = urlsplit(text.strip())
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise ValueError("must be a URL such as https://mail.example.com")
+    if parts.path not in ("", "/") or parts.query or parts.fragment or parts.username is not None:
+        raise ValueError("must be a host name and perhaps a port, without a path or anything else behind it")
+    host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
+    default = {"http": 80, "https": 443}[parts.scheme]
+    port = "" if parts.port in (None, default) else f":{parts.port}"
+    return f"{parts.scheme}://{host}{port}"
 
 
 class ConfigError(Exception):
@@ -49,6 +66,21 @@ class StackSettings(BaseSettings):
         "Required with an external database; the embedded stack makes one and keeps it in the data folder.",
     )
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least level that is logged")
+    public_url: str | None = Field(
+        None,
+        description="Where people and OAuth clients reach this server, such as https://mail.example.com: links in "
+        "mail, passkeys, cookies and the issuer go by it. Default: http://localhost and the port",
+    )
+    system_mail_from: str | None = Field(
+        None,
+        description="Sender of the server's own mail (verify, reset, invite), such as noreply@mail.example.com. "
+        "Default: none is sent; the embedded stack keeps it in its inbox",
+    )
+
+    @field_validator("public_url")
+    @classmethod
+    def _check_public_url(cls, value: str | None) -> str | None:
+        return None if value is None else public_origin(value)
 
 
 class DatabaseSettings(BaseSettings):
@@ -137,6 +169,30 @@ class SenderSettings(BaseSettings):
     poll: Duration = Field(timedelta(seconds=1), description="Longest wait between looks at the queue")
 
 
+class AuthSettings(BaseSettings):
+    """How people sign in."""
+
+    model_config = _concern("PENGUINMAILS_AUTH_")
+
+    signup: bool | None = Field(
+        None, description="May strangers sign up? Default: only on a server of one's own machine (http://localhost)"
+    )
+    password_min_length: int = Field(10, ge=8, le=64, description="Characters a password must have")
+    breached_passwords: Path | None = Field(
+        None,
+        description="Passwords known from breaches, as SHA-1: one sorted file (HASH:COUNT a line) or a folder with one "
+        "file for each five-digit prefix. Checked without asking anybody",
+    )
+    argon2_memory: int = Field(19_456, ge=8, description="KiB of memory for one password hash (Argon2id)")
+    argon2_time: int = Field(2, ge=1, le=20, description="Passes over that memory")
+    argon2_concurrency: int = Field(2, ge=1, le=64, description="Password hashes computed at once in one process")
+    session_idle: Duration = Field(timedelta(minutes=30), description="A browser unused for so long is signed out")
+    session_lifetime: Duration = Field(timedelta(days=30), description="A browser is signed out after so long")
+    sudo: Duration = Field(
+        timedelta(minutes=15), description="How fresh a sign-in must be for keys, secrets and deletion"
+    )
+
+
 class WebhookSettings(BaseSettings):
     """Outgoing webhooks."""
 
@@ -159,6 +215,7 @@ CONCERNS: tuple[type[BaseSettings], ...] = (
     ContentSettings,
     ApiSettings,
     SenderSettings,
+    AuthSettings,
     WebhookSettings,
 )
 # Read elsewhere: the SDK and the embedded stack.

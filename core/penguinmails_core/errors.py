@@ -114,10 +114,34 @@ class DomainNotVerified(Forbidden):
     )
 
 
+class CrossSiteRequest(Forbidden):
+    code, title = "cross_site_request", "The request did not come from our own pages"
+    cause = (
+        "A browser sent its session cookie with a request that may change something, but Sec-Fetch-Site or Origin says "
+        "that a page of somebody else made it, or neither is there. Forms that were open for too long end here too."
+    )
+    fix = "Reload the page and send the form again. Programs send `Authorization: Bearer` and no cookie."
+
+
+class ReauthenticationRequired(Forbidden):
+    code, title = "reauthentication_required", "Confirm that it is you"
+    cause = (
+        "Keys, secrets and deletion ask people in a browser for a fresh sign-in with the strongest factor they own. "
+        "API keys and tokens are not asked."
+    )
+    fix = "Confirm at /login/confirm with a passkey, a one-time code or, if you have neither, the password. Then retry."
+
+
 class NotFound(Problem):
     status, code, title = 404, "not_found", "There is no such thing here"
     cause = "It does not exist, or it belongs to someone else, to another workspace or to the other mode (live, test)."
     fix = "Check the id and which key you use. Live keys do not see what test keys made."
+
+
+class LinkExpired(NotFound):
+    code, title = "link_expired", "The link was used or has expired"
+    cause = "Links in mail work once and for a limited time."
+    fix = "Ask for a new link where you asked for this one."
 
 
 class MethodNotAllowed(Problem):

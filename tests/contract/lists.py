@@ -15,5 +15,9 @@ KEPT_OUT = {
     "/openapi.json": "the specification itself",
     "/problems": "pages for people",
     "/problems.md": "pages for people",
+    "/login*": "pages for people, and what their script calls",
+    "/logout": "the button of those pages",
+    "/account*": "pages for people",
+    "/static/*": "style and script of the pages",
 }
 """path (or a prefix and `*`) -> why the specification does not hold it."""

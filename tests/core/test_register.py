@@ -156,6 +156,12 @@ async def _fill(database: Database, table: str, organization: object) -> None:
             "select id from email_messages where organization_id = $1", organization
         )
         values[names.index("message_id")] = message
+    for column in columns:  # a person must exist before what is theirs
+        if any(key.target_fullname == "users.id" for key in column.foreign_keys):
+            await database.worker.execute(
+                "insert into users (id, email) values ($1, $1::uuid::text) on conflict do nothing",
+                values[names.index(column.name)],
+            )
     await database.worker.execute(statement, *values)
     if table == "users":
         await database.worker.execute(
@@ -183,6 +189,8 @@ def _value(table: str, name: str, kind: str, organization: object) -> object:
         "encoding": "zstd",
         "disposition": "inline",
         "old": "1:1:",
+        "state": "active",
+        "purpose": "signup",
     }
     if name == "organization_id" or (table == "organizations" and name == "id"):
         return organization
@@ -193,7 +201,7 @@ def _value(table: str, name: str, kind: str, organization: object) -> object:
             return new_uuid()
         case "DATETIME":
             return utcnow()
-        case "SMALLINT" | "INTEGER":
+        case "SMALLINT" | "INTEGER" | "BIGINT":
             return 1
         case "BLOB":
             return new_uuid().bytes

@@ -113,6 +113,7 @@ def serve(
     from penguinmails_api.app import create_gateway
     from penguinmails_api.runtime.connect import database_url, redis_url
     from penguinmails_api.runtime.patience import database_reachable
+    from penguinmails_api.runtime.provision import prepare_mail
     from penguinmails_api.runtime.secrets import configured_keys, secret_box
     from penguinmails_api.runtime.server import ApiServer, calm_collector
     from penguinmails_api.services import Settings, open_services
@@ -130,6 +131,9 @@ def serve(
             settings.api.port if port is None else port,
         )
         try:
+            server.bind()
+            services.serve_at(server.url)
+            await prepare_mail(services)
             await server.start()
             calm_collector()
             typer.echo(server.url)

@@ -14,16 +14,18 @@ from types import TracebackType
 from typing import Self
 
 from penguinmails_api.app import create_gateway
+from penguinmails_api.runtime.provision import prepare_mail
 from penguinmails_api.runtime.secrets import configured_keys, local_keys, secret_box
 from penguinmails_api.runtime.server import ApiServer, listening
 from penguinmails_api.runtime.state import state_path
 from penguinmails_api.services import Services, Settings, open_services
-from penguinmails_core.config import ConfigError, WebhookSettings
+from penguinmails_core.config import ConfigError, StackSettings, WebhookSettings
 from penguinmails_core.domains.service import txt_lookup
 from penguinmails_core.embedded import EmbeddedStack
 from penguinmails_core.kit.crypto import SecretBox
 from penguinmails_core.kit.tasks import end
 from penguinmails_core.migrations import migrate
+from penguinmails_core.system_mail.service import LOCAL_SENDER
 from penguinmails_sender.inbox.server import CaptureInbox
 from penguinmails_sender.inbox.store import CaptureStore
 
@@ -91,11 +93,13 @@ class LocalStack:
         content_url = self.settings.content.database_url
         await migrate(self.database_url, content_url.get_secret_value() if content_url else None)
         self.box = secret_box(self._keys)
-        self.settings = replace(self.settings, webhooks=self._webhook_settings())
+        self.settings = replace(self.settings, webhooks=self._webhook_settings(), stack=self._stack_settings())
         self.services = await open_services(self.database_url, self.redis_url, self.settings, box=self.box)
         self._stack.push_async_callback(self.services.close)
         self._server = ApiServer(create_gateway(self.services), self.options.host, self.options.api_port)
         self._server.bind()
+        self.services.serve_at(self._server.url)
+        await prepare_mail(self.services)
         await self._open_inbox()
         await self._server.start()
         self._stack.push_async_callback(self._server.stop)
@@ -140,6 +144,13 @@ class LocalStack:
         if not self.options.allow_private_webhooks:
             return self.settings.webhooks
         return self.settings.webhooks.model_copy(update={"allow_private": True})
+
+    def _stack_settings(self) -> StackSettings:
+        """Where nothing leaves the machine, the server's own mail may as well be sent: it is in the inbox."""
+        stack = self.settings.stack
+        if stack.system_mail_from is not None or self.settings.sender.transport != "capture":
+            return stack
+        return stack.model_copy(update={"system_mail_from": LOCAL_SENDER})
 
     def _worker_environment(self) -> dict[str, str]:
         environment = dict(os.environ)

@@ -5,13 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from uuid import UUID
 
+from penguinmails_api.services import Services
 from penguinmails_core.api_keys.service import create_key
+from penguinmails_core.config import ConfigError
 from penguinmails_core.domains.service import create_domain
 from penguinmails_core.kit import ids
+from penguinmails_core.kit.addresses import AddressError
 from penguinmails_core.kit.crypto import SecretBox
 from penguinmails_core.kit.db import Database
 from penguinmails_core.organizations.service import create_organization
 from penguinmails_core.scopes import ALL_SCOPES
+from penguinmails_core.system_mail.service import prepare
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,3 +41,15 @@ async def create_tenant(database: Database, box: SecretBox, name: str, domain: s
     for mode in ("live", "test"):
         _, keys[mode] = await create_key(database, organization.id, mode=mode, name=f"{name} {mode}", scopes=ALL_SCOPES)
     return Tenant(organization.id, organization.default_workspace_id, keys["live"], keys["test"], f"hello@{domain}")
+
+
+async def prepare_mail(services: Services) -> None:
+    """Before a server starts: whatever its own mail needs. Raises `ConfigError` for a malformed sender."""
+    settings, box = services.settings, services.box
+    sender = settings.stack.system_mail_from
+    if sender is None or box is None:
+        return
+    try:
+        await prepare(services.database, box, sender, nothing_leaves=settings.sender.transport == "capture")
+    except AddressError as error:
+        raise ConfigError(f"PENGUINMAILS_SYSTEM_MAIL_FROM: {error.detail}") from None

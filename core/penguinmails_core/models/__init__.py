@@ -7,6 +7,14 @@ from penguinmails_core.models.domain import Domain, DomainKey
 from penguinmails_core.models.email import FINAL, EmailAttempt, EmailMessage, EmailRecipient, RecipientStatus
 from penguinmails_core.models.event import ConsumerCursor, Event
 from penguinmails_core.models.idempotency_key import IdempotencyKey
+from penguinmails_core.models.identity import (
+    IdentityLink,
+    Passkey,
+    RecoveryCode,
+    UserCredential,
+    UserSession,
+    WebauthnChallenge,
+)
 from penguinmails_core.models.organization import Member, Organization, User, Workspace
 from penguinmails_core.models.suppression import Suppression
 from penguinmails_core.models.webhook import WebhookAttempt, WebhookDelivery, WebhookEndpoint
@@ -26,12 +34,18 @@ __all__ = [
     "EmailRecipient",
     "Event",
     "IdempotencyKey",
+    "IdentityLink",
     "Member",
     "Organization",
+    "Passkey",
     "RecipientStatus",
+    "RecoveryCode",
     "Suppression",
     "TableFacts",
     "User",
+    "UserCredential",
+    "UserSession",
+    "WebauthnChallenge",
     "WebhookAttempt",
     "WebhookDelivery",
     "WebhookEndpoint",

@@ -10,6 +10,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from penguinmails_core.kit.db import Connection, Pool
 from penguinmails_core.models import Organization, Workspace
 
+SYSTEM_ORGANIZATION_ID = UUID("00000000-0000-7000-8000-000000000001")  # see `system_mail`
+
 
 async def insert(connection: Connection, organization_id: UUID, name: str) -> None:
     """As `worker`: nobody is bound to an organization that does not exist yet."""
@@ -30,8 +32,9 @@ async def insert_workspace(
 
 
 async def list_all(pool: Pool) -> list[tuple[UUID, str]]:
-    """As `worker`: for the operator of the machine."""
-    return [(row["id"], row["name"]) for row in await pool.fetch("select id, name from organizations order by id")]
+    """As `worker`: for the operator of the machine. The server's own organization is nobody's."""
+    rows = await pool.fetch("select id, name from organizations where id <> $1 order by id", SYSTEM_ORGANIZATION_ID)
+    return [(row["id"], row["name"]) for row in rows]
 
 
 async def get(session: AsyncSession, organization_id: UUID) -> Organization | None:
