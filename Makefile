@@ -29,11 +29,12 @@ test: setup ## Run all tests
 	@sh scripts/toolchains.sh --try
 	@$(BIN)/python -m pytest -n 2 --dist loadgroup -q
 
-lint: setup ## Style, types, import directions
+lint: setup ## Style, types, import directions, and the API contract (Spectral, OWASP, Redocly)
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-cache
+	@sh scripts/lint_contract.sh
 
 format: setup ## Format the code
 	@$(BIN)/ruff check --fix .

@@ -17,6 +17,7 @@ from penguinmails_api.v1.common import Resource
 from penguinmails_api.version import VERSION
 from penguinmails_core import errors
 from penguinmails_core.operations import repository
+from penguinmails_webhooks import asyncapi
 
 router = APIRouter(tags=["operations"])
 
@@ -112,6 +113,11 @@ async def get_specification(request: Request) -> JSONResponse:
     return JSONResponse(request.app.openapi())
 
 
+@router.get("/asyncapi.json", include_in_schema=False)
+async def get_events_specification() -> JSONResponse:
+    return JSONResponse(asyncapi.build(VERSION))
+
+
 @router.get(
     "/problems/{code}",
     summary="What does a problem type mean?",
@@ -120,7 +126,7 @@ async def get_specification(request: Request) -> JSONResponse:
     **public("operations_problem", errors=(404,)),
 )
 async def get_problem(
-    code: Annotated[str, Path(description="A problem's `code`; with `.md` for Markdown.")],
+    code: Annotated[str, Path(max_length=100, description="A problem's `code`; with `.md` for Markdown.")],
 ) -> Response:
     """The page that `type` of a problem document leads to: cause and fix, in HTML or Markdown."""
     return problem_page(code)

@@ -13,6 +13,7 @@ PUBLIC = {
 
 KEPT_OUT = {
     "/openapi.json": "the specification itself",
+    "/asyncapi.json": "the specification of events",
     "/problems": "pages for people",
     "/problems.md": "pages for people",
     "/login*": "pages for people, and what their script calls",
@@ -21,3 +22,8 @@ KEPT_OUT = {
     "/static/*": "style and script of the pages",
 }
 """path (or a prefix and `*`) -> why the specification does not hold it."""
+
+
+def kept_out(path: str) -> bool:
+    """Whether the specification leaves this path out on purpose."""
+    return any(path == place or (place.endswith("*") and path.startswith(place[:-1])) for place in KEPT_OUT)

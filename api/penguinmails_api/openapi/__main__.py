@@ -1,4 +1,4 @@
-"""Writes the specification (default: openapi/v1.json)."""
+"""Writes the contract: openapi/v1.json (or the file that is named) and openapi/events.asyncapi.json beside it."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import sys
 from pathlib import Path
 
 from penguinmails_api.openapi.document import render
+from penguinmails_api.version import VERSION
+from penguinmails_webhooks import asyncapi
 
 
 def main() -> None:
@@ -14,6 +16,7 @@ def main() -> None:
     target = Path(sys.argv[1] if len(sys.argv) > 1 else "openapi/v1.json")
     target.parent.mkdir(parents=True, exist_ok=True)
     target.write_text(render(api().openapi()), encoding="utf-8")
+    (target.parent / "events.asyncapi.json").write_text(render(asyncapi.build(VERSION)), encoding="utf-8")
 
 
 if __name__ == "__main__":

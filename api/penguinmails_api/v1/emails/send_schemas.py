@@ -12,12 +12,30 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from penguinmails_api.v1.limits import AtMost
+from penguinmails_core.emails import draft_rules
+from penguinmails_core.kit import addresses, headers
+
+MAX_BODY_CHARACTERS = 100_000_000  # more than any server can be configured to take
 Address = Annotated[
     str,
+    AtMost(maxLength=addresses.MAX_VALUE_CHARACTERS),
     Field(description="`name@example.com` or `Name <name@example.com>`; international domains and names are welcome."),
 ]
 # One address may be given bare; most mail has one recipient.
-Addresses = Annotated[list[Address] | str, Field(union_mode="left_to_right")]
+Addresses = Annotated[
+    Annotated[list[Address], AtMost(maxItems=draft_rules.MAX_RECIPIENTS)] | Address, Field(union_mode="left_to_right")
+]
+ReplyTo = Annotated[
+    Annotated[list[Address], AtMost(maxItems=draft_rules.MAX_REPLY_TO)] | Address, Field(union_mode="left_to_right")
+]
+Text = Annotated[str, AtMost(maxLength=headers.MAX_TEXT_CHARACTERS)]
+Body = Annotated[str, AtMost(maxLength=MAX_BODY_CHARACTERS)]
+Tag = Annotated[str, AtMost(maxLength=draft_rules.MAX_TAG_CHARACTERS)]
+MetadataValue = Annotated[str, AtMost(maxLength=draft_rules.MAX_METADATA_VALUE)]
+HeaderValue = Annotated[str, AtMost(maxLength=headers.MAX_VALUE_CHARACTERS)]
+Headers = Annotated[dict[str, HeaderValue], AtMost(maxProperties=headers.MAX_HEADERS)]
+Filename = Annotated[str, AtMost(maxLength=draft_rules.MAX_FILENAME_CHARACTERS)]
 
 
 class EmailClass(StrEnum):
@@ -32,16 +50,18 @@ class Request(BaseModel):
 class AttachmentCreate(Request):
     """A file. With `content_id` it is inline: HTML shows it by `<img src="cid:…">`."""
 
-    filename: str = Field(description="File name without a path, at most 255 characters.", examples=["invoice.pdf"])
-    content: str = Field(
+    filename: Filename = Field(
+        description="File name without a path, at most 255 characters.", examples=["invoice.pdf"]
+    )
+    content: Body = Field(
         description="The bytes in base64 (RFC 4648 §4).",
         examples=["JVBERi0xLjQK"],
         json_schema_extra={"contentEncoding": "base64"},
     )
-    content_type: str | None = Field(
+    content_type: Text | None = Field(
         None, description="Media type; guessed from the file name when left out.", examples=["application/pdf"]
     )
-    content_id: str | None = Field(None, description="Makes the attachment inline.", examples=["logo"])
+    content_id: Text | None = Field(None, description="Makes the attachment inline.", examples=["logo"])
 
 
 class EmailCreate(Request):
@@ -67,20 +87,20 @@ class EmailCreate(Request):
     to: Addresses = Field(description="Recipients shown in To. `to`, `cc` and `bcc` hold at most 50 addresses in all.")
     cc: Addresses = Field(default_factory=list, description="Recipients shown in Cc.")
     bcc: Addresses = Field(default_factory=list, description="Recipients that nobody else sees.")
-    reply_to: Addresses = Field(default_factory=list, description="Where answers go, when not to `from`; at most 10.")
-    subject: str = Field(description="Subject, at most 998 characters.")
-    html: str | None = Field(None, description="HTML body. Give `html`, `text` or both.")
-    text: str | None = Field(None, description="Plain text body.")
-    headers: dict[str, str] = Field(
+    reply_to: ReplyTo = Field(default_factory=list, description="Where answers go, when not to `from`; at most 10.")
+    subject: Text = Field(description="Subject, at most 998 characters.")
+    html: Body | None = Field(None, description="HTML body. Give `html`, `text` or both.")
+    text: Body | None = Field(None, description="Plain text body.")
+    headers: Headers = Field(
         default_factory=dict, description="Own headers, at most 50; those the sender writes itself are refused."
     )
-    attachments: list[AttachmentCreate] = Field(
+    attachments: Annotated[list[AttachmentCreate], AtMost(maxItems=draft_rules.MAX_ATTACHMENTS)] = Field(
         default_factory=list, description="Files, at most 100; 10 MB with the bodies."
     )
-    tags: list[str] = Field(
+    tags: Annotated[list[Tag], AtMost(maxItems=draft_rules.MAX_TAGS)] = Field(
         default_factory=list, description="At most 10 labels of at most 64 characters, to filter by."
     )
-    metadata: dict[str, str] = Field(
+    metadata: Annotated[dict[str, MetadataValue], AtMost(maxProperties=draft_rules.MAX_METADATA)] = Field(
         default_factory=dict, description="At most 50 entries; come back in every answer and webhook about the message."
     )
     scheduled_at: Annotated[datetime, Field(strict=True)] | None = Field(

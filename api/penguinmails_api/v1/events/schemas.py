@@ -45,10 +45,10 @@ class EventListQuery(QueryParameters):
         description="The `next_cursor` of the page before, or the id of the last event you have (`evt_...`).",
     )
     limit: Limit = DEFAULT_LIMIT
-    types: list[Annotated[str, BeforeValidator(_event_type)]] = Field(
+    types: list[Annotated[str, Field(max_length=100), BeforeValidator(_event_type)]] = Field(
         [], max_length=50, description="Only these; may be repeated. `email.*` stands for a whole family."
     )
-    resource_id: Annotated[str, BeforeValidator(_any_id)] | None = Field(
+    resource_id: Annotated[str, Field(max_length=50), BeforeValidator(_any_id)] | None = Field(
         None, description="Only events of this recipient, webhook endpoint or domain."
     )
 

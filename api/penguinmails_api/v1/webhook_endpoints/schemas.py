@@ -19,6 +19,7 @@ from penguinmails_api.v1.common import (
     from_path,
     typeid,
 )
+from penguinmails_api.v1.limits import AtMost
 from penguinmails_core import models
 from penguinmails_core.kit import ids
 from penguinmails_core.kit.clock import utcnow
@@ -54,7 +55,11 @@ Description = Annotated[
     Field(max_length=service.MAX_DESCRIPTION, description="For people.", examples=["Order service"]),
 ]
 Metadata = Annotated[
-    dict[str, str] | None,
+    Annotated[
+        dict[str, Annotated[str, AtMost(maxLength=service.MAX_METADATA_VALUE)]],
+        AtMost(maxProperties=service.MAX_METADATA),
+    ]
+    | None,
     Field(
         description=f"Up to {service.MAX_METADATA} entries; keys of up to {service.MAX_METADATA_KEY}, values of up to "
         f"{service.MAX_METADATA_VALUE} characters.",
