@@ -32,6 +32,7 @@ from penguinmails_core.identity.origin import PublicUrl
 from penguinmails_core.identity.service import Identity
 from penguinmails_core.kit.crypto import SecretBox
 from penguinmails_core.kit.db import Database
+from penguinmails_core.kit.dns import Resolver, SystemResolver
 from penguinmails_core.kit.doorbell import EVENTS, MAIL, Doorbell
 from penguinmails_core.system_mail.service import SystemMail
 
@@ -75,6 +76,7 @@ class Services:
     mail: SystemMail
     identity: Identity
     public: PublicUrl
+    resolver: Resolver
     box: SecretBox | None = None
 
     def serve_at(self, url: str) -> None:
@@ -106,8 +108,10 @@ async def open_services(
     settings: Settings | None = None,
     *,
     box: SecretBox | None = None,
+    resolver: Resolver | None = None,
 ) -> Services:
-    """Connects. `box` seals and opens secrets at rest.
+    """Connects. `box` seals and opens secrets at rest; `resolver` is where domains are looked up, the system's DNS
+    unless given.
 
     Raises what asyncpg raises when the database cannot be reached; Redis may be away.
     """
@@ -148,6 +152,7 @@ async def open_services(
         mail=mail,
         identity=Identity(database, redis, settings.auth, box, mail),
         public=PublicUrl.of(public_url) if public_url else local_url(f"http://localhost:{settings.api.port}"),
+        resolver=resolver or SystemResolver(),
         box=box,
     )
 

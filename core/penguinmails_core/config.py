@@ -161,6 +161,11 @@ class SenderSettings(BaseSettings):
     check_null_mx: bool = Field(
         True, description="With `smarthost`: ask DNS for a null MX (RFC 7505) and bounce at once where there is one"
     )
+    spf: str = Field(
+        "",
+        description="SPF mechanisms of the servers that mail leaves from, such as `include:_spf.example.net`: what "
+        "owners of domains are asked to publish; empty asks for none",
+    )
     connections: int = Field(20, ge=1, le=1000, description="SMTP connections at once to the transport")
     claim_size: int = Field(100, ge=1, le=1000, description="Recipients claimed at a time from one lane")
     lease: Duration = Field(timedelta(seconds=60), description="How long a claim is held before others take it over")

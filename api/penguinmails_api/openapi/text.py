@@ -15,6 +15,7 @@ TAGS = (
     ("me", "Who a key belongs to."),
     ("emails", "Send messages and follow them."),
     ("events", "Everything that happened, in order, to read at your own pace."),
+    ("domains", "Where mail is sent from, and what their DNS must say."),
     ("suppressions", "Who is not mailed, and why."),
     ("webhook_endpoints", "Where events are pushed to."),
     ("webhooks", "What webhook endpoints receive."),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
+from penguinmails_api.v1.domains.endpoints import router as domains
 from penguinmails_api.v1.emails.attachments import router as attachments
 from penguinmails_api.v1.emails.endpoints import router as emails
 from penguinmails_api.v1.emails.send import hot_routes
@@ -13,6 +14,6 @@ from penguinmails_api.v1.me.endpoints import router as me
 from penguinmails_api.v1.suppressions.endpoints import router as suppressions
 from penguinmails_api.v1.webhook_endpoints.endpoints import router as webhook_endpoints
 
-ROUTERS: tuple[APIRouter, ...] = (me, sending, emails, attachments, events, suppressions, webhook_endpoints)
+ROUTERS: tuple[APIRouter, ...] = (me, sending, emails, attachments, events, domains, suppressions, webhook_endpoints)
 
 __all__ = ["ROUTERS", "hot_routes"]

@@ -39,6 +39,26 @@ class NewDomain:
 
 
 @dataclass(frozen=True, slots=True)
+class NewKey:
+    """`record` is the TXT value, `sealed` the private key at rest."""
+
+    id: UUID
+    selector: str
+    algorithm: str
+    record: str
+    sealed: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class NewKeys:
+    """Key pairs for a domain that is about to be added; `name` is in A-labels."""
+
+    domain_id: UUID
+    name: str
+    keys: tuple[NewKey, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class VerifiedDomain:
     id: UUID
     workspace_id: UUID
@@ -79,6 +99,15 @@ def _record(kind: str, public: bytes) -> str:
     return f"v=DKIM1; k={kind}; p={base64.b64encode(public).decode()}"
 
 
+async def new_keys(box: SecretBox, name: str) -> NewKeys:
+    """Make and seal the keys of a domain to be; takes a tenth of a second, so do it outside of transactions."""
+    made = []
+    for selector, algorithm, private_key, record in await asyncio.to_thread(_generate):
+        key_id = new_uuid()
+        made.append(NewKey(key_id, selector, algorithm, record, box.seal(private_key, key_context(key_id))))
+    return NewKeys(new_uuid(), name, tuple(made))
+
+
 async def create_domain(
     database: Database, box: SecretBox, organization_id: UUID, workspace_id: UUID, name: str, *, verified: bool = False
 ) -> NewDomain:
@@ -87,26 +116,23 @@ async def create_domain(
     Raises `AddressError` for a malformed name, `Conflict` for one that is taken.
     """
     name = to_ascii(name)
-    domain_id = new_uuid()
-    keys = await asyncio.to_thread(_generate)
-    rows, records = [], {}
-    for selector, algorithm, private_key, record in keys:
-        key_id = new_uuid()
-        sealed = box.seal(private_key, key_context(key_id))
-        rows.append((organization_id, key_id, domain_id, selector, algorithm, record, sealed))
-        records[f"{selector}._domainkey.{name}"] = record
+    new = await new_keys(box, name)
+    rows = [
+        (organization_id, key.id, new.domain_id, key.selector, key.algorithm, key.record, key.sealed)
+        for key in new.keys
+    ]
     # Together or not at all: a verified domain without keys would send unsigned mail.
     try:
         async with database.worker.acquire() as connection, connection.transaction():
             await repository.insert_domain(
-                connection, organization_id, domain_id, workspace_id, name, verified=verified
+                connection, organization_id, new.domain_id, workspace_id, name, verified=verified
             )
             await repository.insert_keys(connection, rows)
     except asyncpg.UniqueViolationError as error:
         if error.constraint_name == "uq_domains_verified":
             raise Conflict(f"{name} is verified by another organization already.") from None
         raise Conflict(f"{name} has been added already.") from None
-    return NewDomain(domain_id, name, records)
+    return NewDomain(new.domain_id, name, {f"{key.selector}._domainkey.{name}": key.record for key in new.keys})
 
 
 async def signing_keys(pool: Pool, box: SecretBox, organization_id: UUID, name: str) -> list[SigningKey]:

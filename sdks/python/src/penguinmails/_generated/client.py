@@ -9,6 +9,12 @@ from penguinmails._transport import AsyncTransport, Transport
 
 # Resources and their models are imported when they are first used: importing the package stays quick.
 if TYPE_CHECKING:
+    from penguinmails._generated.resources.domains import (
+        AsyncDomainsResource,
+        AsyncDomainsResourceWithRawResponse,
+        DomainsResource,
+        DomainsResourceWithRawResponse,
+    )
     from penguinmails._generated.resources.emails import (
         AsyncEmailsResource,
         AsyncEmailsResourceWithRawResponse,
@@ -55,6 +61,12 @@ class Resources:
         return ResourcesWithRawResponse(self)
 
     @cached_property
+    def domains(self) -> DomainsResource:
+        from penguinmails._generated.resources.domains import DomainsResource
+
+        return DomainsResource(self._transport)
+
+    @cached_property
     def emails(self) -> EmailsResource:
         from penguinmails._generated.resources.emails import EmailsResource
 
@@ -92,6 +104,10 @@ class ResourcesWithRawResponse:
         self._resources = resources
 
     @property
+    def domains(self) -> DomainsResourceWithRawResponse:
+        return self._resources.domains.with_raw_response
+
+    @property
     def emails(self) -> EmailsResourceWithRawResponse:
         return self._resources.emails.with_raw_response
 
@@ -124,6 +140,12 @@ class AsyncResources:
     def with_raw_response(self) -> AsyncResourcesWithRawResponse:
         """The same resources; their methods answer with a `RawResponse`: status, headers, request id, `parse()`."""
         return AsyncResourcesWithRawResponse(self)
+
+    @cached_property
+    def domains(self) -> AsyncDomainsResource:
+        from penguinmails._generated.resources.domains import AsyncDomainsResource
+
+        return AsyncDomainsResource(self._transport)
 
     @cached_property
     def emails(self) -> AsyncEmailsResource:
@@ -161,6 +183,10 @@ class AsyncResourcesWithRawResponse:
 
     def __init__(self, resources: AsyncResources) -> None:
         self._resources = resources
+
+    @property
+    def domains(self) -> AsyncDomainsResourceWithRawResponse:
+        return self._resources.domains.with_raw_response
 
     @property
     def emails(self) -> AsyncEmailsResourceWithRawResponse:

@@ -9,6 +9,7 @@ from typing import Literal, Required, TypeAlias, TypedDict
 from penguinmails._generated import models
 
 __all__ = [
+    "DomainStatusInput",
     "EmailClassInput",
     "EmailStatusFilterInput",
     "SuppressionReasonInput",
@@ -20,6 +21,7 @@ __all__ = [
     "SuppressionCreateInput",
 ]
 
+DomainStatusInput: TypeAlias = models.DomainStatus | Literal["pending", "verified", "failed"]
 EmailClassInput: TypeAlias = models.EmailClass | Literal["transactional", "campaign"]
 EmailStatusFilterInput: TypeAlias = (
     models.EmailStatusFilter
