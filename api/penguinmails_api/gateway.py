@@ -36,6 +36,7 @@ from penguinmails_core.errors import (
 )
 from penguinmails_core.kit import ids
 from penguinmails_core.kit.ids import Prefix
+from penguinmails_core.principal import PrincipalKind
 
 log = logging.getLogger(__name__)
 
@@ -160,6 +161,8 @@ class Gateway:
             if credential.networks:
                 credential.check_address(self._client_address(scope))
         ctx.principal = principal
+        if principal.kind is PrincipalKind.API_KEY:
+            self.services.authenticator.seen(principal, self._client_address(scope))
         limiter = self.services.limiter
         verdict = await limiter.take(str(principal.id))
         ctx.limit_headers = limiter.policy.headers(verdict)

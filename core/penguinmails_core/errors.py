@@ -106,6 +106,25 @@ class MissingScope(Forbidden):
     fix = "Use a key that has the scope, or make one. A key cannot give itself more than it has."
 
 
+class ConstraintViolated(Forbidden):
+    """Further members: `constraint` (the limit's name in the key), `value` (what was asked for) and `limit`."""
+
+    code, title = "constraint_violated", "The key is limited and this is outside of its limits"
+    cause = (
+        "The key has limits of its own: where it is used from, which addresses or domains it sends from, how much it "
+        "sends. `constraint` names the limit, `value` what was asked for."
+    )
+    fix = "Stay within `limit`, use another key, or ask whoever made this one to widen it."
+
+
+class GrantExceeded(Forbidden):
+    """Further members: `excess`, a list of {constraint, value, limit}; `excess_scopes` when scopes are among them."""
+
+    code, title = "grant_exceeded", "Nobody can hand out more than they have"
+    cause = "A key can do at most what the one who makes or changes it can do; `excess` lists what goes beyond."
+    fix = "Ask for less, or let somebody with more rights make the key: a person in the dashboard, or the operator."
+
+
 class DomainNotVerified(Forbidden):
     code, title = "domain_not_verified", "The sender's domain is not verified"
     cause = "Mail is sent from verified domains only, else anybody could write in your name."
@@ -196,6 +215,14 @@ class RateLimited(Problem):
     status, code, title = 429, "rate_limit_exceeded", "Too many requests"
     cause = "More requests came than the limits in RateLimit-Policy allow."
     fix = "Wait as Retry-After says. RateLimit tells what is left, so that you can slow down before it comes to this."
+
+
+class SendLimitReached(RateLimited):
+    """Further members: `constraint`, `value` (what was asked for), `limit` and `sent` (today's count)."""
+
+    code, title = "send_limit_reached", "The key has sent all that it may today"
+    cause = "The key has a daily cap of recipients, and this request goes beyond what is left of it."
+    fix = "Wait until midnight UTC as Retry-After says, use another key, or have the cap raised."
 
 
 class Internal(Problem):

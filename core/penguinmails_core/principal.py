@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from uuid import UUID
 
+from penguinmails_core.constraints import SendConstraints
 from penguinmails_core.errors import MissingScope
 from penguinmails_core.scopes import Scope
 
@@ -23,7 +24,8 @@ class Principal:
     """`id` names the credential: the API key, the OAuth grant, or the user of a session; idempotency and limits go by
     it. `workspace_id` is set when the credential is bound to one workspace; `default_workspace_id` is where new things
     go otherwise. `mode` keeps live and test data apart. `scopes` are already expanded. `user_id` is the person behind
-    a session or a granted token, `app_id` the OAuth app; a key has neither."""
+    a session or a granted token, `app_id` the OAuth app; a key has neither. `constraints` limit what may be sent; None
+    when nothing does."""
 
     id: UUID
     organization_id: UUID
@@ -34,6 +36,7 @@ class Principal:
     kind: PrincipalKind = PrincipalKind.API_KEY
     user_id: UUID | None = None
     app_id: UUID | None = None
+    constraints: SendConstraints | None = None
 
     @property
     def target_workspace_id(self) -> UUID:

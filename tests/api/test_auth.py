@@ -120,7 +120,7 @@ async def test_an_allowlist_lets_only_its_addresses_in(client: ApiClient, databa
     _, plain = await create_key(database, tenant.id, mode="live", name="office", allowed_ips=["192.0.2.0/24"])
     assert (await client.as_(plain, address="192.0.2.7").get("/v1/me")).status_code == 200
     assert (await client.as_(plain, address="::ffff:192.0.2.7").get("/v1/me")).status_code == 200
-    document = problem(await client.as_(plain, address="198.51.100.1").get("/v1/me"), 403, "forbidden")
+    document = problem(await client.as_(plain, address="198.51.100.1").get("/v1/me"), 403, "constraint_violated")
     assert "198.51.100.1" in document["detail"]
 
 
@@ -129,16 +129,16 @@ async def test_forwarded_for_is_believed_from_trusted_proxies_only(
 ) -> None:
     _, plain = await create_key(database, tenant.id, mode="live", name="office", allowed_ips=["192.0.2.0/24"])
     forged = {"X-Forwarded-For": "192.0.2.7"}
-    problem(await client.as_(plain, address="198.51.100.1").get("/v1/me", headers=forged), 403, "forbidden")
+    problem(await client.as_(plain, address="198.51.100.1").get("/v1/me", headers=forged), 403, "constraint_violated")
     proxied = replace(services.settings, api=ApiSettings(trusted_proxies=["198.51.100.0/24"]))
     gateway = create_gateway(replace(services, settings=proxied))
     async with ApiClient(gateway, plain, address="198.51.100.1") as caller:
         assert (await caller.get("/v1/me", headers=forged)).status_code == 200
         # What the client itself wrote stands further left and counts for nothing.
         chain = {"X-Forwarded-For": "192.0.2.7, 203.0.113.9, 198.51.100.2"}
-        problem(await caller.get("/v1/me", headers=chain), 403, "forbidden")
-        problem(await caller.get("/v1/me", headers={"X-Forwarded-For": "garbage"}), 403, "forbidden")
-        problem(await caller.get("/v1/me"), 403, "forbidden")
+        problem(await caller.get("/v1/me", headers=chain), 403, "constraint_violated")
+        problem(await caller.get("/v1/me", headers={"X-Forwarded-For": "garbage"}), 403, "constraint_violated")
+        problem(await caller.get("/v1/me"), 403, "constraint_violated")
 
 
 async def test_a_scope_is_needed_and_named(client: ApiClient, database: Database, tenant: Tenant) -> None:

@@ -201,6 +201,8 @@ def _value(table: str, name: str, kind: str, organization: object) -> object:
             return new_uuid()
         case "DATETIME":
             return utcnow()
+        case "DATE":
+            return utcnow().date()
         case "SMALLINT" | "INTEGER" | "BIGINT":
             return 1
         case "BLOB":

@@ -1,15 +1,12 @@
-"""The event catalogue: one class for each event, and the single source for the specification, the docs and the SDKs.
-
-Evolution: fields are added, never changed, renamed or removed; a change that cannot be made that way is a new
-`schema_version` of the event.
-"""
+"""The event catalogue put to use: events of emails and webhook endpoints, how an event is rendered, what patterns cover
+it. Events of other families have modules of their own; all register in `catalogue`."""
 
 from __future__ import annotations
 
 import difflib
 from collections.abc import Mapping, Sequence
 from functools import cache
-from typing import Any, ClassVar, Literal
+from typing import Any, Literal
 from uuid import UUID
 
 import orjson
@@ -20,6 +17,8 @@ from penguinmails_core.errors import FieldError
 from penguinmails_core.events.types import EventType
 from penguinmails_core.kit.clock import rfc3339
 from penguinmails_core.kit.ids import Prefix, encode
+from penguinmails_webhooks import api_key_events  # noqa: F401  (fills the catalogue)
+from penguinmails_webhooks.catalogue import CATALOGUE, EventData
 from penguinmails_webhooks.payloads import (
     DomainEventData,
     EmailEventData,
@@ -27,31 +26,11 @@ from penguinmails_webhooks.payloads import (
     EventId,
     EventMode,
     OrganizationId,
-    Part,
     SmtpReply,
     SuppressionEventData,
     Timestamp,
     WorkspaceId,
 )
-
-CATALOGUE: dict[EventType, type[EventData]] = {}
-
-
-class EventData(Part):
-    """Base of every event: a subclass is the model of the event's `data` and carries the event's facts."""
-
-    event_type: ClassVar[EventType]
-    schema_version: ClassVar[int] = 1
-    description: ClassVar[str]
-    example: ClassVar[Mapping[str, Any]]
-
-    def __init_subclass__(cls, *, event: EventType, example: Mapping[str, Any]) -> None:
-        super().__init_subclass__()
-        cls.event_type = event
-        cls.description = " ".join((cls.__doc__ or "").split())
-        cls.example = example
-        CATALOGUE[event] = cls
-
 
 _EMAIL: dict[str, Any] = {
     "email_id": "msg_01k5w8m3xjf2r9v0q4tz7h6cde",
@@ -426,10 +405,25 @@ def validate_patterns(patterns: Sequence[str], *, pointer: str = "/events") -> l
     for index, pattern in enumerate(patterns):
         if pattern not in known:
             near = difflib.get_close_matches(pattern.lower()[:100], known, n=3, cutoff=0.5)
-            advice = f"did you mean {', '.join(near)}?" if near else f"known are {', '.join(known)}"
+            families = [name for name in known if name.endswith("*")]  # the single events would be pages
+            advice = f"did you mean {', '.join(near)}?" if near else f"known are {', '.join(families)} and their events"
             errors.append(
                 FieldError(f"{pointer}/{index}", "unknown_event", f"{pattern[:100]!r} is no known event; {advice}")
             )
     if errors:
         raise InvalidPatterns(errors)
     return list(dict.fromkeys(patterns))
+
+
+__all__ = [
+    "CATALOGUE",
+    "EventData",
+    "InvalidPatterns",
+    "envelope_model",
+    "example_event",
+    "known_patterns",
+    "matches",
+    "openapi_webhooks",
+    "render",
+    "validate_patterns",
+]

@@ -13,6 +13,7 @@ RecipientId = Annotated[str, Field(pattern=TypeId.format("rcp"), description="Th
 EndpointId = Annotated[str, Field(pattern=TypeId.format("whe"), description="The webhook endpoint")]
 SuppressionId = Annotated[str, Field(pattern=TypeId.format("sup"), description="The suppression")]
 DomainId = Annotated[str, Field(pattern=TypeId.format("dom"), description="The domain")]
+ApiKeyId = Annotated[str, Field(pattern=TypeId.format("key"), description="The API key")]
 EventId = Annotated[str, Field(pattern=TypeId.format("evt"))]
 OrganizationId = Annotated[str, Field(pattern=TypeId.format("org"))]
 WorkspaceId = Annotated[str, Field(pattern=TypeId.format("ws"))]

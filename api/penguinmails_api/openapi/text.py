@@ -18,6 +18,7 @@ TAGS = (
     ("domains", "Where mail is sent from, and what their DNS must say."),
     ("suppressions", "Who is not mailed, and why."),
     ("webhook_endpoints", "Where events are pushed to."),
+    ("api_keys", "Credentials: make, limit, rotate, derive and revoke them."),
     ("webhooks", "What webhook endpoints receive."),
     ("operations", "For those who run the server."),
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
+from penguinmails_api.v1.api_keys.endpoints import router as api_keys
 from penguinmails_api.v1.domains.endpoints import router as domains
 from penguinmails_api.v1.emails.attachments import router as attachments
 from penguinmails_api.v1.emails.endpoints import router as emails
@@ -14,6 +15,16 @@ from penguinmails_api.v1.me.endpoints import router as me
 from penguinmails_api.v1.suppressions.endpoints import router as suppressions
 from penguinmails_api.v1.webhook_endpoints.endpoints import router as webhook_endpoints
 
-ROUTERS: tuple[APIRouter, ...] = (me, sending, emails, attachments, events, domains, suppressions, webhook_endpoints)
+ROUTERS: tuple[APIRouter, ...] = (
+    me,
+    sending,
+    emails,
+    attachments,
+    events,
+    domains,
+    suppressions,
+    webhook_endpoints,
+    api_keys,
+)
 
 __all__ = ["ROUTERS", "hot_routes"]

@@ -9,23 +9,27 @@ import asyncio
 import ipaddress
 import logging
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from hashlib import sha256
+from types import SimpleNamespace
 from typing import Any, Protocol
 from uuid import UUID
 
 import asyncpg
 
 from penguinmails_core.api_keys import repository
-from penguinmails_core.errors import Forbidden, Unauthenticated, Unavailable
+from penguinmails_core.api_keys.grants import Grant, Network, effective
+from penguinmails_core.constraints import SendCap, SendConstraints
+from penguinmails_core.errors import ConstraintViolated, Unauthenticated, Unavailable
 from penguinmails_core.kit.clock import utcnow
 from penguinmails_core.kit.crypto import api_key_well_formed
 from penguinmails_core.kit.db import Pool
 from penguinmails_core.kit.doorbell import KEYS, Doorbell
 from penguinmails_core.kit.tasks import end
 from penguinmails_core.principal import Principal
-from penguinmails_core.scopes import expand
+from penguinmails_core.scopes import Scope
 
 log = logging.getLogger(__name__)
 
@@ -33,35 +37,39 @@ TTL = 5.0  # seconds a look-up is believed
 MAX_ENTRIES = 10_000
 FLUSH_EVERY = 60.0  # seconds between writes of last_used_at
 
-Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+_NOWHERE: tuple[Network, ...] = (ipaddress.ip_network("255.255.255.255/32"),)  # of allowlists that share nothing
 
 
 @dataclass(frozen=True, slots=True)
 class Credential:
-    """A key as the database knows it. `expires_at` is Unix time."""
+    """A key as the database knows it. `expires_at` is Unix time. `rotated_out`: this is a secret that a newer one has
+    replaced, and `expires_at` is the end of the overlap or of the key."""
 
     principal: Principal
     expires_at: float | None
     revoked: bool
     networks: tuple[Network, ...]
+    rotated_out: bool = False
 
     def check(self) -> Principal:
         """Raises `Unauthenticated` when the key has ended."""
         if self.revoked:
             raise _refused("This API key was revoked. Use another one.")
         if self.expires_at is not None and self.expires_at <= time.time():
-            raise _refused("This API key has expired. Use another one.")
+            ended = "The secret was rotated, and the time for this one has" if self.rotated_out else "This API key has"
+            raise _refused(f"{ended} expired. Use another one.")
         return self.principal
 
     def check_address(self, address: str) -> None:
-        """Raises `Forbidden` when the key has an allowlist and `address` is not on it."""
+        """Raises `ConstraintViolated` when the key has an allowlist and `address` is not on it. The list itself is not
+        told: whoever asks may have found the key."""
         try:
             ip = ipaddress.ip_address(address)
         except ValueError:
-            raise Forbidden("This API key is limited to certain IP addresses, and yours is not known.") from None
+            raise _outside("This API key is limited to certain IP addresses, and yours is not known.", None) from None
         ip = getattr(ip, "ipv4_mapped", None) or ip
         if not any(ip in network for network in self.networks):
-            raise Forbidden(f"This API key may not be used from {ip}. Add the address to its allowlist.")
+            raise _outside(f"This API key may not be used from {ip}. Add the address to its allowlist.", str(ip))
 
 
 class CredentialSource(Protocol):
@@ -85,7 +93,7 @@ class Authenticator:
         # Digest -> (good until, credential or None when there is no such key).
         self._cache: dict[bytes, tuple[float, Credential | None]] = {}
         self._lookups: dict[bytes, asyncio.Task[Credential | None]] = {}
-        self._used: dict[UUID, UUID] = {}
+        self._used: dict[UUID, tuple[UUID, str]] = {}
         self._tasks: list[asyncio.Task[None]] = []
         self._generation = 0
 
@@ -109,11 +117,11 @@ class Authenticator:
         entry = self._cache.get(sha256(key.encode()).digest())
         if entry is None or entry[0] < time.monotonic():
             return None
-        credential = entry[1]
-        if credential is not None:
-            principal = credential.principal
-            self._used[principal.id] = principal.organization_id
-        return credential
+        return entry[1]
+
+    def seen(self, principal: Principal, address: str) -> None:
+        """Note that a request of this key was let in. Written down once a minute."""
+        self._used[principal.id] = (principal.organization_id, address)
 
     async def find(self, key: str) -> Credential:
         """Raises `Unauthenticated` for a key that is malformed or unknown, `Unavailable` without a database."""
@@ -127,7 +135,6 @@ class Authenticator:
             credential = await self._look_up(digest)
         if credential is None:
             raise _refused("There is no such API key.")
-        self._used[credential.principal.id] = credential.principal.organization_id
         return credential
 
     def forget(self) -> None:
@@ -143,7 +150,9 @@ class Authenticator:
             return
         now = utcnow()
         try:
-            await repository.touch(self._pool, [(org, key, now) for key, org in used.items()])
+            await repository.touch(
+                self._pool, [(org, key, now, address or None) for key, (org, address) in used.items()]
+            )
         except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError) as error:
             log.warning("last use of %d API keys was not recorded (%s)", len(used), type(error).__name__)
 
@@ -168,8 +177,8 @@ class Authenticator:
 
     async def _fetch(self, digest: bytes) -> Credential | None:
         generation = self._generation
-        row = await repository.find_by_hash(self._pool, digest)
-        credential = _credential(row) if row is not None else None
+        rows = await repository.find_by_hash(self._pool, digest)
+        credential = _credential(rows) if rows else None
         if generation != self._generation:
             return credential
         if len(self._cache) >= MAX_ENTRIES:
@@ -189,21 +198,43 @@ class Authenticator:
                 self.forget()
 
 
-def _credential(row: Any) -> Credential:
-    expires: datetime | None = row["expires_at"]
+def _credential(rows: Sequence[Any]) -> Credential:
+    """Of a key and its ancestors, the key first. A derived key ends with any of them and may do only what all may."""
+    key, last = rows[0], rows[-1]
+    line = [SimpleNamespace(**row) for row in rows]
+    grant = effective(line)
+    scopes, ends = grant.scopes, [grant.expires_at]
+    superseded: datetime | None = key["secret_expires_at"]
+    if superseded is not None:
+        # It may be in wrong hands, which is why it was rotated out: it must not bring forth a new secret.
+        scopes, ends = scopes - {Scope.API_KEYS_WRITE}, [grant.expires_at, superseded]
     return Credential(
         principal=Principal(
-            id=row["id"],
-            organization_id=row["organization_id"],
-            workspace_id=row["workspace_id"],
-            default_workspace_id=row["default_workspace_id"],
-            mode=row["mode"],
-            scopes=expand(row["scopes"]),
+            id=key["id"],
+            organization_id=key["organization_id"],
+            workspace_id=key["workspace_id"],
+            default_workspace_id=key["default_workspace_id"],
+            mode=key["mode"],
+            scopes=scopes,
+            constraints=_send_constraints(line, grant),
         ),
-        expires_at=expires.timestamp() if expires else None,
-        revoked=row["revoked_at"] is not None,
-        networks=tuple(ipaddress.ip_network(text) for text in row["allowed_ips"] or ()),
+        expires_at=min((end.timestamp() for end in ends if end is not None), default=None),
+        # An ancestor that is gone has ended long ago.
+        revoked=any(row["revoked_at"] is not None for row in rows) or last["parent_id"] is not None,
+        networks=() if grant.networks is None else grant.networks or _NOWHERE,
+        rotated_out=superseded is not None,
     )
+
+
+def _send_constraints(line: Sequence[Any], grant: Grant) -> SendConstraints | None:
+    caps = tuple(SendCap(row.id, row.max_sends_per_day) for row in line if row.max_sends_per_day is not None)
+    if not caps and grant.mailboxes is None and grant.domains is None:
+        return None
+    return SendConstraints(grant.mailboxes, grant.domains, caps)
+
+
+def _outside(detail: str, value: str | None) -> ConstraintViolated:
+    return ConstraintViolated(detail, extra={"constraint": "allowed_ips", "value": value, "limit": None})
 
 
 def _refused(detail: str) -> Unauthenticated:

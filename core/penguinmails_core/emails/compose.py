@@ -23,9 +23,12 @@ async def compose(
 ) -> Draft:
     """Check one message and lay out its rows; the sender's domain must be verified (test keys may use any).
 
-    Hot: every accepted message passes here. Raises what `draft_email` raises, and `DomainNotVerified`.
+    Hot: every accepted message passes here. Raises what `draft_email` raises, `ConstraintViolated` and
+    `DomainNotVerified`.
     """
     sender = sender_of(email, base)
+    if caller.constraints is not None:
+        caller.constraints.check_sender(sender, f"{base}/from")
     workspace_id: UUID = caller.target_workspace_id
     if caller.mode == "live":
         domain = await domains.find(caller.organization_id, sender.domain)

@@ -87,6 +87,7 @@ async def reschedule_email(session: AsyncSession, principal: Principal, email_id
         detail = f"`scheduled_at` may be at most {MAX_AHEAD.days} days ahead."
         raise Unprocessable(detail, errors=[FieldError("/scheduled_at", "too_far_ahead", detail)])
     message = await _message(session, principal, email_id, lock=True)
+    _check_sender(principal, message)
     lifetime = message.expires_at - (message.scheduled_at or message.created_at)
     changed = await repository.change_recipients(session, message, [RecipientStatus.QUEUED], {"due_at": at})
     email = await _load(session, message)
@@ -105,6 +106,7 @@ async def retry_email(session: AsyncSession, principal: Principal, email_id: UUI
     """Make failed recipients due again. Raises `Conflict` when none has failed, or when sending again could double the
     mail: campaign mail whose outcome is unknown is never sent twice."""
     message = await _message(session, principal, email_id, lock=True)
+    _check_sender(principal, message)
     now = utcnow()
     lifetime = message.expires_at - (message.scheduled_at or message.created_at)
     changed = await repository.change_recipients(
@@ -133,6 +135,12 @@ async def _message(session: AsyncSession, principal: Principal, email_id: UUID, 
     if message is None:
         raise NotFound("There is no such email.")
     return message
+
+
+def _check_sender(principal: Principal, message: EmailMessage) -> None:
+    """A key that may not send from an address may not make its mail go out either. Raises `ConstraintViolated`."""
+    if principal.constraints is not None:
+        principal.constraints.check_address(message.from_address)
 
 
 async def _load(session: AsyncSession, message: EmailMessage) -> Email:

@@ -1,4 +1,5 @@
-"""Housekeeping of the worker: partitions made ahead and dropped after their time, old keys and deliveries forgotten."""
+"""Housekeeping of the worker: partitions made ahead and dropped after their time, old keys and deliveries forgotten,
+API keys that are about to end told of."""
 
 from __future__ import annotations
 
@@ -8,6 +9,7 @@ from datetime import timedelta
 
 import asyncpg
 
+from penguinmails_core.api_keys.notices import forget_ended, notice_expiring
 from penguinmails_core.idempotency.service import sweep
 from penguinmails_core.kit.db import Database
 from penguinmails_core.maintenance import repository
@@ -18,6 +20,7 @@ EVERY = timedelta(hours=1)
 DAYS_AHEAD = 7
 KEEP_EVENTS = timedelta(days=30)
 _BITE = 10_000
+_SIP = 1000
 
 
 class Maintenance:
@@ -43,4 +46,8 @@ class Maintenance:
         while await sweep(pool, limit=_BITE) >= _BITE:
             pass
         while await repository.forget_deliveries(pool, KEEP_EVENTS, _BITE) >= _BITE:
+            pass
+        while await notice_expiring(pool, limit=_SIP) >= _SIP:
+            pass
+        while await forget_ended(pool, limit=_SIP) >= _SIP:
             pass

@@ -1,6 +1,6 @@
 """All tables, one place: importing this package fills `Base.metadata` and the register."""
 
-from penguinmails_core.models.api_key import ApiKey
+from penguinmails_core.models.api_key import ApiKey, ApiKeySecret, ApiKeySends
 from penguinmails_core.models.base import Base, TableFacts
 from penguinmails_core.models.content import Attachment, Blob, EmailContent
 from penguinmails_core.models.domain import Domain, DomainKey
@@ -22,6 +22,8 @@ from penguinmails_core.models.webhook import WebhookAttempt, WebhookDelivery, We
 __all__ = [
     "FINAL",
     "ApiKey",
+    "ApiKeySecret",
+    "ApiKeySends",
     "Attachment",
     "Base",
     "Blob",

@@ -26,9 +26,9 @@ class CountingPool:
         self.gate = asyncio.Event()
         self.gate.set()
 
-    async def fetchrow(self, query: str, *arguments: object) -> Any:
+    async def fetch(self, query: str, *arguments: object) -> Any:
         self.look_ups += 1
-        row = await self._pool.fetchrow(query, *arguments)
+        row = await self._pool.fetch(query, *arguments)
         await self.gate.wait()
         return row
 
@@ -100,12 +100,13 @@ async def test_last_use_is_written_in_one_go(database: Database) -> None:
     tenant = await make_tenant(database)
     keys = Authenticator(database.ingest)
     await keys.start()
-    for key in (tenant.key, tenant.key, tenant.test):
-        await keys.find(key)
+    for key, address in ((tenant.key, "192.0.2.1"), (tenant.key, "192.0.2.2"), (tenant.test, "")):
+        keys.seen((await keys.find(key)).check(), address)
     unused = "select count(*) from api_keys where last_used_at is null"
     assert await database.worker.fetchval(unused) == 2
     await keys.stop()
     assert await database.worker.fetchval(unused) == 0
+    assert await database.worker.fetchval("select last_used_ip from api_keys where mode = 'live'") == "192.0.2.2"
 
 
 async def test_without_a_database_it_is_unavailable(database: Database) -> None:

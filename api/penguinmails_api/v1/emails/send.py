@@ -223,7 +223,7 @@ def _together(problems: Sequence[Problem]) -> Problem:
     errors = [error for problem in problems for error in problem.errors]
     first = problems[0]
     if len({problem.code for problem in problems}) == 1 and not isinstance(first, Unprocessable):
-        return type(first)(f"Nothing was accepted. {first.detail}", errors=errors)
+        return type(first)(f"Nothing was accepted. {first.detail}", errors=errors, extra=first.extra)
     return Unprocessable(
         f"Nothing was accepted: {len(problems)} of the messages need attention. "
         "With `?partial=true` the others would be accepted.",

@@ -9,6 +9,12 @@ from penguinmails._transport import AsyncTransport, Transport
 
 # Resources and their models are imported when they are first used: importing the package stays quick.
 if TYPE_CHECKING:
+    from penguinmails._generated.resources.api_keys import (
+        ApiKeysResource,
+        ApiKeysResourceWithRawResponse,
+        AsyncApiKeysResource,
+        AsyncApiKeysResourceWithRawResponse,
+    )
     from penguinmails._generated.resources.domains import (
         AsyncDomainsResource,
         AsyncDomainsResourceWithRawResponse,
@@ -61,6 +67,12 @@ class Resources:
         return ResourcesWithRawResponse(self)
 
     @cached_property
+    def api_keys(self) -> ApiKeysResource:
+        from penguinmails._generated.resources.api_keys import ApiKeysResource
+
+        return ApiKeysResource(self._transport)
+
+    @cached_property
     def domains(self) -> DomainsResource:
         from penguinmails._generated.resources.domains import DomainsResource
 
@@ -104,6 +116,10 @@ class ResourcesWithRawResponse:
         self._resources = resources
 
     @property
+    def api_keys(self) -> ApiKeysResourceWithRawResponse:
+        return self._resources.api_keys.with_raw_response
+
+    @property
     def domains(self) -> DomainsResourceWithRawResponse:
         return self._resources.domains.with_raw_response
 
@@ -140,6 +156,12 @@ class AsyncResources:
     def with_raw_response(self) -> AsyncResourcesWithRawResponse:
         """The same resources; their methods answer with a `RawResponse`: status, headers, request id, `parse()`."""
         return AsyncResourcesWithRawResponse(self)
+
+    @cached_property
+    def api_keys(self) -> AsyncApiKeysResource:
+        from penguinmails._generated.resources.api_keys import AsyncApiKeysResource
+
+        return AsyncApiKeysResource(self._transport)
 
     @cached_property
     def domains(self) -> AsyncDomainsResource:
@@ -183,6 +205,10 @@ class AsyncResourcesWithRawResponse:
 
     def __init__(self, resources: AsyncResources) -> None:
         self._resources = resources
+
+    @property
+    def api_keys(self) -> AsyncApiKeysResourceWithRawResponse:
+        return self._resources.api_keys.with_raw_response
 
     @property
     def domains(self) -> AsyncDomainsResourceWithRawResponse:

@@ -9,9 +9,12 @@ from typing import Literal, Required, TypeAlias, TypedDict
 from penguinmails._generated import models
 
 __all__ = [
+    "ApiKeyStatusInput",
     "DomainStatusInput",
     "EmailClassInput",
     "EmailStatusFilterInput",
+    "ModeInput",
+    "ScopeInput",
     "SuppressionReasonInput",
     "SuppressionStatusInput",
     "WebhookDeliveryStatusInput",
@@ -21,6 +24,7 @@ __all__ = [
     "SuppressionCreateInput",
 ]
 
+ApiKeyStatusInput: TypeAlias = models.ApiKeyStatus | Literal["active", "expired", "revoked"]
 DomainStatusInput: TypeAlias = models.DomainStatus | Literal["pending", "verified", "failed"]
 EmailClassInput: TypeAlias = models.EmailClass | Literal["transactional", "campaign"]
 EmailStatusFilterInput: TypeAlias = (
@@ -37,6 +41,34 @@ EmailStatusFilterInput: TypeAlias = (
         "suppressed",
         "cancelled",
         "complained",
+    ]
+)
+ModeInput: TypeAlias = models.Mode | Literal["live", "test"]
+ScopeInput: TypeAlias = (
+    models.Scope
+    | Literal[
+        "organizations:read",
+        "organizations:write",
+        "workspaces:read",
+        "workspaces:write",
+        "members:read",
+        "members:write",
+        "api_keys:read",
+        "api_keys:write",
+        "oauth_apps:read",
+        "oauth_apps:write",
+        "domains:read",
+        "domains:write",
+        "emails:read",
+        "emails:write",
+        "events:read",
+        "suppressions:read",
+        "suppressions:write",
+        "webhook_endpoints:read",
+        "webhook_endpoints:write",
+        "usage:read",
+        "audit_logs:read",
+        "logs:read",
     ]
 )
 SuppressionReasonInput: TypeAlias = (

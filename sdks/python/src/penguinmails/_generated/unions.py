@@ -5,6 +5,10 @@ from __future__ import annotations
 from typing import TypeAlias
 
 from penguinmails._generated.models import (
+    ApiKeyCreatedEvent,
+    ApiKeyExpiringEvent,
+    ApiKeyRevokedEvent,
+    ApiKeyRotatedEvent,
     DomainCreatedEvent,
     DomainDeletedEvent,
     DomainFailedEvent,
@@ -32,7 +36,11 @@ __all__: list[str] = [
 ]
 
 Event: TypeAlias = (
-    EmailQueuedEvent
+    ApiKeyCreatedEvent
+    | ApiKeyRotatedEvent
+    | ApiKeyRevokedEvent
+    | ApiKeyExpiringEvent
+    | EmailQueuedEvent
     | EmailScheduledEvent
     | EmailSentEvent
     | EmailDeliveredEvent
