@@ -11,6 +11,7 @@ import httpx
 from penguinmails_api.gateway import Gateway
 from penguinmails_api.services import Services
 from penguinmails_core.identity.sessions import Browser
+from penguinmails_core.system_mail.service import ORGANIZATION_ID
 
 PASSWORD = "correct horse battery staple"
 HERE = Browser("192.0.2.7", "Mozilla/5.0 (X11; Linux x86_64) Firefox/140.0")
@@ -74,3 +75,29 @@ class Surfer:
 
     async def close(self) -> None:
         await self.http.aclose()
+
+
+async def system_mail(services: Services, to: str) -> list[str]:
+    """Texts of what our own sender accepted for somebody, the newest first; waits for what is under way."""
+    await services.identity.notices.drain()
+    rows = await services.database.worker.fetch(
+        "select m.id from email_messages m join email_recipients r on r.message_id = m.id "
+        "where m.organization_id = $1 and r.address = $2 order by m.id desc",
+        ORGANIZATION_ID,
+        to,
+    )
+    texts = []
+    for row in rows:
+        content = await services.content.load(ORGANIZATION_ID, row["id"])
+        assert content is not None
+        assert content.text is not None
+        texts.append(content.text)
+    return texts
+
+
+async def link_in_mail(services: Services, to: str) -> str:
+    """The path and query of the link in the newest message to somebody."""
+    text = (await system_mail(services, to))[0]
+    found = re.search(r"^https?://[^/\s]+(/\S*)$", text, re.MULTILINE)
+    assert found is not None, text
+    return found[1]

@@ -1,5 +1,13 @@
 """All routers of the pages."""
 
-from penguinmails_api.identity import account, assets, login, passkey_login
+from penguinmails_api.identity import account, assets, links, login, passkey_login, security
 
-ROUTERS = (assets.router, login.router, passkey_login.router, account.router)
+ROUTERS = (
+    assets.router,
+    login.router,
+    passkey_login.router,
+    links.router,
+    account.router,
+    security.router,
+    security.calls,
+)

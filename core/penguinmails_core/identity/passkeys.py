@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import secrets
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -57,6 +57,17 @@ class Proven:
     user_id: UUID
     passkey_id: UUID
     email: str
+
+
+@dataclass(frozen=True, slots=True)
+class Passkey:
+    """One of a person's, as they see it."""
+
+    id: UUID
+    name: str
+    backed_up: bool
+    created_at: datetime
+    last_used_at: datetime | None
 
 
 class Passkeys:
@@ -123,6 +134,12 @@ class Passkeys:
         except asyncpg.UniqueViolationError:
             raise Conflict("This passkey is registered already.") from None
         return passkey_id
+
+    async def list_for(self, user_id: UUID) -> list[Passkey]:
+        return [
+            Passkey(row["id"], row["name"], row["backed_up"], row["created_at"], row["last_used_at"])
+            for row in await repository.passkeys_of(self._pool, user_id)
+        ]
 
     async def request_options(self, browser: bytes, public: PublicUrl, user_id: UUID | None = None) -> dict[str, Any]:
         """What ``navigator.credentials.get`` is given. Without `user_id` any passkey of this site will do, and nobody
