@@ -14,6 +14,7 @@ from redis.exceptions import RedisError
 from penguinmails_api.metrics import Metrics
 from penguinmails_api.rate_limit import LocalBuckets, Policy, RateLimiter
 from penguinmails_core.api_keys.authenticator import Authenticator, CredentialSource
+from penguinmails_core.api_keys.send_caps import SendCaps
 from penguinmails_core.config import (
     ApiSettings,
     AuthSettings,
@@ -71,6 +72,7 @@ class Services:
     metrics: Metrics
     draft_limits: DraftLimits
     acceptor: Acceptor
+    send_caps: SendCaps
     domains: VerifiedDomains
     content: ContentService
     mail: SystemMail
@@ -147,6 +149,7 @@ async def open_services(
         metrics=Metrics(),
         draft_limits=draft_limits(settings),
         acceptor=acceptor,
+        send_caps=SendCaps(database.ingest, acceptor),
         content=content,
         domains=VerifiedDomains(database.ingest),
         mail=mail,

@@ -24,6 +24,10 @@ _STORE = text("""
 update idempotency_keys set status = :status, response = :response
 where organization_id = :organization_id and principal_id = :principal_id and key = :key""")
 
+_FIND = """
+select token, fingerprint, status, response from idempotency_keys
+where organization_id = $1 and principal_id = $2 and key = $3"""
+
 
 @dataclass(frozen=True, slots=True)
 class Claim:
@@ -80,6 +84,14 @@ async def store(
             "response": response,
         },
     )
+
+
+async def find_stored(ingest: Pool, organization_id: UUID, principal_id: UUID, key: str) -> Claim | None:
+    """What the key's first request was answered; None when there is no such request, or it still runs."""
+    row = await ingest.fetchrow(_FIND, organization_id, principal_id, key)
+    if row is None or row["status"] is None:
+        return None
+    return Claim(row["token"], row["fingerprint"], row["status"], row["response"])
 
 
 async def sweep(worker: Pool, hours: int, limit: int) -> int:

@@ -21,6 +21,7 @@ from penguinmails_api.gateway import HotRoute, Receive, Scope, read_body
 from penguinmails_api.idempotency import read_key
 from penguinmails_api.responses import RawResponse, problem_document
 from penguinmails_api.v1.emails.send_schemas import EmailBatchCreate, EmailCreate
+from penguinmails_core.api_keys.send_caps import Spent, caps_of
 from penguinmails_core.config import ApiSettings
 from penguinmails_core.emails.accept import AcceptRequest, MessageRows, Verdict
 from penguinmails_core.emails.compose import compose
@@ -89,7 +90,7 @@ async def _send_partial(ctx: RequestContext, scope: Scope, body: bytes) -> RawRe
     """207: each message's own result. Shapes are checked message by message too, so one typo costs one message."""
     now = utcnow()
     results: list[dict[str, Any]] = []
-    rows: list[MessageRows] = []
+    drafts: list[tuple[int, Draft]] = []
     for index, item in enumerate(_items(body)):
         base = f"/emails/{index}"
         try:
@@ -99,13 +100,32 @@ async def _send_partial(ctx: RequestContext, scope: Scope, body: bytes) -> RawRe
                 raise validation_problem(_details(error, ("emails", index))) from None
             draft = await _draft(ctx, email, now, base)
         except Problem as problem:
-            document = problem_document(problem, ctx.request_id)
-            results.append({"index": index, "status": problem.status, "email": None, "problem": document})
+            results.append(_failed(index, problem, ctx))
         else:
-            rows.append(draft.rows)
+            drafts.append((index, draft))
             results.append({"index": index, "status": 202, "email": draft.answer(), "problem": None})
+    spent = None
+    if drafts and caps_of(ctx.caller):
+        send_caps = ctx.services.send_caps
+        spent, problems = await send_caps.fit(ctx.caller, [len(draft.rows.recipients) for _, draft in drafts])
+        if any(problems):
+            replay = await send_caps.stored(_request(ctx, scope, body, [], 207, b""))
+            if replay is not None:
+                if spent is not None:
+                    await send_caps.give_back(spent)
+                return _replay(replay)
+        for (index, _), refused in zip(drafts, problems, strict=True):
+            if refused is not None:
+                results[index] = _failed(index, refused, ctx)
+        drafts = [entry for entry, refused in zip(drafts, problems, strict=True) if refused is None]
+    rows = [draft.rows for _, draft in drafts]
     answer = orjson.dumps({"data": results, "accepted": len(rows), "failed": len(results) - len(rows)}, default=str)
-    return await _accept(ctx, scope, body, rows, 207, answer)
+    return await _accept(ctx, scope, body, rows, 207, answer, spent)
+
+
+def _failed(index: int, problem: Problem, ctx: RequestContext) -> dict[str, Any]:
+    document = problem_document(problem, ctx.request_id)
+    return {"index": index, "status": problem.status, "email": None, "problem": document}
 
 
 def _items(body: bytes) -> list[Any]:
@@ -131,29 +151,46 @@ async def _draft(ctx: RequestContext, email: EmailCreate, now: datetime, base: s
 
 
 async def _accept(
-    ctx: RequestContext, scope: Scope, body: bytes, rows: Sequence[MessageRows], status: int, answer: bytes
+    ctx: RequestContext,
+    scope: Scope,
+    body: bytes,
+    rows: Sequence[MessageRows],
+    status: int,
+    answer: bytes,
+    spent: Spent | None = None,
 ) -> RawResponse:
-    """Commit, or replay what an earlier request with the same Idempotency-Key was told."""
+    """Commit, or replay what an earlier request with the same Idempotency-Key was told. `spent`: what was already
+    counted for the caller's daily caps."""
     caller, acceptor = ctx.caller, ctx.services.acceptor
-    key = read_key(scope["headers"])
-    token = ids.new_uuid()
+    request = _request(ctx, scope, body, rows, status, answer)
     if not rows:  # nothing was done, so there is nothing to replay
         return RawResponse(status, answer)
+    key = request.key
     if key is None:
-        await acceptor.accept(AcceptRequest(caller.organization_id, caller.id, rows, token))
+        await ctx.services.send_caps.accept(caller, request, spent)
         return RawResponse(status, answer)
     if not acceptor.claim_key(caller.id, key):
+        if spent is not None:
+            await ctx.services.send_caps.give_back(spent)
         raise IdempotencyInFlight(
             "A request with this Idempotency-Key is still being worked on. Try again in a moment.",
             headers={"Retry-After": "1"},
         )
     try:
-        mark = fingerprint(scope["method"], scope["path"], scope["query_string"], body)
-        request = AcceptRequest(caller.organization_id, caller.id, rows, token, key, mark, status, answer)
-        verdict = await acceptor.accept(request)
+        verdict = await ctx.services.send_caps.accept(caller, request, spent)
     finally:
         acceptor.release_key(caller.id, key)
     return RawResponse(status, answer) if verdict.fresh else _replay(verdict)
+
+
+def _request(
+    ctx: RequestContext, scope: Scope, body: bytes, rows: Sequence[MessageRows], status: int, answer: bytes
+) -> AcceptRequest:
+    caller, key, token = ctx.caller, read_key(scope["headers"]), ids.new_uuid()
+    if key is None:
+        return AcceptRequest(caller.organization_id, caller.id, rows, token)
+    mark = fingerprint(scope["method"], scope["path"], scope["query_string"], body)
+    return AcceptRequest(caller.organization_id, caller.id, rows, token, key, mark, status, answer)
 
 
 def _replay(verdict: Verdict) -> RawResponse:
