@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import MutableMapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from penguinmails_core.identity.sessions import Session
 from penguinmails_core.principal import Principal
@@ -18,11 +19,12 @@ Headers = list[tuple[bytes, bytes]]
 class RequestContext:
     """`principal` is None on routes that need no key. `session` is set when a browser's cookie made the principal, and
     never with a bearer. `limit_headers` are sent with the answer, whatever it is.
-    `started` is of `time.perf_counter()`."""
+    `started` is of `time.perf_counter()`, `scope` is ASGI's."""
 
     request_id: str
     services: Services
     started: float
+    scope: MutableMapping[str, Any]
     principal: Principal | None = None
     session: Session | None = None
     limit_headers: Headers = field(default_factory=list)
@@ -32,3 +34,16 @@ class RequestContext:
         """The principal, on routes under `/v1`, where the gateway lets nobody in without one."""
         assert self.principal is not None
         return self.principal
+
+    @property
+    def client_address(self) -> str:
+        """An IP address, or empty when the server does not know."""
+        return self.services.addresses.of(self.scope)
+
+    @property
+    def user_agent(self) -> str | None:
+        for name, value in self.scope["headers"]:
+            if name == b"user-agent":
+                agent: str = value.decode("latin-1")
+                return agent
+        return None

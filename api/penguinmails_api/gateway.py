@@ -7,7 +7,6 @@ wraps the application: a `BaseHTTPMiddleware` alone would cost more than all of 
 
 from __future__ import annotations
 
-import ipaddress
 import logging
 import time
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
@@ -25,6 +24,7 @@ from penguinmails_api.responses import RAW, RawResponse, problem_response
 from penguinmails_api.services import FAILURES, Services
 from penguinmails_api.version import VERSION
 from penguinmails_core.api_keys.authenticator import Credential, CredentialSource
+from penguinmails_core.audit.actor import ORIGIN
 from penguinmails_core.errors import (
     BadRequest,
     KeyInQuery,
@@ -97,14 +97,14 @@ class Gateway:
         self.services = services
         self._hot = dict(hot or {})
         self._access_log = access_log
-        self._proxies = [ipaddress.ip_network(network) for network in services.settings.api.trusted_proxies]
+        self._client_address = services.addresses.of
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await _decline(scope, receive, send)
             return
         started = time.perf_counter()
-        ctx = RequestContext(ids.encode(Prefix.REQUEST, ids.new_uuid()), self.services, started)
+        ctx = RequestContext(ids.encode(Prefix.REQUEST, ids.new_uuid()), self.services, started, scope)
         answer = _Answer(ctx, scope, send)
         method, path = scope["method"], scope["path"]
         hot = self._hot.get((method, path))
@@ -122,7 +122,11 @@ class Gateway:
                 await answer.send_raw(await hot.handler(ctx, scope, receive))
             else:
                 scope["state"] = {"context": ctx, "client_address": self._client_address(scope)}
-                await self.app(scope, receive, answer.send)
+                token = ORIGIN.set(ctx)  # for the audit log, however deep the change is made
+                try:
+                    await self.app(scope, receive, answer.send)
+                finally:
+                    ORIGIN.reset(token)
         except Exception as error:
             if answer.status:  # too late to say anything; the server ends the connection
                 log.exception("%s %s broke off", method, self._route(scope), extra={"request_id": ctx.request_id})
@@ -190,25 +194,6 @@ class Gateway:
         except Unauthenticated:
             ctx.limit_headers = FAILURES.headers(failures.take(address))
             raise
-
-    def _client_address(self, scope: Scope) -> str:
-        """The peer, or what a trusted proxy says in X-Forwarded-For: its last entry that is not a proxy itself."""
-        peer: str = scope["client"][0] if scope.get("client") else ""
-        if not self._proxies or not self._is_proxy(peer):
-            return peer
-        forwarded = b",".join(value for name, value in scope["headers"] if name == b"x-forwarded-for")
-        for entry in reversed(forwarded.decode("latin-1").split(",")):
-            address = entry.strip()
-            if not self._is_proxy(address):
-                return address
-        return peer
-
-    def _is_proxy(self, address: str) -> bool:
-        try:
-            ip = ipaddress.ip_address(address)
-        except ValueError:
-            return False
-        return any(ip in network for network in self._proxies)
 
 
 class _Answer:

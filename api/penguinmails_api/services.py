@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
+from penguinmails_api.client_address import ClientAddresses
 from penguinmails_api.metrics import Metrics
 from penguinmails_api.rate_limit import LocalBuckets, Policy, RateLimiter
 from penguinmails_core.api_keys.authenticator import Authenticator, CredentialSource
@@ -79,6 +80,7 @@ class Services:
     identity: Identity
     public: PublicUrl
     resolver: Resolver
+    addresses: ClientAddresses
     box: SecretBox | None = None
 
     def serve_at(self, url: str) -> None:
@@ -156,6 +158,7 @@ async def open_services(
         identity=Identity(database, redis, settings.auth, box, mail),
         public=PublicUrl.of(public_url) if public_url else local_url(f"http://localhost:{settings.api.port}"),
         resolver=resolver or SystemResolver(),
+        addresses=ClientAddresses(settings.api.trusted_proxies),
         box=box,
     )
 

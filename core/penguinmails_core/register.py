@@ -75,7 +75,7 @@ def security_statements(schema: str) -> Iterator[str]:
         for role in ROLES:
             yield f"drop policy if exists {role} on {table}"
         yield f"revoke all on {table} from {', '.join(ROLES)}"
-        yield f"grant all on {table} to {WORKER_ROLE}"
+        yield f"grant {', '.join(facts.worker)} on {table} to {WORKER_ROLE}"
         yield f"create policy {WORKER_ROLE} on {table} to {WORKER_ROLE} using (true) with check (true)"
         predicate = _predicate(facts)
         if predicate and facts.app:

@@ -8,9 +8,9 @@ from datetime import timedelta
 import pytest
 
 from penguinmails_api.app import create_gateway
+from penguinmails_api.client_address import ClientAddresses
 from penguinmails_api.services import Services
 from penguinmails_core.api_keys.service import create_key, revoke_key
-from penguinmails_core.config import ApiSettings
 from penguinmails_core.kit import ids
 from penguinmails_core.kit.clock import utcnow
 from penguinmails_core.kit.crypto import new_api_key
@@ -130,8 +130,8 @@ async def test_forwarded_for_is_believed_from_trusted_proxies_only(
     _, plain = await create_key(database, tenant.id, mode="live", name="office", allowed_ips=["192.0.2.0/24"])
     forged = {"X-Forwarded-For": "192.0.2.7"}
     problem(await client.as_(plain, address="198.51.100.1").get("/v1/me", headers=forged), 403, "constraint_violated")
-    proxied = replace(services.settings, api=ApiSettings(trusted_proxies=["198.51.100.0/24"]))
-    gateway = create_gateway(replace(services, settings=proxied))
+    proxies = ClientAddresses(["198.51.100.0/24"])
+    gateway = create_gateway(replace(services, addresses=proxies))
     async with ApiClient(gateway, plain, address="198.51.100.1") as caller:
         assert (await caller.get("/v1/me", headers=forged)).status_code == 200
         # What the client itself wrote stands further left and counts for nothing.

@@ -191,6 +191,7 @@ def _value(table: str, name: str, kind: str, organization: object) -> object:
         "old": "1:1:",
         "state": "active",
         "purpose": "signup",
+        "actor_kind": "system",
     }
     if name == "organization_id" or (table == "organizations" and name == "id"):
         return organization

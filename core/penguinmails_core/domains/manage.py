@@ -18,6 +18,8 @@ from sqlalchemy import func
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from penguinmails_core.audit import service as audit
+from penguinmails_core.audit.actor import Actor, Resource
 from penguinmails_core.domains import manage_repository as repository
 from penguinmails_core.domains.dns_records import Observation, Record, RecordStatus, desired, public_key
 from penguinmails_core.domains.service import NewKeys
@@ -89,6 +91,7 @@ async def create(
     await session.flush()
     await session.refresh(row)
     _tell(session, row, EventType.DOMAIN_CREATED)
+    await _audit(session, principal, row, "created", None, {"name": row.name, "status": row.status})
     return _with_records(row, made, spf)
 
 
@@ -142,6 +145,10 @@ async def take_over(database: Database, domain: DomainRecords, observed: Mapping
             return
         data = _data(other["id"], domain.row.name, "failed") | {"reason": "taken_over"}
         await repository.lose(connection, other, new_uuid(), data)
+        system = Actor.system(other["organization_id"], "domain verification")
+        lost = Resource(Prefix.DOMAIN, other["id"])
+        was, became = {"status": "verified"}, {"status": "failed", "reason": "taken_over"}
+        await audit.record_on(connection, system, "domain.failed", lost, was, became)
 
 
 async def record_look(
@@ -181,6 +188,9 @@ async def record_look(
         _tell(session, row, EventType.DOMAIN_VERIFIED)
     elif changed:
         _tell(session, row, EventType.DOMAIN_FAILED, reason="records_missing")
+    if changed:
+        verb = "verified" if proof else "failed"
+        await _audit(session, principal, row, verb, {"status": before}, {"status": row.status})
     return DomainRecords(row, domain.records, observed)
 
 
@@ -191,7 +201,9 @@ async def delete(session: AsyncSession, principal: Principal, domain_id: UUID) -
     domain.row.event_sequence += 1
     _tell(session, domain.row, EventType.DOMAIN_DELETED)
     await session.flush()
+    was = {"name": domain.row.name, "status": domain.row.status}
     await repository.delete_domain(session, domain.row)
+    await _audit(session, principal, domain.row, "deleted", was, None)
 
 
 async def _workspace(session: AsyncSession, principal: Principal, wanted: UUID | None) -> UUID:
@@ -224,3 +236,15 @@ def _tell(session: AsyncSession, row: Domain, event: EventType, **what: str) -> 
         sequence=row.event_sequence,
         payload=_data(row.id, row.name, row.status) | what,
     )
+
+
+async def _audit(
+    session: AsyncSession,
+    principal: Principal,
+    row: Domain,
+    verb: str,
+    before: Mapping[str, str] | None,
+    after: Mapping[str, str] | None,
+) -> None:
+    resource = Resource(Prefix.DOMAIN, row.id, row.workspace_id)
+    await audit.record(session, principal, f"domain.{verb}", resource, before, after)

@@ -17,12 +17,14 @@ from cryptography.hazmat.primitives.serialization import (
     PublicFormat,
 )
 
+from penguinmails_core.audit import service as audit
+from penguinmails_core.audit.actor import Actor, Resource
 from penguinmails_core.domains import repository
 from penguinmails_core.errors import Conflict
 from penguinmails_core.kit.addresses import to_ascii
 from penguinmails_core.kit.crypto import SecretBox
 from penguinmails_core.kit.db import Database, Pool
-from penguinmails_core.kit.ids import new_uuid
+from penguinmails_core.kit.ids import Prefix, new_uuid
 
 RSA_SELECTOR, ED25519_SELECTOR = "pm1", "pm2"
 _CACHE_SECONDS = 5.0
@@ -109,7 +111,13 @@ async def new_keys(box: SecretBox, name: str) -> NewKeys:
 
 
 async def create_domain(
-    database: Database, box: SecretBox, organization_id: UUID, workspace_id: UUID, name: str, *, verified: bool = False
+    database: Database,
+    box: SecretBox,
+    organization_id: UUID,
+    workspace_id: UUID,
+    name: str,
+    *,
+    verified: bool = False,
 ) -> NewDomain:
     """Add a domain with two DKIM keys. `verified` skips the look at DNS: only for stacks that nothing leaves.
 
@@ -128,6 +136,10 @@ async def create_domain(
                 connection, organization_id, new.domain_id, workspace_id, name, verified=verified
             )
             await repository.insert_keys(connection, rows)
+            after = {"name": name, "status": "verified" if verified else "pending"}
+            resource = Resource(Prefix.DOMAIN, new.domain_id, workspace_id)
+            who = Actor.operator(organization_id)
+            await audit.record_on(connection, who, "domain.created", resource, after=after)
     except asyncpg.UniqueViolationError as error:
         if error.constraint_name == "uq_domains_verified":
             raise Conflict(f"{name} is verified by another organization already.") from None

@@ -1,6 +1,7 @@
 """All tables, one place: importing this package fills `Base.metadata` and the register."""
 
 from penguinmails_core.models.api_key import ApiKey, ApiKeySecret, ApiKeySends
+from penguinmails_core.models.audit_log import AuditHead, AuditLog
 from penguinmails_core.models.base import Base, TableFacts
 from penguinmails_core.models.content import Attachment, Blob, EmailContent
 from penguinmails_core.models.domain import Domain, DomainKey
@@ -25,6 +26,8 @@ __all__ = [
     "ApiKeySecret",
     "ApiKeySends",
     "Attachment",
+    "AuditHead",
+    "AuditLog",
     "Base",
     "Blob",
     "ConsumerCursor",

@@ -35,6 +35,7 @@ class TableFacts:
     retention how long rows stay, in words an operator can check.
     partition key, interval and drop rule, for tables that grow without bound.
     app, ingest  grants of the two bound roles, for example ``"select, insert"`` or ``"update (hits)"``.
+    worker    grants of the system's role; less than all for what not even the system may rewrite.
     """
 
     tenancy: Literal["tenant", "organization", "shared", "system"]
@@ -43,6 +44,7 @@ class TableFacts:
     partition: str = ""
     app: tuple[str, ...] = ("select", "insert", "update", "delete")
     ingest: tuple[str, ...] = ()
+    worker: tuple[str, ...] = ("all",)
     policy: str = ""
 
 

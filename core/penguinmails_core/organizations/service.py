@@ -8,9 +8,11 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from penguinmails_core.api_keys import repository as api_keys
+from penguinmails_core.audit import service as audit
+from penguinmails_core.audit.actor import Actor, Resource
 from penguinmails_core.errors import FieldError, Unauthenticated, Unprocessable
 from penguinmails_core.kit.db import Database
-from penguinmails_core.kit.ids import new_uuid
+from penguinmails_core.kit.ids import Prefix, new_uuid
 from penguinmails_core.models import ApiKey, Organization, Workspace
 from penguinmails_core.organizations import repository
 from penguinmails_core.principal import Principal
@@ -43,6 +45,8 @@ async def create_organization(database: Database, name: str) -> NewOrganization:
     async with database.worker.acquire() as connection, connection.transaction():
         await repository.insert(connection, made.id, made.name)
         await repository.insert_workspace(connection, made.id, made.default_workspace_id, "Default", "default", True)
+        actor, resource = Actor.operator(made.id), Resource(Prefix.ORGANIZATION, made.id)
+        await audit.record_on(connection, actor, "organization.created", resource, after={"name": made.name})
     return made
 
 

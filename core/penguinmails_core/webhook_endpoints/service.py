@@ -15,6 +15,8 @@ from uuid import UUID
 from sqlalchemy import func
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from penguinmails_core.audit import service as audit
+from penguinmails_core.audit.actor import Resource
 from penguinmails_core.errors import Conflict, FieldError, NotFound, Unprocessable
 from penguinmails_core.events import repository as events
 from penguinmails_core.events.types import EventType
@@ -96,6 +98,7 @@ class WebhookEndpoints:
         session.add(endpoint)
         await session.flush()
         await session.refresh(endpoint)
+        await _record(session, principal, "created", endpoint, None, _facts(endpoint))
         return endpoint, secret
 
     async def get(
@@ -120,7 +123,11 @@ class WebhookEndpoints:
         return _cut(found, limit, before is not None)
 
     async def update(
-        self, session: AsyncSession, principal: Principal, endpoint_id: UUID, changes: Mapping[str, Any]
+        self,
+        session: AsyncSession,
+        principal: Principal,
+        endpoint_id: UUID,
+        changes: Mapping[str, Any],
     ) -> WebhookEndpoint:
         """`changes` holds only what is to be changed: url, events, description, metadata, status (enabled, disabled).
 
@@ -131,6 +138,7 @@ class WebhookEndpoints:
         status = changes.pop("status", None)
         values = self._check(changes)
         endpoint = await self.get(session, principal, endpoint_id, lock=True)
+        before = _facts(endpoint)
         for name, value in values.items():
             setattr(endpoint, name, value)
         if "url" in values or status == "enabled":
@@ -143,6 +151,9 @@ class WebhookEndpoints:
         if status == "disabled":
             await repository.cancel_deliveries(session, endpoint, CANCELLED)
         await session.refresh(endpoint)
+        after = _facts(endpoint)
+        if after != before:
+            await _record(session, principal, "updated", endpoint, before, after)
         return endpoint
 
     async def delete(self, session: AsyncSession, principal: Principal, endpoint_id: UUID) -> None:
@@ -150,6 +161,7 @@ class WebhookEndpoints:
         endpoint = await self.get(session, principal, endpoint_id, lock=True)
         await repository.cancel_deliveries(session, endpoint, CANCELLED)
         await session.delete(endpoint)
+        await _record(session, principal, "deleted", endpoint, _facts(endpoint), None)
 
     async def rotate_secret(
         self, session: AsyncSession, principal: Principal, endpoint_id: UUID
@@ -163,6 +175,8 @@ class WebhookEndpoints:
         endpoint.updated_at = func.now()
         await session.flush()
         await session.refresh(endpoint)
+        after = {"previous_secret_expires_at": endpoint.previous_secret_expires_at}
+        await _record(session, principal, "secret_rotated", endpoint, None, after)
         return endpoint, secret
 
     async def send_test(self, session: AsyncSession, principal: Principal, endpoint_id: UUID) -> tuple[UUID, UUID]:
@@ -265,6 +279,22 @@ class WebhookEndpoints:
             detail = errors[0].detail if len(errors) == 1 else f"{len(errors)} fields need attention; see `errors`."
             raise Unprocessable(detail, errors=errors)
         return values
+
+
+def _facts(endpoint: WebhookEndpoint) -> dict[str, Any]:
+    return audit.facts(endpoint, "url", "events", "description", "metadata_", "status", "disabled_reason", "mode")
+
+
+async def _record(
+    session: AsyncSession,
+    principal: Principal,
+    verb: str,
+    endpoint: WebhookEndpoint,
+    before: Mapping[str, Any] | None,
+    after: Mapping[str, Any] | None,
+) -> None:
+    resource = Resource(Prefix.WEBHOOK_ENDPOINT, endpoint.id, endpoint.workspace_id)
+    await audit.record(session, principal, f"webhook_endpoint.{verb}", resource, before, after)
 
 
 def _cut(found: list[Row], limit: int, backwards: bool) -> tuple[list[Row], bool]:

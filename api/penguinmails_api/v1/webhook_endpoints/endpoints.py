@@ -123,7 +123,8 @@ async def rotate_secret(request: Request, endpoint_id: EndpointIdInPath) -> Resp
     service = service_of(context)
 
     async def work(session: AsyncSession) -> WebhookEndpointWithSecret:
-        return WebhookEndpointWithSecret.of(*await service.rotate_secret(session, context.caller, endpoint_id))
+        rotated = await service.rotate_secret(session, context.caller, endpoint_id)
+        return WebhookEndpointWithSecret.of(*rotated)
 
     return await answer_once(request, work, redact=("secret",))
 
