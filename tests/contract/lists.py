@@ -14,6 +14,10 @@ PUBLIC = {
 KEPT_OUT = {
     "/openapi.json": "the specification itself",
     "/asyncapi.json": "the specification of events",
+    "/docs": "pages for people",
+    "/docs.md": "pages for people",
+    "/docs/*": "pages for people",
+    "/llms.txt": "tells language models what there is to read",
     "/problems": "pages for people",
     "/problems.md": "pages for people",
     "/login*": "pages for people, and what their script calls",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Mapping
 from functools import cache
 from html import unescape
@@ -62,10 +63,14 @@ def slug(text: str) -> str:
 
 def markdown(text: str) -> Markup:
     """HTML with an id on every heading, so that each can be linked to, and tables that the keyboard can scroll."""
+    used: Counter[str] = Counter()
 
     def anchored(found: re.Match[str]) -> str:
-        plain = unescape(re.sub("<[^>]+>", "", found[2]))
-        return f'<h{found[1]} id="{slug(plain)}">{found[2]}</h{found[1]}>'
+        anchor = slug(unescape(re.sub("<[^>]+>", "", found[2])))
+        used[anchor] += 1
+        if used[anchor] > 1:
+            anchor += f"-{used[anchor]}"
+        return f'<h{found[1]} id="{anchor}">{found[2]}</h{found[1]}>'
 
     html = re.sub(r"<h([1-6])>(.*?)</h\1>", anchored, _parser().render(text))
     html = html.replace("<table>", '<div class="table" tabindex="0" role="group" aria-label="Table"><table>')

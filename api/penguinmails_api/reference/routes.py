@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
+from penguinmails_api.reference.assets import router as assets
+from penguinmails_api.reference.guides import router as guides
+from penguinmails_api.reference.operations import router as operations
 from penguinmails_api.reference.problems import router as problems
 
-ROUTERS: tuple[APIRouter, ...] = (problems,)
+ROUTERS: tuple[APIRouter, ...] = (operations, guides, problems, assets)
