@@ -4,8 +4,8 @@ from typing import Any, Self
 
 from pydantic import Field, model_validator
 
-from penguinmails_api.v1 import cursors
 from penguinmails_api.v1.common import DEFAULT_LIMIT, Limit, QueryParameters
+from penguinmails_core.kit import cursors
 
 
 class PageQuery(QueryParameters):

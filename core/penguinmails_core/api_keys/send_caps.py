@@ -17,7 +17,7 @@ import asyncpg
 
 from penguinmails_core.api_keys import send_caps_repository as repository
 from penguinmails_core.constraints import SendCap
-from penguinmails_core.emails.accept import Acceptor, AcceptRequest, Verdict
+from penguinmails_core.emails.accept import Acceptor, AcceptRequest, Verdict, checked
 from penguinmails_core.errors import ConstraintViolated, FieldError, Problem, SendLimitReached, Unavailable
 from penguinmails_core.idempotency.repository import find_stored
 from penguinmails_core.kit.clock import utcnow
@@ -53,14 +53,14 @@ class SendCaps:
         self._acceptor = acceptor
 
     async def accept(self, principal: Principal, request: AcceptRequest, spent: Spent | None = None) -> Verdict:
-        """As `Acceptor.accept`, within the caps of the caller. `spent` is what `fit` has taken for this request.
+        """As `Acceptor.accept_once`, within the caps of the caller. `spent` is what `fit` has taken for this request.
 
         A replay by Idempotency-Key costs nothing and is answered when the cap is reached, too. Raises
         `SendLimitReached`, or `ConstraintViolated` for more than a whole day allows.
         """
         caps = caps_of(principal)
         if not caps:
-            return await self._acceptor.accept(request)
+            return await self._acceptor.accept_once(request)
         if spent is None:
             count = sum(len(message.recipients) for message in request.messages)
             spent = await self._spend(principal, caps, count)
@@ -70,7 +70,7 @@ class SendCaps:
                     raise refusal(caps, count, await self._left(principal, caps))
                 return stored
         try:
-            verdict = await self._acceptor.accept(request)
+            verdict = await self._acceptor.accept_once(request)
         except Unavailable:
             raise
         except Problem:
@@ -107,7 +107,7 @@ class SendCaps:
         row = await self._run(find_stored(self._pool, request.organization_id, request.principal_id, request.key))
         if row is None:
             return None
-        return Verdict(False, row.fingerprint == request.fingerprint, row.status, row.response)
+        return checked(Verdict(False, row.fingerprint == request.fingerprint, row.status, row.response))
 
     async def _spend(self, principal: Principal, caps: Sequence[SendCap], count: int) -> Spent | None:
         """None when it does not fit."""

@@ -17,7 +17,7 @@ from uuid import UUID
 import asyncpg
 
 from penguinmails_core.emails.accept_sql import accept_statement
-from penguinmails_core.errors import Internal, Problem, Unavailable
+from penguinmails_core.errors import IdempotencyInFlight, IdempotencyMismatch, Internal, Problem, Unavailable
 from penguinmails_core.kit.db import Pool
 
 log = logging.getLogger(__name__)
@@ -67,6 +67,16 @@ class Verdict:
     same: bool | None
     status: int | None
     response: bytes | None
+
+
+def checked(verdict: Verdict) -> Verdict:
+    """Raises `IdempotencyMismatch` for a replay of another request."""
+    if not verdict.fresh and not verdict.same:
+        raise IdempotencyMismatch(
+            "This Idempotency-Key was used for another request (method, path, query or body differ). "
+            "Use a new key for a new request."
+        )
+    return verdict
 
 
 class ContentSink(Protocol):
@@ -158,6 +168,22 @@ class Acceptor:
 
     def release_key(self, principal_id: UUID, key: str) -> None:
         self._in_flight.discard((principal_id, key))
+
+    async def accept_once(self, request: AcceptRequest) -> Verdict:
+        """As `accept`. Raises `IdempotencyInFlight` while this process works on another request with the same key, and
+        `IdempotencyMismatch` when an earlier one asked for something else."""
+        if request.key is None:
+            return await self.accept(request)
+        if not self.claim_key(request.principal_id, request.key):
+            raise IdempotencyInFlight(
+                "A request with this Idempotency-Key is still being worked on. Try again in a moment.",
+                headers={"Retry-After": "1"},
+            )
+        try:
+            verdict = await self.accept(request)
+        finally:
+            self.release_key(request.principal_id, request.key)
+        return checked(verdict)
 
     async def accept(self, request: AcceptRequest) -> Verdict:
         """Commit the request with its neighbours.
@@ -274,4 +300,4 @@ def _settle(batch: Sequence[_Waiting], problem: Problem) -> None:
             waiting.future.exception()
 
 
-__all__ = ["AcceptCounters", "AcceptRequest", "Acceptor", "ContentSink", "MessageRows", "Verdict"]
+__all__ = ["AcceptCounters", "AcceptRequest", "Acceptor", "ContentSink", "MessageRows", "Verdict", "checked"]

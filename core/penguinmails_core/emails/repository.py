@@ -52,6 +52,13 @@ async def get_message(
     return await session.scalar(query.with_for_update() if lock else query)
 
 
+async def get_messages(
+    session: AsyncSession, principal: Principal, message_ids: Sequence[UUID]
+) -> dict[UUID, EmailMessage]:
+    query = select(EmailMessage).where(*_visible(principal), EmailMessage.id.in_(message_ids))
+    return {message.id: message for message in await session.scalars(query)}
+
+
 async def list_messages(
     session: AsyncSession,
     principal: Principal,

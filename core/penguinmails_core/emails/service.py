@@ -42,6 +42,15 @@ async def get_email(session: AsyncSession, principal: Principal, email_id: UUID)
     return await _load(session, await _message(session, principal, email_id))
 
 
+async def get_emails(session: AsyncSession, principal: Principal, email_ids: Sequence[UUID]) -> list[Email]:
+    """In the order asked for, in two statements however many. Raises `NotFound` when one may not be seen."""
+    messages = await repository.get_messages(session, principal, email_ids)
+    if len(messages) != len(set(email_ids)):
+        raise NotFound("There is no such email.")
+    recipients = await repository.recipients_of(session, principal.organization_id, list(messages))
+    return [_email(messages[email_id], recipients[email_id]) for email_id in email_ids]
+
+
 async def list_emails(
     session: AsyncSession,
     principal: Principal,

@@ -7,7 +7,6 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from penguinmails_api.idempotency import answer_once
 from penguinmails_api.routing import Context, get_context, operation
-from penguinmails_api.v1 import cursors
 from penguinmails_api.v1.emails.content import load_content
 from penguinmails_api.v1.emails.schemas import (
     Email,
@@ -22,6 +21,7 @@ from penguinmails_api.v1.events.schemas import EmailEventListQuery, EventList, r
 from penguinmails_core.emails import service
 from penguinmails_core.events import service as events
 from penguinmails_core.events.repository import EventFilter
+from penguinmails_core.kit import cursors
 from penguinmails_core.kit.doorbell import EVENTS, MAIL
 from penguinmails_core.scopes import Scope
 

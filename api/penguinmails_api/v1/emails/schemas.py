@@ -6,7 +6,6 @@ from uuid import UUID
 
 from pydantic import AfterValidator, Field, model_validator
 
-from penguinmails_api.v1 import cursors
 from penguinmails_api.v1.common import (
     DEFAULT_LIMIT,
     Limit,
@@ -25,7 +24,7 @@ from penguinmails_core.emails import service
 from penguinmails_core.emails.payload import message_id
 from penguinmails_core.emails.repository import EmailFilter
 from penguinmails_core.emails.status import EmailStatus
-from penguinmails_core.kit import addresses, ids
+from penguinmails_core.kit import addresses, cursors, ids
 from penguinmails_core.kit.ids import Prefix
 from penguinmails_core.models import EmailMessage, EmailRecipient, RecipientStatus
 from penguinmails_webhooks.payloads import RecipientKind

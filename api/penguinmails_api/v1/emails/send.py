@@ -28,8 +28,6 @@ from penguinmails_core.emails.compose import compose
 from penguinmails_core.emails.draft import Draft
 from penguinmails_core.errors import (
     FieldError,
-    IdempotencyInFlight,
-    IdempotencyMismatch,
     Problem,
     Unprocessable,
 )
@@ -161,25 +159,11 @@ async def _accept(
 ) -> RawResponse:
     """Commit, or replay what an earlier request with the same Idempotency-Key was told. `spent`: what was already
     counted for the caller's daily caps."""
-    caller, acceptor = ctx.caller, ctx.services.acceptor
+    caller = ctx.caller
     request = _request(ctx, scope, body, rows, status, answer)
     if not rows:  # nothing was done, so there is nothing to replay
         return RawResponse(status, answer)
-    key = request.key
-    if key is None:
-        await ctx.services.send_caps.accept(caller, request, spent)
-        return RawResponse(status, answer)
-    if not acceptor.claim_key(caller.id, key):
-        if spent is not None:
-            await ctx.services.send_caps.give_back(spent)
-        raise IdempotencyInFlight(
-            "A request with this Idempotency-Key is still being worked on. Try again in a moment.",
-            headers={"Retry-After": "1"},
-        )
-    try:
-        verdict = await ctx.services.send_caps.accept(caller, request, spent)
-    finally:
-        acceptor.release_key(caller.id, key)
+    verdict = await ctx.services.send_caps.accept(caller, request, spent)
     return RawResponse(status, answer) if verdict.fresh else _replay(verdict)
 
 
@@ -194,11 +178,6 @@ def _request(
 
 
 def _replay(verdict: Verdict) -> RawResponse:
-    if not verdict.same:
-        raise IdempotencyMismatch(
-            "This Idempotency-Key was used for another request (method, path, query or body differ). "
-            "Use a new key for a new request."
-        )
     assert verdict.status is not None
     assert verdict.response is not None
     return RawResponse(verdict.status, verdict.response, _REPLAYED)

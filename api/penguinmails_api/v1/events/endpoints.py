@@ -6,7 +6,6 @@ from fastapi import APIRouter, Query, Response
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from penguinmails_api.routing import Context, operation
-from penguinmails_api.v1 import cursors
 from penguinmails_api.v1.events.schemas import (
     Event,
     EventIdInPath,
@@ -18,7 +17,7 @@ from penguinmails_api.v1.events.schemas import (
 from penguinmails_core.errors import NotFound
 from penguinmails_core.events import service
 from penguinmails_core.events.repository import EventFilter, Position
-from penguinmails_core.kit import ids
+from penguinmails_core.kit import cursors, ids
 from penguinmails_core.kit.ids import Prefix
 from penguinmails_core.principal import Principal
 from penguinmails_core.scopes import Scope

@@ -7,7 +7,6 @@ from uuid import UUID
 import orjson
 from pydantic import BeforeValidator, Field, RootModel
 
-from penguinmails_api.v1 import cursors
 from penguinmails_api.v1.common import (
     DEFAULT_LIMIT,
     Limit,
@@ -17,7 +16,7 @@ from penguinmails_api.v1.common import (
     typeid,
 )
 from penguinmails_core.events.repository import EventRow, Position
-from penguinmails_core.kit import ids
+from penguinmails_core.kit import cursors, ids
 from penguinmails_core.kit.ids import Prefix
 from penguinmails_webhooks.events import CATALOGUE, envelope_model, known_patterns, render
 

@@ -7,7 +7,6 @@ from uuid import UUID
 
 from pydantic import AfterValidator, Field
 
-from penguinmails_api.v1 import cursors
 from penguinmails_api.v1.common import (
     Moment,
     Page,
@@ -20,7 +19,7 @@ from penguinmails_api.v1.common import (
 )
 from penguinmails_api.v1.paging import PageQuery
 from penguinmails_core import models
-from penguinmails_core.kit import addresses, ids
+from penguinmails_core.kit import addresses, cursors, ids
 from penguinmails_core.kit.clock import utcnow
 from penguinmails_core.kit.ids import Prefix
 from penguinmails_core.suppressions import service

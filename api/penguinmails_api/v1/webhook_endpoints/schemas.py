@@ -7,7 +7,6 @@ from uuid import UUID
 
 from pydantic import Field, model_validator
 
-from penguinmails_api.v1 import cursors
 from penguinmails_api.v1.common import (
     DEFAULT_LIMIT,
     Limit,
@@ -21,7 +20,7 @@ from penguinmails_api.v1.common import (
 )
 from penguinmails_api.v1.limits import AtMost
 from penguinmails_core import models
-from penguinmails_core.kit import ids
+from penguinmails_core.kit import cursors, ids
 from penguinmails_core.kit.clock import utcnow
 from penguinmails_core.kit.http_guard import MAX_URL
 from penguinmails_core.kit.ids import Prefix

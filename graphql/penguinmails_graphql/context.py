@@ -1,0 +1,137 @@
+"""What one GraphQL request carries: the caller, the services, one read transaction and the loaders."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import Any, Protocol, Self, TypeVar
+
+import strawberry
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from penguinmails_core.content.service import ContentService
+from penguinmails_core.domains.service import VerifiedDomains
+from penguinmails_core.emails.accept import Acceptor
+from penguinmails_core.emails.draft import DraftLimits
+from penguinmails_core.errors import Unavailable
+from penguinmails_core.idempotency import service as idempotency
+from penguinmails_core.kit.db import Database
+from penguinmails_core.kit.doorbell import Doorbell
+from penguinmails_core.principal import Principal
+from penguinmails_core.scopes import Scope
+from penguinmails_core.webhook_endpoints.service import WebhookEndpoints
+
+Result = TypeVar("Result")
+
+
+class GraphServices(Protocol):
+    """The parts of a process that resolvers use; the API's services are one."""
+
+    database: Database
+    doorbell: Doorbell
+    acceptor: Acceptor
+    domains: VerifiedDomains
+    draft_limits: DraftLimits
+    content: ContentService
+
+
+@dataclass(slots=True)
+class GraphContext:
+    """``async with GraphContext(...) as context``. `webhook_endpoints` is None on a server that cannot seal secrets.
+
+    All reads of a request share one transaction, one after another: fifty root fields take one connection, not fifty.
+    """
+
+    principal: Principal
+    services: GraphServices
+    webhook_endpoints: WebhookEndpoints | None
+    request_id: str
+    loaders: dict[Any, Any] = field(default_factory=dict)
+    _lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+    _stack: AsyncExitStack = field(default_factory=AsyncExitStack)
+    _session: AsyncSession | None = None
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.end_reads()
+
+    async def read(self, work: Callable[[AsyncSession], Awaitable[Result]]) -> Result:
+        """Run `work` in the request's read transaction, alone."""
+        async with self._lock:
+            if self._session is None:
+                transaction = self.services.database.tenant(self.principal.organization_id)
+                self._session = await self._stack.enter_async_context(transaction)
+            return await work(self._session)
+
+    async def write(
+        self,
+        work: Callable[[AsyncSession], Awaitable[Result]],
+        *ring: str,
+        key: str | None = None,
+        mark: bytes = b"",
+        store: Callable[[Result], bytes] | None = None,
+        load: Callable[[AsyncSession, bytes], Awaitable[Result]] | None = None,
+    ) -> Result:
+        """Run `work` in a transaction of its own, commit, and ring. What was read before is read anew afterwards.
+
+        With `key`, an Idempotency-Key: the work is done once, `store` says what is kept of its result, and `load`
+        makes the result of a replay from that.
+        """
+        organization_id = self.principal.organization_id
+        if key is None or store is None or load is None:
+            async with self.services.database.tenant(organization_id) as session:
+                result = await work(session)
+        else:
+            result = await self._write_once(work, key, mark, store, load)
+        self.services.doorbell.ring(*ring)
+        await self.end_reads()
+        return result
+
+    async def _write_once(
+        self,
+        work: Callable[[AsyncSession], Awaitable[Result]],
+        key: str,
+        mark: bytes,
+        store: Callable[[Result], bytes],
+        load: Callable[[AsyncSession, bytes], Awaitable[Result]],
+    ) -> Result:
+        done: list[Result] = []
+
+        async def stored(session: AsyncSession) -> bytes:
+            done.append(await work(session))
+            return store(done[-1])
+
+        caller = self.principal
+        request = idempotency.KeyedRequest(caller.organization_id, caller.id, key, mark)
+        answer = await idempotency.run(self.services.database, request, stored, status=200)
+        if not answer.replayed:
+            return done[-1]
+        async with self.services.database.tenant(caller.organization_id) as session:
+            return await load(session, answer.body)
+
+    async def end_reads(self) -> None:
+        async with self._lock:
+            self._session = None
+            await self._stack.aclose()
+
+    def endpoints(self) -> WebhookEndpoints:
+        if self.webhook_endpoints is None:
+            raise Unavailable("This server cannot seal secrets: its operator must set PENGUINMAILS_SECRET_KEYS.")
+        return self.webhook_endpoints
+
+
+Info = strawberry.Info[GraphContext, None]
+
+
+def caller_of(info: Info, scope: Scope) -> Principal:
+    """The caller, when it may do this. Raises `MissingScope`."""
+    principal = info.context.principal
+    principal.require(scope)
+    return principal

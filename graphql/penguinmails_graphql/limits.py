@@ -1,0 +1,115 @@
+"""What a document may ask for. Checked before anything runs, so an expensive question costs nothing but the check."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from graphql import (
+    FieldNode,
+    FragmentDefinitionNode,
+    FragmentSpreadNode,
+    GraphQLError,
+    InlineFragmentNode,
+    IntValueNode,
+    OperationDefinitionNode,
+    SelectionSetNode,
+    VariableNode,
+)
+
+from penguinmails_graphql.relay import DEFAULT_PAGE, MAX_PAGE
+
+MAX_TOKENS = 5_000
+MAX_DEPTH = 12
+MAX_FIELDS = 1_000  # as written, fragments spread
+MAX_NODES = 10_000  # items that all connections of a document may return together
+NODES_PER_UNIT = 100  # one request of REST lists at most a hundred items, and costs one
+
+
+@dataclass(slots=True)
+class Size:
+    """`nodes`: the most items that can come back. `cost`: what it takes from the budget that it shares with REST."""
+
+    fields: int = 0
+    depth: int = 0
+    nodes: int = 0
+
+    @property
+    def cost(self) -> int:
+        return 1 + self.nodes // NODES_PER_UNIT
+
+
+class _Measure:
+    def __init__(
+        self, fragments: Mapping[str, FragmentDefinitionNode], variables: Mapping[str, Any], size: Size
+    ) -> None:
+        self._fragments = fragments
+        self._variables = variables
+        self._size = size
+
+    def walk(self, selections: SelectionSetNode, depth: int, times: int, inside: frozenset[str]) -> None:
+        size = self._size
+        size.depth = max(size.depth, depth)
+        if depth > MAX_DEPTH:
+            raise _refused(
+                f"The query is nested more than {MAX_DEPTH} levels deep. Ask in two steps.", "query_too_deep"
+            )
+        for node in selections.selections:
+            match node:
+                case FieldNode():
+                    self._field(node, depth, times, inside)
+                case InlineFragmentNode():
+                    self.walk(node.selection_set, depth, times, inside)
+                case FragmentSpreadNode():
+                    name = node.name.value
+                    fragment = self._fragments.get(name)
+                    if fragment is not None and name not in inside:  # a cycle is refused by validation
+                        self.walk(fragment.selection_set, depth, times, inside | {name})
+
+    def _field(self, node: FieldNode, depth: int, times: int, inside: frozenset[str]) -> None:
+        size = self._size
+        size.fields += 1
+        if size.fields > MAX_FIELDS:
+            raise _refused(f"The query has more than {MAX_FIELDS} fields. Ask for less at once.", "query_too_large")
+        if node.selection_set is None:
+            return
+        page = self._page(node)
+        if page is not None:
+            times *= page
+            size.nodes += times
+            if size.nodes > MAX_NODES:
+                raise _refused(
+                    f"The query could return more than {MAX_NODES} items. Ask for smaller pages (`first`).",
+                    "query_too_expensive",
+                )
+        self.walk(node.selection_set, depth + 1, times, inside)
+
+    def _page(self, node: FieldNode) -> int | None:
+        """The page size of a connection; None for a field that is none. A connection is known by its selection."""
+        selected = {item.name.value for item in node.selection_set.selections if isinstance(item, FieldNode)}  # type: ignore[union-attr]
+        asked = {argument.name.value: argument.value for argument in node.arguments or ()}
+        if not selected & {"edges", "nodes", "pageInfo"} and not asked.keys() & {"first", "last"}:
+            return None
+        value = asked.get("first") or asked.get("last")
+        number: Any = DEFAULT_PAGE
+        if isinstance(value, IntValueNode):
+            number = int(value.value)
+        elif isinstance(value, VariableNode):
+            number = self._variables.get(value.name.value, DEFAULT_PAGE)
+        return number if isinstance(number, int) and 0 < number <= MAX_PAGE else MAX_PAGE
+
+
+def measure(
+    operation: OperationDefinitionNode,
+    fragments: Mapping[str, FragmentDefinitionNode],
+    variables: Mapping[str, Any],
+) -> Size:
+    """Raises `GraphQLError` when the operation asks for too much."""
+    size = Size()
+    _Measure(fragments, variables, size).walk(operation.selection_set, 1, 1, frozenset())
+    return size
+
+
+def _refused(detail: str, code: str) -> GraphQLError:
+    return GraphQLError(detail, extensions={"code": code, "status": 400})

@@ -1,0 +1,45 @@
+"""The schema: queries and mutations of every feature. `python -m penguinmails_graphql.schema [file]` writes its SDL."""
+
+from __future__ import annotations
+
+import sys
+from functools import cache
+from pathlib import Path
+
+import strawberry
+from strawberry.schema.config import StrawberryConfig
+
+from penguinmails_graphql.emails.mutations import EmailsMutation
+from penguinmails_graphql.emails.resolvers import EmailsQuery
+from penguinmails_graphql.events.resolvers import EventsQuery
+from penguinmails_graphql.nodes import NodesQuery
+from penguinmails_graphql.scalars import SCALARS
+from penguinmails_graphql.suppressions.mutations import SuppressionsMutation
+from penguinmails_graphql.suppressions.resolvers import SuppressionsQuery
+from penguinmails_graphql.viewer.resolvers import ViewerQuery
+from penguinmails_graphql.webhook_endpoints.mutations import WebhookEndpointsMutation
+from penguinmails_graphql.webhook_endpoints.resolvers import WebhookEndpointsQuery
+
+
+@strawberry.type(description="Read. Everything here is limited to what the caller may see.")
+class Query(ViewerQuery, NodesQuery, EmailsQuery, EventsQuery, SuppressionsQuery, WebhookEndpointsQuery):
+    pass
+
+
+@strawberry.type(description="Change. Root fields run one after another, each in a transaction of its own.")
+class Mutation(EmailsMutation, SuppressionsMutation, WebhookEndpointsMutation):
+    pass
+
+
+@cache
+def schema() -> strawberry.Schema:
+    return strawberry.Schema(Query, Mutation, config=StrawberryConfig(scalar_map=SCALARS))
+
+
+def main() -> None:
+    target = Path(sys.argv[1] if len(sys.argv) > 1 else "graphql/schema.graphql")
+    target.write_text(schema().as_str().rstrip("\n") + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

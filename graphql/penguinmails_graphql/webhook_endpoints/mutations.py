@@ -1,0 +1,201 @@
+"""Make, change and delete webhook endpoints; try them; send again."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+import strawberry
+from sqlalchemy.ext.asyncio import AsyncSession
+from strawberry.scalars import JSON
+
+from penguinmails_core import models
+from penguinmails_core.kit import ids
+from penguinmails_core.kit.doorbell import WEBHOOKS
+from penguinmails_core.kit.ids import Prefix
+from penguinmails_core.scopes import Scope
+from penguinmails_core.webhook_endpoints.service import Delivery
+from penguinmails_graphql.context import Info, caller_of
+from penguinmails_graphql.once import IdempotencyKey, once
+from penguinmails_graphql.relay import uuid_of
+from penguinmails_graphql.scalars import string_map
+from penguinmails_graphql.webhook_endpoints.types import WebhookDelivery, WebhookEndpoint, WebhookEndpointStatus
+
+WRITE = Scope.WEBHOOK_ENDPOINTS_WRITE
+Made = tuple[models.WebhookEndpoint, str | None]
+
+
+@strawberry.input
+class CreateWebhookEndpointInput:
+    url: str = strawberry.field(description="https, on a public host, without user name or password.")
+    events: list[str] = strawberry.field(description="Exact names, families such as `email.*`, or `*` for all.")
+    description: str | None = None
+    metadata: JSON | None = strawberry.field(default=None, description="An object of strings.")
+
+
+@strawberry.input(description="Only what is given is changed; null empties `description` and `metadata`.")
+class UpdateWebhookEndpointInput:
+    id: strawberry.ID
+    url: str | None = strawberry.UNSET
+    events: list[str] | None = strawberry.UNSET
+    description: str | None = strawberry.UNSET
+    metadata: JSON | None = strawberry.UNSET
+    status: WebhookEndpointStatus | None = strawberry.UNSET
+
+    def changes(self) -> dict[str, Any]:
+        found: dict[str, Any] = {}
+        for name in ("url", "events", "status"):
+            value = getattr(self, name)
+            if value is not strawberry.UNSET and value is not None:
+                found[name] = value
+        if self.description is not strawberry.UNSET:
+            found["description"] = self.description
+        if self.metadata is not strawberry.UNSET:
+            found["metadata"] = string_map(self.metadata, "metadata")
+        return found
+
+
+@strawberry.type
+class WebhookEndpointPayload:
+    webhook_endpoint: WebhookEndpoint
+
+
+@strawberry.type(description="Keep the secret: it is shown this once, and null in a replay by idempotency key.")
+class WebhookEndpointSecretPayload:
+    webhook_endpoint: WebhookEndpoint
+    secret: str | None
+
+    @classmethod
+    def of(cls, made: Made) -> WebhookEndpointSecretPayload:
+        return cls(webhook_endpoint=WebhookEndpoint.of(made[0]), secret=made[1])
+
+
+@strawberry.type
+class DeletedPayload:
+    id: strawberry.ID
+
+
+@strawberry.type(description="A `webhook.test` event on its way.")
+class TestWebhookPayload:
+    event_id: strawberry.ID
+    delivery_id: strawberry.ID
+
+
+@strawberry.type
+class WebhookDeliveryPayload:
+    webhook_delivery: WebhookDelivery
+
+
+def _endpoint_id(node_id: strawberry.ID) -> UUID:
+    return uuid_of(Prefix.WEBHOOK_ENDPOINT, node_id, "webhook endpoint")
+
+
+@strawberry.type
+class WebhookEndpointsMutation:
+    @strawberry.mutation(description="From now on, events are POSTed to `url`, signed with `secret`.")
+    async def create_webhook_endpoint(
+        self,
+        info: Info,
+        input: CreateWebhookEndpointInput,
+        idempotency_key: IdempotencyKey = None,
+    ) -> WebhookEndpointSecretPayload:
+        caller, service = caller_of(info, WRITE), info.context.endpoints()
+        asked: dict[str, Any] = {
+            "url": input.url,
+            "events": input.events,
+            "description": input.description,
+            "metadata": string_map(input.metadata, "metadata"),
+        }
+
+        async def work(session: AsyncSession) -> Made:
+            return await service.create(session, caller, **asked)
+
+        async def load(session: AsyncSession, name: str) -> Made:
+            return await service.get(session, caller, ids.decode(Prefix.WEBHOOK_ENDPOINT, name)), None
+
+        made = await once(
+            info.context, "createWebhookEndpoint", idempotency_key, asked, work, name=_name_of_made, load=load
+        )
+        return WebhookEndpointSecretPayload.of(made)
+
+    @strawberry.mutation(description="Disabling cancels the deliveries that wait; each can be resent later.")
+    async def update_webhook_endpoint(
+        self,
+        info: Info,
+        input: UpdateWebhookEndpointInput,
+    ) -> WebhookEndpointPayload:
+        caller, endpoint_id, changes = caller_of(info, WRITE), _endpoint_id(input.id), input.changes()
+
+        async def work(session: AsyncSession) -> models.WebhookEndpoint:
+            return await info.context.endpoints().update(session, caller, endpoint_id, changes)
+
+        return WebhookEndpointPayload(webhook_endpoint=WebhookEndpoint.of(await info.context.write(work)))
+
+    @strawberry.mutation(description="Nothing more is sent to it, what waits is cancelled.")
+    async def delete_webhook_endpoint(self, info: Info, id: strawberry.ID) -> DeletedPayload:
+        caller, endpoint_id = caller_of(info, WRITE), _endpoint_id(id)
+
+        async def work(session: AsyncSession) -> None:
+            await info.context.endpoints().delete(session, caller, endpoint_id)
+
+        await info.context.write(work)
+        return DeletedPayload(id=id)
+
+    @strawberry.mutation(description="A new secret; for 24 hours requests carry signatures of both.")
+    async def rotate_webhook_secret(
+        self,
+        info: Info,
+        id: strawberry.ID,
+        idempotency_key: IdempotencyKey = None,
+    ) -> WebhookEndpointSecretPayload:
+        caller, service, endpoint_id = caller_of(info, WRITE), info.context.endpoints(), _endpoint_id(id)
+
+        async def work(session: AsyncSession) -> Made:
+            return await service.rotate_secret(session, caller, endpoint_id)
+
+        async def load(session: AsyncSession, _: str) -> Made:
+            return await service.get(session, caller, endpoint_id), None
+
+        made = await once(
+            info.context,
+            "rotateWebhookSecret",
+            idempotency_key,
+            {"id": str(id)},
+            work,
+            name=_name_of_made,
+            load=load,
+        )
+        return WebhookEndpointSecretPayload.of(made)
+
+    @strawberry.mutation(description="Queue a `webhook.test` event to this endpoint only.")
+    async def test_webhook_endpoint(self, info: Info, id: strawberry.ID) -> TestWebhookPayload:
+        caller, endpoint_id = caller_of(info, WRITE), _endpoint_id(id)
+
+        async def work(session: AsyncSession) -> tuple[UUID, UUID]:
+            return await info.context.endpoints().send_test(session, caller, endpoint_id)
+
+        event_id, delivery_id = await info.context.write(work, WEBHOOKS)
+        return TestWebhookPayload(
+            event_id=strawberry.ID(ids.encode(Prefix.EVENT, event_id)),
+            delivery_id=strawberry.ID(ids.encode(Prefix.WEBHOOK_DELIVERY, delivery_id)),
+        )
+
+    @strawberry.mutation(description="Due at once, whatever became of it, with the same `webhook-id`.")
+    async def resend_webhook_delivery(
+        self,
+        info: Info,
+        endpoint_id: strawberry.ID,
+        id: strawberry.ID,
+    ) -> WebhookDeliveryPayload:
+        caller, endpoint = caller_of(info, WRITE), _endpoint_id(endpoint_id)
+        delivery_id = uuid_of(Prefix.WEBHOOK_DELIVERY, id, "delivery")
+
+        async def work(session: AsyncSession) -> Delivery:
+            return await info.context.endpoints().resend(session, caller, endpoint, delivery_id)
+
+        found = await info.context.write(work, WEBHOOKS)
+        return WebhookDeliveryPayload(webhook_delivery=WebhookDelivery.of(found.row, list(found.attempts)))
+
+
+def _name_of_made(made: Made) -> str:
+    return ids.encode(Prefix.WEBHOOK_ENDPOINT, made[0].id)

@@ -1,0 +1,160 @@
+"""Where events are pushed to, and what became of each push."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated, Self
+from uuid import UUID
+
+import strawberry
+from sqlalchemy.ext.asyncio import AsyncSession
+from strawberry.scalars import JSON
+
+from penguinmails_core import models
+from penguinmails_core.kit import ids
+from penguinmails_core.kit.clock import utcnow
+from penguinmails_core.kit.ids import Prefix
+from penguinmails_core.scopes import Scope
+from penguinmails_core.webhook_endpoints.service import Delivery
+from penguinmails_graphql.context import Info, caller_of
+from penguinmails_graphql.relay import Connection, Node, connect, page_of
+from penguinmails_graphql.scalars import DateTime
+
+
+@strawberry.enum
+class WebhookEndpointStatus(StrEnum):
+    ENABLED = "enabled"
+    DISABLED = "disabled"
+
+
+@strawberry.enum(description="`EXHAUSTED`: given up after the last attempt, or refused for good by the receiver.")
+class WebhookDeliveryStatus(StrEnum):
+    PENDING = "pending"
+    DELIVERED = "delivered"
+    EXHAUSTED = "exhausted"
+    CANCELLED = "cancelled"
+
+
+@strawberry.type
+class WebhookAttempt(Node):
+    number: int = strawberry.field(description="Counts from 1.")
+    started_at: DateTime
+    duration_ms: int
+    status_code: int | None
+    error: str | None
+    response_body: str | None = strawberry.field(description="The first 2 KB of the answer, as text.")
+
+    @classmethod
+    def of(cls, row: models.WebhookAttempt) -> Self:
+        return cls(
+            id=strawberry.ID(ids.encode(Prefix.WEBHOOK_ATTEMPT, row.id)),
+            number=row.number,
+            started_at=DateTime(row.started_at),
+            duration_ms=row.duration_ms,
+            status_code=row.status_code,
+            error=row.error,
+            response_body=row.response_body,
+        )
+
+
+@strawberry.type(description="One event owed to one endpoint.")
+class WebhookDelivery(Node):
+    endpoint_id: strawberry.ID
+    event_id: strawberry.ID = strawberry.field(description="The `webhook-id` of every attempt.")
+    event_type: str
+    status: WebhookDeliveryStatus
+    attempt_count: int
+    next_attempt_at: DateTime | None
+    last_status_code: int | None
+    last_error: str | None
+    created_at: DateTime
+    delivered_at: DateTime | None
+    uuids: strawberry.Private[tuple[UUID, UUID]]
+    known: strawberry.Private[list[models.WebhookAttempt] | None] = None
+
+    @strawberry.field(description="Every attempt, the first one first.")
+    async def attempts(self, info: Info) -> list[WebhookAttempt]:
+        caller, rows = caller_of(info, Scope.WEBHOOK_ENDPOINTS_READ), self.known
+        if rows is None:
+
+            async def work(session: AsyncSession) -> Delivery:
+                return await info.context.endpoints().get_delivery(session, caller, *self.uuids)
+
+            rows = list((await info.context.read(work)).attempts)
+        return [WebhookAttempt.of(row) for row in rows]
+
+    @classmethod
+    def of(cls, row: models.WebhookDelivery, attempts: list[models.WebhookAttempt] | None = None) -> Self:
+        return cls(
+            id=strawberry.ID(ids.encode(Prefix.WEBHOOK_DELIVERY, row.id)),
+            endpoint_id=strawberry.ID(ids.encode(Prefix.WEBHOOK_ENDPOINT, row.endpoint_id)),
+            event_id=strawberry.ID(ids.encode(Prefix.EVENT, row.event_id)),
+            event_type=row.event_type,
+            status=WebhookDeliveryStatus(row.status),
+            attempt_count=row.attempts,
+            next_attempt_at=DateTime(row.due_at) if row.due_at else None,
+            last_status_code=row.last_status_code,
+            last_error=row.last_error,
+            created_at=DateTime(row.created_at),
+            delivered_at=DateTime(row.delivered_at) if row.delivered_at else None,
+            uuids=(row.endpoint_id, row.id),
+            known=attempts,
+        )
+
+
+@strawberry.type(description="Where events are pushed to. The secret is shown when it is made, and never again.")
+class WebhookEndpoint(Node):
+    url: str
+    events: list[str]
+    description: str | None
+    metadata: JSON
+    status: WebhookEndpointStatus
+    disabled_reason: str | None
+    failing_since: DateTime | None
+    workspace_id: strawberry.ID | None
+    previous_secret_expires_at: DateTime | None
+    created_at: DateTime
+    updated_at: DateTime
+    uuid: strawberry.Private[UUID]
+
+    @strawberry.field(description="What is or was owed to it, the newest event first.")
+    async def deliveries(
+        self,
+        info: Info,
+        status: Annotated[
+            list[WebhookDeliveryStatus] | None, strawberry.argument(description="`EXHAUSTED` lists the dead letters.")
+        ] = None,
+        first: int | None = None,
+        after: str | None = None,
+        last: int | None = None,
+        before: str | None = None,
+    ) -> Connection[WebhookDelivery]:
+        caller, page = caller_of(info, Scope.WEBHOOK_ENDPOINTS_READ), page_of(first, after, last, before)
+        wanted = [str(item) for item in status or ()]
+
+        async def work(session: AsyncSession) -> tuple[list[models.WebhookDelivery], bool]:
+            return await info.context.endpoints().list_deliveries(
+                session, caller, self.uuid, wanted, limit=page.limit, after=page.after, before=page.before
+            )
+
+        rows, has_more = await info.context.read(work)
+        return connect(page, rows, has_more, WebhookDelivery.of, lambda row: row.event_id)
+
+    @classmethod
+    def of(cls, row: models.WebhookEndpoint) -> Self:
+        expires = row.previous_secret_expires_at
+        return cls(
+            id=strawberry.ID(ids.encode(Prefix.WEBHOOK_ENDPOINT, row.id)),
+            url=row.url,
+            events=row.events,
+            description=row.description,
+            metadata=JSON(row.metadata_),
+            status=WebhookEndpointStatus(row.status),
+            disabled_reason=row.disabled_reason,
+            failing_since=DateTime(row.failing_since) if row.failing_since else None,
+            workspace_id=strawberry.ID(ids.encode(Prefix.WORKSPACE, row.workspace_id)) if row.workspace_id else None,
+            previous_secret_expires_at=DateTime(expires) if expires and expires > utcnow() else None,
+            created_at=DateTime(row.created_at),
+            updated_at=DateTime(row.updated_at),
+            uuid=row.id,
+        )
