@@ -46,8 +46,9 @@ bench: setup ## Measure against the references, in one interleaved run; prints r
 chaos: setup ## Kill processes at random N times (make chaos N=1000) and count every message
 	@$(BIN)/python -m tests.crash.chaos --rounds $(N)
 
-sdks: setup ## Write openapi/v1.json and regenerate the SDKs
+sdks: setup ## Write openapi/v1.json and graphql/schema.graphql, and regenerate the SDKs
 	@$(BIN)/python -m penguinmails_api.openapi
+	@$(BIN)/python -m penguinmails_graphql.schema
 	@$(BIN)/python sdks/generator/python.py
 
 docs: setup ## Regenerate the generated pages of docs/

@@ -14,6 +14,8 @@ from starlette.types import ASGIApp
 
 from penguinmails_api import health, openapi
 from penguinmails_api.gateway import AccessLog, Gateway, HotRoute
+from penguinmails_api.graphql.endpoint import hot_routes as graphql_routes
+from penguinmails_api.graphql.routes import router as graphql
 from penguinmails_api.identity.routes import ROUTERS as SIGN_IN
 from penguinmails_api.reference.routes import ROUTERS as PAGES
 from penguinmails_api.services import Services
@@ -25,7 +27,7 @@ class Api(FastAPI):
 
     def __init__(self) -> None:
         super().__init__(docs_url=None, redoc_url=None, openapi_url=None, redirect_slashes=False)
-        for router in (*ROUTERS, health.router, *PAGES, *SIGN_IN):
+        for router in (*ROUTERS, graphql, health.router, *PAGES, *SIGN_IN):
             self.add(router)
 
     def add(self, router: APIRouter) -> None:
@@ -64,5 +66,5 @@ def create_gateway(
 ) -> Gateway:
     """The ASGI application over open services. The caller closes them after the server has stopped."""
     if hot is None:
-        hot = hot_routes(services.settings.api)
+        hot = hot_routes(services.settings.api) | graphql_routes()
     return Gateway(api(), services, hot, access_log=access_log)

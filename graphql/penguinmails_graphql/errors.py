@@ -15,7 +15,7 @@ log = logging.getLogger(__name__)
 def formatted(error: GraphQLError, request_id: str) -> dict[str, Any]:
     """One entry of `errors` (GraphQL specification, October 2021, §7.1.2)."""
     original = error.original_error
-    if original is None:
+    if original is None or error.path is None:  # the request itself; resolvers have a path
         problem_extensions: dict[str, Any] = dict(error.extensions or {}) or {"code": "invalid_query", "status": 400}
         message = error.message
     else:

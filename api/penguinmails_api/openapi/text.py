@@ -19,6 +19,7 @@ TAGS = (
     ("suppressions", "Who is not mailed, and why."),
     ("webhook_endpoints", "Where events are pushed to."),
     ("api_keys", "Credentials: make, limit, rotate, derive and revoke them."),
+    ("graphql", "The same resources as a graph."),
     ("webhooks", "What webhook endpoints receive."),
     ("operations", "For those who run the server."),
 )

@@ -1,0 +1,89 @@
+"""`POST /graphql` (GraphQL over HTTP, working draft of 2025): identity and limits come from the gateway.
+
+A request that does not run, since it cannot be parsed, is not valid or asks for too much, answers 400 with `errors`,
+always as `application/graphql-response+json`, so that it is told from a problem document. One that runs answers 200,
+with `errors` for the fields that failed.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import orjson
+
+from penguinmails_api.context import RequestContext
+from penguinmails_api.gateway import HotRoute, Receive, Scope, parse_json, read_body
+from penguinmails_api.responses import RawResponse
+from penguinmails_core.errors import FieldError, Unprocessable
+from penguinmails_core.idempotency.keys import HEADER
+from penguinmails_graphql.context import GraphContext
+from penguinmails_graphql.execute import Executor, GraphRequest, Refused
+from penguinmails_graphql.schema import schema
+from penguinmails_webhooks.endpoints import webhook_endpoints
+
+PATH = "/graphql"
+MAX_BODY_BYTES = 16 * 1024 * 1024  # attachments travel inside
+_MEDIA_TYPE = b"application/graphql-response+json"
+_MEMBERS = frozenset(("query", "variables", "operationName", "extensions"))
+
+_executor = Executor(schema())
+
+
+async def answer_graphql(ctx: RequestContext, scope: Scope, receive: Receive) -> RawResponse:
+    _refuse_header(scope)
+    request = _request(parse_json(await read_body(receive)))
+    content_type = _content_type(scope)
+    prepared = _executor.prepare(request)
+    if isinstance(prepared, Refused):
+        return RawResponse(400, orjson.dumps(prepared.body(ctx.request_id)), content_type=_MEDIA_TYPE)
+    services = ctx.services
+    endpoints = webhook_endpoints(services.box, services.settings.webhooks) if services.box is not None else None
+    async with GraphContext(ctx.caller, services, endpoints, ctx.request_id) as context:
+        answer = await _executor.run(prepared, context)
+    # Variables that do not fit the operation are found when it runs, before anything has.
+    status = 200 if answer.get("data") is not None or any("path" in error for error in answer["errors"]) else 400
+    return RawResponse(
+        status, orjson.dumps(answer, default=str), content_type=content_type if status == 200 else _MEDIA_TYPE
+    )
+
+
+def _request(document: Any) -> GraphRequest:
+    """Raises `Unprocessable` naming the member."""
+    if not isinstance(document, dict):
+        raise _fault("", "invalid_type", "Send one JSON object with `query`; batches are not taken.")
+    for name in document:
+        if name not in _MEMBERS:
+            raise _fault(f"/{name}", "unknown_field", f"`{name}` is not known here; {', '.join(sorted(_MEMBERS))} are.")
+    query, variables = document.get("query"), document.get("variables")
+    name = document.get("operationName")
+    if not isinstance(query, str) or not query.strip():
+        raise _fault("/query", "required", "`query` must be a GraphQL document.")
+    if variables is not None and not isinstance(variables, dict):
+        raise _fault("/variables", "invalid_type", "`variables` must be an object.")
+    if name is not None and not isinstance(name, str):
+        raise _fault("/operationName", "invalid_type", "`operationName` must be text.")
+    return GraphRequest(query, variables or {}, name)
+
+
+def _refuse_header(scope: Scope) -> None:
+    if any(name == b"idempotency-key" for name, _ in scope["headers"]):
+        raise _fault(
+            HEADER, "not_allowed", "A GraphQL request may hold several mutations: give each its own `idempotencyKey`."
+        )
+    if scope["query_string"]:
+        raise _fault("query", "not_allowed", "GraphQL takes no query parameters; send everything in the body.")
+
+
+def _content_type(scope: Scope) -> bytes:
+    for name, value in scope["headers"]:
+        if name == b"accept" and _MEDIA_TYPE in value.lower():
+            return _MEDIA_TYPE
+    return b"application/json"
+
+
+def _fault(pointer: str, code: str, detail: str) -> Unprocessable:
+    return Unprocessable(detail, errors=[FieldError(pointer, code, detail)])
+
+
+def hot_routes() -> dict[tuple[str, str], HotRoute]:
+    return {("POST", PATH): HotRoute(answer_graphql, MAX_BODY_BYTES)}

@@ -1,0 +1,50 @@
+"""GraphQL is asked through the gateway, like REST."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+
+from penguinmails_api.app import create_gateway
+from penguinmails_api.services import Services
+from tests.api import conftest as api
+from tests.fixtures.client import ApiClient
+from tests.fixtures.factories import Tenant
+
+settings, services, tenant, stranger = api.settings, api.services, api.tenant, api.stranger
+
+
+class GraphClient:
+    """``await graph("{ viewer { mode } }")`` gives `data`; raises AssertionError when there are errors."""
+
+    def __init__(self, api: ApiClient) -> None:
+        self.api = api
+
+    def as_(self, key: str | None) -> GraphClient:
+        return GraphClient(self.api.as_(key))
+
+    async def ask(self, query: str, status: int = 200, **variables: Any) -> dict[str, Any]:
+        response = await self.api.post("/graphql", json={"query": query, "variables": variables})
+        assert response.status_code == status, response.text
+        answer: dict[str, Any] = response.json()
+        return answer
+
+    async def __call__(self, query: str, **variables: Any) -> Any:
+        answer = await self.ask(query, **variables)
+        assert "errors" not in answer, answer["errors"]
+        return answer["data"]
+
+    async def error(self, query: str, **variables: Any) -> dict[str, Any]:
+        """The `extensions` of the only error."""
+        answer = await self.ask(query, **variables)
+        [error] = answer["errors"]
+        found: dict[str, Any] = error["extensions"]
+        return found
+
+
+@pytest.fixture
+async def graph(services: Services, tenant: Tenant) -> AsyncIterator[GraphClient]:
+    async with ApiClient(create_gateway(services), tenant.key) as client:
+        yield GraphClient(client)
