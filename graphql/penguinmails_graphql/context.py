@@ -12,9 +12,9 @@ from typing import Any, Protocol, Self, TypeVar
 import strawberry
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from penguinmails_core.api_keys.send_caps import SendCaps
 from penguinmails_core.content.service import ContentService
 from penguinmails_core.domains.service import VerifiedDomains
-from penguinmails_core.emails.accept import Acceptor
 from penguinmails_core.emails.draft import DraftLimits
 from penguinmails_core.errors import Unavailable
 from penguinmails_core.idempotency import service as idempotency
@@ -32,7 +32,7 @@ class GraphServices(Protocol):
 
     database: Database
     doorbell: Doorbell
-    acceptor: Acceptor
+    send_caps: SendCaps
     domains: VerifiedDomains
     draft_limits: DraftLimits
     content: ContentService
