@@ -46,6 +46,10 @@ class PageTab(Tab):
         await self.go("/login")
         await self.fill_in("Sign in", email=email, password=password)
 
+    async def sign_out(self) -> None:
+        await self.press("Sign out")
+        await self.heading("Sign in")
+
     async def add_authenticator(self) -> str:
         """A built-in authenticator that confirms everything; returns its id."""
         await self.devtools.send("WebAuthn.enable")
