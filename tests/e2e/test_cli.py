@@ -8,6 +8,7 @@ import re
 import shutil
 import signal
 import socket
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from subprocess import CompletedProcess
@@ -32,6 +33,8 @@ COMMANDS = [
     "secret-key",
     "keys",
     "keys create",
+    "users",
+    "users create",
     "emails",
     "emails send",
     "emails get",
@@ -142,7 +145,7 @@ def test_bad_log_level(folder: Path, value: str) -> None:
     assert "must be debug, info, warning or error" in done.stderr
 
 
-@pytest.mark.parametrize("command", ["migrate", "serve", "worker", "keys create"])
+@pytest.mark.parametrize("command", ["migrate", "serve", "worker", "keys create", "users create --email a@b.test"])
 def test_no_database_to_work_on(folder: Path, command: str) -> None:
     refused(run(*command.split(), folder=folder), "set DATABASE_URL")
 
@@ -188,6 +191,25 @@ def test_doctor_says_what_to_do(folder: Path, server: dict[str, str]) -> None:
     done = run("doctor", folder=folder)
     assert done.returncode == 1
     assert "set DATABASE_URL" in done.stdout
+
+
+def test_users(folder: Path, sandbox: Sandbox, server: dict[str, str]) -> None:
+    """A way in on a server that sends no mail: the link shows a form."""
+    organization = sandbox.info["organizations"][0]["id"]
+    arguments = ("--email", "ada@example.com", "--organization", organization, "--owner")
+    env = server | {"PENGUINMAILS_PUBLIC_URL": sandbox.info["base_url"]}
+    link = succeeded(run("users", "create", *arguments, folder=folder, env=env)).strip()
+    assert link.startswith(sandbox.info["base_url"] + "/reset-password/choose?token=")
+    with urllib.request.urlopen(link) as page:
+        assert "ada@example.com" in page.read().decode()
+    for refused_ones, word in (
+        (("--email", "ada@example.com"), "there are several"),
+        (("--email", "ada", "--organization", organization), "Invalid value for --email"),
+    ):
+        done = run("users", "create", *refused_ones, folder=folder, env=env)
+        assert (done.returncode, done.stdout) == (2, "")
+        assert word in done.stderr
+        assert "Traceback" not in done.stderr
 
 
 def test_keys(folder: Path, sandbox: Sandbox, server: dict[str, str]) -> None:

@@ -10,6 +10,7 @@ import httpx
 
 from penguinmails_api.gateway import Gateway
 from penguinmails_api.services import Services
+from penguinmails_core.identity.accounts import create_person
 from penguinmails_core.identity.sessions import Browser
 from penguinmails_core.system_mail.service import ORGANIZATION_ID
 
@@ -33,9 +34,10 @@ async def make_person(
     name: str | None = "Ada Lovelace",
 ) -> Person:
     """Somebody who has chosen their password."""
-    accounts = services.identity.accounts
-    user_id, token = await accounts.create_person(email, name=name, organization_id=organization_id, role=role)
-    await accounts.reset_password(token, PASSWORD)
+    user_id, token = await create_person(
+        services.database, email, name=name, organization_id=organization_id, role=role
+    )
+    await services.identity.accounts.reset_password(token, PASSWORD)
     return Person(user_id, email)
 
 

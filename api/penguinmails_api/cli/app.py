@@ -7,7 +7,7 @@ import sys
 
 import typer
 
-from penguinmails_api.cli import demo, emails, events, keys, operate, sandbox, serve
+from penguinmails_api.cli import demo, emails, events, keys, operate, sandbox, serve, users
 
 app = typer.Typer(
     name="penguinmails",
@@ -49,3 +49,4 @@ sandbox.add_to(app)
 app.add_typer(emails.app, name="emails")
 app.add_typer(events.app, name="events")
 app.add_typer(keys.app, name="keys")
+app.add_typer(users.app, name="users")

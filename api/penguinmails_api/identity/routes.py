@@ -1,6 +1,6 @@
 """All routers of the pages."""
 
-from penguinmails_api.identity import account, assets, links, login, passkey_login, security
+from penguinmails_api.identity import account, api_keys, assets, links, login, passkey_login, security
 
 ROUTERS = (
     assets.router,
@@ -10,4 +10,5 @@ ROUTERS = (
     account.router,
     security.router,
     security.calls,
+    api_keys.router,
 )

@@ -7,7 +7,7 @@ import os
 from typing import Any
 
 from penguinmails_api.runtime.state import state_path
-from penguinmails_api.services import Settings
+from penguinmails_api.services import Settings, local_url
 from penguinmails_core.config import ConfigError
 
 
@@ -35,6 +35,14 @@ def redis_url(settings: Settings) -> str | None:
         return settings.redis.url.get_secret_value()
     url = None if settings.database.url is not None else local_state(settings).get("redis_url")
     return str(url) if url else None
+
+
+def public_url(settings: Settings) -> str:
+    """Where people reach the server: the setting, the stack that runs here, or where it would listen."""
+    if settings.stack.public_url is not None:
+        return settings.stack.public_url
+    url = local_state(settings).get("public_url")
+    return str(url) if url else local_url(f"http://localhost:{settings.api.port}").base
 
 
 def api_client(settings: Settings | None = None) -> Any:

@@ -172,6 +172,7 @@ class LocalStack:
         path.parent.mkdir(parents=True, exist_ok=True)
         state: dict[str, object] = {
             "base_url": self.base_url,
+            "public_url": self.services.public.base,
             "inbox_url": self.inbox_url,
             "database_url": self.database_url,
         }

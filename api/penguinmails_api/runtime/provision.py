@@ -5,10 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from uuid import UUID
 
+from penguinmails_api.identity.browser import cookie_name
 from penguinmails_api.services import Services
 from penguinmails_core.api_keys.service import create_key
 from penguinmails_core.config import ConfigError
 from penguinmails_core.domains.service import create_domain
+from penguinmails_core.identity.accounts import create_person
+from penguinmails_core.identity.sessions import PASSWORD, Browser
 from penguinmails_core.kit import ids
 from penguinmails_core.kit.addresses import AddressError
 from penguinmails_core.kit.crypto import SecretBox
@@ -53,3 +56,15 @@ async def prepare_mail(services: Services) -> None:
         await prepare(services.database, box, sender, nothing_leaves=settings.sender.transport == "capture")
     except AddressError as error:
         raise ConfigError(f"PENGUINMAILS_SYSTEM_MAIL_FROM: {error.detail}") from None
+
+
+async def signed_in_cookie(services: Services, tenant: Tenant, email: str) -> str:
+    """``pm_session=...``: the Cookie header of a browser in which the owner of `tenant` is signed in, for tools that
+    walk through pages (`sandbox --json`). The person has no password; the sign-in counts as fresh for 15 minutes.
+
+    Call it after `services.serve_at(...)`, since the cookie's name depends on the public URL."""
+    user_id, _ = await create_person(
+        services.database, email, name="Owner", organization_id=tenant.organization_id, role="owner"
+    )
+    signed = await services.identity.start_session(user_id, [PASSWORD], Browser("127.0.0.1", "sandbox"))
+    return f"{cookie_name(services.public)}={signed.token}"

@@ -111,37 +111,13 @@ class Accounts:
         hashed = await self._passwords.hash(password)
         async with self._pool.acquire() as connection, connection.transaction():
             link = await links.use(connection, Purpose.SIGNUP, token)
-            user_id = await self._add_person(connection, link.email, link.data["name"] or None)
+            user_id = await _add_person(connection, link.email, link.data["name"] or None)
             await repository.set_password(connection, user_id, hashed)
             await repository.set_email_verified(connection, user_id)
             organization_id, workspace_id = new_uuid(), new_uuid()
             await organizations.insert(connection, organization_id, link.data["organization"])
             await organizations.insert_workspace(connection, organization_id, workspace_id, "Default", "default", True)
             await repository.insert_member(connection, organization_id, new_uuid(), user_id, "owner")
-        return user_id
-
-    async def create_person(
-        self, email: str, *, name: str | None = None, organization_id: UUID | None = None, role: str = "member"
-    ) -> tuple[UUID, str]:
-        """By the operator: a person and the token of a link to set a first password. Somebody with that address is
-        taken as they are. Raises `Unprocessable`."""
-        email = check_email(email)
-        async with self._pool.acquire() as connection, connection.transaction():
-            row = await repository.account_by_email(connection, email)
-            user_id = row["id"] if row is not None else await self._add_person(connection, email, name)
-            await repository.ensure_credential(connection, user_id, secrets.token_bytes(HANDLE_BYTES))
-            if organization_id is not None:
-                await repository.insert_member(connection, organization_id, new_uuid(), user_id, role)
-            token = await links.create(
-                connection, Purpose.RESET, email, user_id=user_id, lifetime=links.LIFETIMES[Purpose.SIGNUP]
-            )
-        return user_id, token
-
-    async def _add_person(self, connection: Connection, email: str, name: str | None) -> UUID:
-        user_id = new_uuid()
-        if not await repository.insert_user(connection, user_id, email, name):
-            raise Conflict("This address has an account already. Sign in instead.")
-        await repository.ensure_credential(connection, user_id, secrets.token_bytes(HANDLE_BYTES))
         return user_id
 
     # Passwords
@@ -223,6 +199,36 @@ class Accounts:
         await self._sessions.refresh_user(user_id)
         self._notices.send(old.email, "the e-mail address was changed")
         return link.email
+
+
+async def create_person(
+    database: Database,
+    email: str,
+    *,
+    name: str | None = None,
+    organization_id: UUID | None = None,
+    role: str = "member",
+) -> tuple[UUID, str]:
+    """By the operator of the machine: a person, and the token of a link to choose a password (`/reset-password/choose`,
+    24 hours). Somebody with that address stays who they are and gets a new link. Raises `Unprocessable`."""
+    email = check_email(email)
+    async with database.worker.acquire() as connection, connection.transaction():
+        row = await repository.account_by_email(connection, email)
+        user_id: UUID = row["id"] if row is not None else await _add_person(connection, email, name)
+        await repository.ensure_credential(connection, user_id, secrets.token_bytes(HANDLE_BYTES))
+        if organization_id is not None:
+            await repository.insert_member(connection, organization_id, new_uuid(), user_id, role)
+        lifetime = links.LIFETIMES[Purpose.SIGNUP]
+        token = await links.create(connection, Purpose.RESET, email, user_id=user_id, lifetime=lifetime)
+    return user_id, token
+
+
+async def _add_person(connection: Connection, email: str, name: str | None) -> UUID:
+    user_id = new_uuid()
+    if not await repository.insert_user(connection, user_id, email, name):
+        raise Conflict("This address has an account already. Sign in instead.")
+    await repository.ensure_credential(connection, user_id, secrets.token_bytes(HANDLE_BYTES))
+    return user_id
 
 
 def check_email(text: str) -> str:

@@ -23,7 +23,7 @@ from penguinmails_core.errors import RateLimited
 
 log = logging.getLogger(__name__)
 
-REDIS_TIMEOUT = 0.1  # seconds
+REDIS_TIMEOUT = 0.5  # seconds; a burst of guesses must not make it look away
 FORGET_AFTER = 3600  # seconds without an attempt
 _MAX_LOCAL = 50_000
 _PREFIX = "penguinmails:{signin}:"  # the braces keep the keys of one attempt on one node of a cluster

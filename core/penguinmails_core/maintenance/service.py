@@ -11,6 +11,7 @@ import asyncpg
 
 from penguinmails_core.api_keys.notices import forget_ended, notice_expiring
 from penguinmails_core.idempotency.service import sweep
+from penguinmails_core.identity.repository import sweep as sweep_identity
 from penguinmails_core.kit.db import Database
 from penguinmails_core.maintenance import repository
 
@@ -45,6 +46,7 @@ class Maintenance:
         await repository.drop_partitions(pool, KEEP_EVENTS)
         while await sweep(pool, limit=_BITE) >= _BITE:
             pass
+        await sweep_identity(pool)
         while await repository.forget_deliveries(pool, KEEP_EVENTS, _BITE) >= _BITE:
             pass
         while await notice_expiring(pool, limit=_SIP) >= _SIP:
