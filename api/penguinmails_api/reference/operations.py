@@ -52,6 +52,7 @@ def overview(app: FastAPI) -> str:
 
 
 MORE = """\
+- [GraphQL](/docs/graphql): the same resources as a graph, with an explorer
 - [Events](/docs/reference/webhooks): what webhooks carry
 - [Problems](/problems): every error, its cause and its fix
 - [Guides](/docs/guides)
