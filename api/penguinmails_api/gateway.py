@@ -109,8 +109,10 @@ class Gateway:
         method, path = scope["method"], scope["path"]
         hot = self._hot.get((method, path))
         try:
-            incoming = _read_headers(scope)
             guarded = path.startswith(_GUARDED)
+            if scope["query_string"]:
+                _refuse_key_in_query(scope, guarded)
+            incoming = _read_headers(scope)
             if incoming.cookie is not None and incoming.authorization is None:
                 csrf.check(scope, self.services.public)
             if guarded:
@@ -149,8 +151,6 @@ class Gateway:
 
     async def _admit(self, ctx: RequestContext, scope: Scope, incoming: _Incoming) -> None:
         """Who asks, from where, and how often. Raises the problem to answer with."""
-        if scope["query_string"]:
-            _refuse_key_in_query(scope)
         key = _bearer(incoming.authorization)
         source = self.services.source_of(key)
         credential = source.cached(key) if key is not None else None
@@ -295,19 +295,21 @@ def _bearer(authorization: bytes | None) -> str | None:
     return value.strip().decode("latin-1") if scheme.lower() == b"bearer" else None
 
 
-def _refuse_key_in_query(scope: Scope) -> None:
-    """A key in a URL ends up in logs, histories and Referer headers. The query is blanked so that no log of the server
-    repeats it."""
+def _refuse_key_in_query(scope: Scope, guarded: bool) -> None:
+    """A key in a URL ends up in logs, histories and Referer headers. The query is blanked before anything else is
+    looked at, so that no log of the server repeats it; pages go on without it (and may have a `token` of their own)."""
     query: bytes = scope["query_string"]
     plain = unquote_to_bytes(query) if b"%" in query else query
-    names = {pair.partition(b"=")[0].lower() for pair in plain.split(b"&")}
+    names = {pair.partition(b"=")[0].lower() for pair in plain.split(b"&")} if guarded else set()
     if b"pm_live_" in plain or b"pm_test_" in plain or names & _KEY_PARAMETERS:
         scope["query_string"] = b"redacted"
+        if not guarded:
+            return
         raise KeyInQuery(
             "Send the API key in the Authorization header, never in the URL. "
             "If it was a real key, replace it: URLs are written to logs."
         )
-    if b"\x00" in plain:
+    if guarded and b"\x00" in plain:
         raise BadRequest("The query string holds a NUL character. Remove %00.")
 
 

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import logging
+from collections.abc import MutableMapping
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
 from penguinmails_api.app import create_gateway
 from penguinmails_api.client_address import ClientAddresses
+from penguinmails_api.context import RequestContext
 from penguinmails_api.services import Services
 from penguinmails_core.api_keys.service import create_key, revoke_key
 from penguinmails_core.kit import ids
@@ -96,24 +100,43 @@ async def test_a_key_in_the_url_is_refused_and_never_repeated(client: ApiClient,
     assert "pm_live_abc" not in response.text
 
 
-async def test_a_server_that_logs_urls_sees_the_query_redacted(client: ApiClient) -> None:
+@pytest.mark.parametrize("path", ["/v1/me", "/v1/emails", "/v1/nothing", "/healthz", "/nowhere"])
+@pytest.mark.parametrize("query", ["api_key={}", "x=1&anything={}", "x={}%00", "q=%7B%22k%22%3A%22{}%22%7D"])
+@pytest.mark.parametrize("host", [["api.test"], ["api.test", "twice.test"]])
+async def test_no_log_ever_holds_a_key_from_a_url(
+    services: Services, tenant: Tenant, caplog: pytest.LogCaptureFixture, path: str, query: str, host: list[str]
+) -> None:
+    """Neither the access log's line, nor any other logger, nor the answer; whatever else is wrong with the request."""
+    seen: list[str] = []
+
+    def access_log(ctx: RequestContext, scope: MutableMapping[str, Any], status: int, seconds: float) -> None:
+        seen.append(f"{scope} {status}")
+
+    gateway = create_gateway(services, access_log=access_log)
+    caplog.set_level(logging.DEBUG)
     scope = {
         "type": "http",
         "method": "GET",
-        "path": "/v1/me",
-        "query_string": b"key=pm_live_secret",
-        "headers": [(b"host", b"api.test")],
+        "path": path,
+        "query_string": query.format(tenant.key.replace("_", "%5F")).encode(),
+        "headers": [(b"host", name.encode()) for name in host],
         "client": ("127.0.0.1", 1),
     }
+    sent: list[Any] = []
 
     async def receive() -> dict[str, object]:
         return {"type": "http.request", "body": b""}
 
-    async def send(_: object) -> None:
-        return None
+    async def send(message: Any) -> None:
+        sent.append(message)
 
-    await client.gateway(scope, receive, send)
+    await gateway(scope, receive, send)
+    status = sent[0]["status"]
+    assert status == 400 if path.startswith("/v1") or len(host) > 1 else status in (200, 404)
     assert scope["query_string"] == b"redacted"
+    assert len(seen) == 1
+    for text in (*seen, caplog.text, *(str(record.__dict__) for record in caplog.records), str(sent)):
+        assert tenant.key[8:] not in text
 
 
 async def test_an_allowlist_lets_only_its_addresses_in(client: ApiClient, database: Database, tenant: Tenant) -> None:

@@ -33,6 +33,9 @@ COMMANDS = [
     "secret-key",
     "keys",
     "keys create",
+    "keys list",
+    "keys rotate",
+    "keys revoke",
     "users",
     "users create",
     "emails",
@@ -223,9 +226,39 @@ def test_keys(folder: Path, sandbox: Sandbox, server: dict[str, str]) -> None:
     assert sandbox.api("POST", "/v1/emails", {}, key=made).json()["code"] == "missing_scope"
 
 
+def test_keys_live(folder: Path, sandbox: Sandbox, server: dict[str, str]) -> None:
+    """From a shell: made with limits, listed, rotated, revoked; the running server hears of it."""
+    of = ["--organization", sandbox.second["id"]]
+    limits = ["--preset", "send_email", "--allow-domain", "Acme.test", "--max-sends-per-day", "5", "--json"]
+    limits += ["--mode", "test", "--expires-in-days", "1", "--name", "limited"]
+    made = json.loads(succeeded(run("keys", "create", *of, *limits, folder=folder, env=server)))
+    assert (made["scopes"], made["allowed_domains"], made["max_sends_per_day"]) == (["emails:write"], ["acme.test"], 5)
+    message = {"from": "a@other.test", "to": "ada@example.com", "subject": "Hi", "text": "Hi"}
+    refusal = sandbox.api("POST", "/v1/emails", message, key=made["secret"]).json()
+    assert (refusal["code"], refusal["constraint"]) == ("constraint_violated", "allowed_domains")
+    listed = json.loads(succeeded(run("keys", "list", *of, "--json", folder=folder, env=server)))
+    assert made["id"] in [key["id"] for key in listed]
+    assert "secret" not in listed[0]
+    lines = succeeded(run("keys", "list", *of, folder=folder, env=server))
+    assert f"{made['id']}  active" in lines
+    new = succeeded(run("keys", "rotate", made["id"], *of, "--overlap-hours", "0", folder=folder, env=server)).strip()
+    assert new.startswith("pm_test_")
+    eventually(lambda: sandbox.api("GET", "/v1/me", key=made["secret"]).status == 401 or None, "the old secret ends")
+    assert sandbox.api("GET", "/v1/me", key=new).status == 200
+    assert "revoked" in succeeded(run("keys", "revoke", made["id"], *of, folder=folder, env=server))
+    eventually(lambda: sandbox.api("GET", "/v1/me", key=new).status == 401 or None, "the key ends")
+    again = run("keys", "rotate", made["id"], *of, folder=folder, env=server)
+    assert (again.returncode, "revoked" in again.stderr) == (1, True)
+    wrong = run("keys", "create", *of, "--allow-ip", "office", folder=folder, env=server)
+    assert (wrong.returncode, "/allowed_ips/0" in wrong.stderr, "Traceback" in wrong.stderr) == (1, True, False)
+
+
 @pytest.mark.parametrize(
     ("arguments", "word"),
     [
+        (["--preset", "everything"], "send_email"),
+        (["--preset", "send_email", "--scope", "emails:write"], "not both"),
+        (["--workspace", "acme"], "ws_"),
         (["--mode", "prod"], "must be live or test"),
         (["--scope", "emails:fly"], "emails:write"),
         (["--organization", "acme"], "org_"),

@@ -53,6 +53,11 @@ class Doorbell:
             if self._flush is None or self._flush.done():
                 self._flush = asyncio.get_running_loop().create_task(self._publish(self._redis))
 
+    async def flush(self) -> None:
+        """Wait until all rings have left for other processes (or Redis is away): before a short-lived process ends."""
+        if self._flush is not None:
+            await asyncio.wait([self._flush])
+
     async def wait(self, channel: str, seconds: float) -> bool:
         """True when rung. A ring that came before the call counts, so none is missed between look and wait."""
         event = self._events[channel]
