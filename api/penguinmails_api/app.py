@@ -13,6 +13,7 @@ from starlette.routing import Match
 from starlette.types import ASGIApp
 
 from penguinmails_api import health, openapi
+from penguinmails_api.conventions.middleware import Conventions
 from penguinmails_api.gateway import AccessLog, Gateway, HotRoute
 from penguinmails_api.graphql.endpoint import hot_routes as graphql_routes
 from penguinmails_api.graphql.routes import router as graphql
@@ -35,7 +36,7 @@ class Api(FastAPI):
         self.router.routes.extend(router.routes)
 
     def build_middleware_stack(self) -> ASGIApp:
-        return AsyncExitStackMiddleware(self.router)
+        return AsyncExitStackMiddleware(Conventions(self.router))
 
     def openapi(self) -> dict[str, Any]:
         if not self.openapi_schema:

@@ -6,6 +6,7 @@ from collections.abc import MutableMapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from penguinmails_api.conventions.options import NONE, Options
 from penguinmails_core.identity.sessions import Session
 from penguinmails_core.principal import Principal
 
@@ -18,8 +19,9 @@ Headers = list[tuple[bytes, bytes]]
 @dataclass(slots=True)
 class RequestContext:
     """`principal` is None on routes that need no key. `session` is set when a browser's cookie made the principal, and
-    never with a bearer. `limit_headers` are sent with the answer, whatever it is.
-    `started` is of `time.perf_counter()`, `scope` is ASGI's."""
+    never with a bearer. `limit_headers` and `answer_headers` are sent with the answer, whatever it is. `options` are
+    those that every operation knows (`conventions/options.py`). `started` is of `time.perf_counter()`, `scope` is
+    ASGI's."""
 
     request_id: str
     services: Services
@@ -28,6 +30,8 @@ class RequestContext:
     principal: Principal | None = None
     session: Session | None = None
     limit_headers: Headers = field(default_factory=list)
+    answer_headers: Headers = field(default_factory=list)
+    options: Options = NONE
 
     @property
     def caller(self) -> Principal:

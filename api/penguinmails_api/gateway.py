@@ -231,7 +231,8 @@ class _Answer:
         await self._send({"type": "http.response.body", "body": response.body})
 
     def _common(self) -> Headers:
-        return [(b"request-id", self._ctx.request_id.encode()), *self._ctx.limit_headers, *_EVERY_ANSWER]
+        ctx = self._ctx
+        return [(b"request-id", ctx.request_id.encode()), *ctx.limit_headers, *ctx.answer_headers, *_EVERY_ANSWER]
 
 
 async def read_body(receive: Receive) -> bytes:

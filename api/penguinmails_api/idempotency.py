@@ -40,7 +40,7 @@ async def answer_once(
     keyed = service.KeyedRequest(
         caller.organization_id,
         caller.id,
-        read_key(scope["headers"]),
+        None if context.options.dry_run else read_key(scope["headers"]),
         fingerprint(request.method, scope["path"], scope["query_string"], body),
     )
 

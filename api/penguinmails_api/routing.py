@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import datetime
 from typing import Annotated, Any
 
 from fastapi import Depends, Request
 
 from penguinmails_api.context import RequestContext
+from penguinmails_api.conventions.check import check as check_options
+from penguinmails_api.conventions.declared import KEY, Declared
 from penguinmails_core.errors import FieldError, Unprocessable
 from penguinmails_core.scopes import Scope
 
@@ -23,10 +26,10 @@ def get_context(request: Request) -> RequestContext:
 Context = Annotated[RequestContext, Depends(get_context)]
 
 
-def require(scope: Scope) -> Callable[[Request], None]:
+def require(scope: Scope) -> Callable[[Request], Awaitable[None]]:
     """A dependency that raises `MissingScope` when the caller's key does not have `scope`."""
 
-    def check(request: Request) -> None:
+    async def check(request: Request) -> None:
         get_context(request).caller.require(scope)
 
     return check
@@ -39,7 +42,7 @@ async def require_sudo(request: Request) -> None:
         await context.services.identity.require_sudo(context.session)
 
 
-def refuse_unknown_parameters(request: Request) -> None:
+async def refuse_unknown_parameters(request: Request) -> None:
     """For routes without a query: a misspelled parameter must not be silently ignored. Routes with one declare it as a
     model that forbids others."""
     query: bytes = request.scope["query_string"]
@@ -59,6 +62,13 @@ def operation(
     idempotent: bool = False,
     paginated: bool = False,
     sudo: bool = False,
+    expand: Sequence[str] = (),
+    dry_run: bool = True,
+    if_match: bool = False,
+    etag: bool | None = None,
+    deprecated: datetime | None = None,
+    sunset: datetime | None = None,
+    successor: str | None = None,
     extra: dict[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Keyword arguments for a FastAPI route: ``@router.get("", **operation("emails_list", scope=...))``.
@@ -66,11 +76,17 @@ def operation(
     `scope` is enforced and documented; None means that any valid key will do. `errors` are statuses beyond
     `COMMON_ERRORS`. `idempotent` documents the Idempotency-Key header (see `penguinmails_api.idempotency`). `sudo`:
     keys, secrets and deletion ask people in a browser for a fresh sign-in; keys and tokens are not asked.
+
+    Conventions (docs/conventions.md): `fields` and `dry_run` come by themselves; `dry_run=False` says that a change
+    cannot be rehearsed. `expand` names what GET puts in place on request (`context.options.expand`). `if_match`: the
+    endpoint calls `conventions.etags.match`. `etag`: GET has an ETag though its path does not end in an id (or has none
+    though it does). `deprecated` and `sunset` announce an end, `successor` is the path to use instead.
     """
     hints: dict[str, Any] = {
         "security": [{"apiKey": [str(scope)] if scope else []}],
         "x-required-scopes": [str(scope)] if scope else [],
         "x-errors": sorted({*COMMON_ERRORS, *errors}),
+        KEY: Declared(tuple(expand), dry_run, if_match, etag, deprecated, sunset, successor),
     }
     if idempotent:
         hints["x-idempotent"] = True
@@ -80,7 +96,7 @@ def operation(
     if sudo:
         hints["x-sudo"] = True
         dependencies.append(Depends(require_sudo))
-    dependencies.append(Depends(refuse_unknown_parameters))
+    dependencies += [Depends(check_options), Depends(refuse_unknown_parameters)]
     return {"operation_id": operation_id, "dependencies": dependencies, "openapi_extra": hints | (extra or {})}
 
 

@@ -187,6 +187,12 @@ class IdempotencyInFlight(Conflict):
     fix = "Wait as Retry-After says and send the same request again: you get the answer of the first one."
 
 
+class PreconditionFailed(Problem):
+    status, code, title = 412, "precondition_failed", "The resource is not what you expect it to be"
+    cause = "If-Match names a state of the resource that is not the present one: somebody has changed it since."
+    fix = "GET it again, decide whether your change still makes sense, and send it with the new ETag."
+
+
 class PayloadTooLarge(Problem):
     status, code, title = 413, "payload_too_large", "The request is larger than allowed"
     cause = "The body is over the limit that the detail names."

@@ -278,6 +278,8 @@ def _parameters(items: list[Mapping[str, Any]], path: str, place: str, raw: Mapp
         here = f"{place}.parameters.{data.get('name')}"
         if data["in"] == "header" and data["name"].lower() in RUNTIME_HEADERS:
             continue
+        if data.get("x-sdk-internal"):
+            continue
         if data["in"] not in ("path", "query"):
             raise SpecError(here, f"parameters in {data['in']} are not supported")
         if data["name"] in OPTION_NAMES:

@@ -9,6 +9,7 @@ from typing import Any
 from fastapi.openapi.utils import get_openapi
 from starlette.routing import BaseRoute
 
+from penguinmails_api.conventions import document as conventions
 from penguinmails_api.openapi.finish import finish
 from penguinmails_api.openapi.headers import ALWAYS, HEADERS, IDEMPOTENCY_KEY, LIMITS
 from penguinmails_api.openapi.problems import ERRORS, FIELD_ERROR, PROBLEM, problem_responses
@@ -35,14 +36,16 @@ def build(routes: Sequence[BaseRoute]) -> Document:
     )
     components = document.setdefault("components", {})
     components["securitySchemes"] = {"apiKey": _security_scheme()}
-    components["headers"] = HEADERS
+    components["headers"] = HEADERS | conventions.HEADERS
     components["responses"] = problem_responses()
-    components["parameters"] = {"IdempotencyKey": IDEMPOTENCY_KEY}
+    components["parameters"] = {"IdempotencyKey": IDEMPOTENCY_KEY} | conventions.PARAMETERS
     schemas = components.setdefault("schemas", {})
-    for entry in document["paths"].values():
+    declared = conventions.declarations(routes)
+    for path, entry in document["paths"].items():
         for method, operation in entry.items():
             if method in ("post", "put", "patch") and operation["security"]:
                 operation["x-errors"] += [413, 415]  # the gateway bounds every body and takes nothing but JSON
+            conventions.describe(method, path, operation, declared[operation["operationId"]], schemas)
             _complete(operation)
     for name in ("HTTPValidationError", "ValidationError"):
         schemas.pop(name, None)
@@ -50,6 +53,7 @@ def build(routes: Sequence[BaseRoute]) -> Document:
     document["webhooks"], event_schemas = openapi_webhooks()
     for name, schema in event_schemas.items():
         schemas.setdefault(name, schema)
+    conventions.forget_unused(document)
     finish(document)
     return document
 

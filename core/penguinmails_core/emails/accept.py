@@ -18,6 +18,7 @@ import asyncpg
 
 from penguinmails_core.emails.accept_sql import accept_statement
 from penguinmails_core.errors import IdempotencyInFlight, IdempotencyMismatch, Internal, Problem, Unavailable
+from penguinmails_core.kit import dry_run
 from penguinmails_core.kit.db import Pool
 
 log = logging.getLogger(__name__)
@@ -189,8 +190,10 @@ class Acceptor:
         """Commit the request with its neighbours.
 
         Raises `Unavailable` when the database is away: then nothing is known to be stored, and a client that sent an
-        Idempotency-Key can safely try again.
+        Idempotency-Key can safely try again. In a rehearsal nothing is stored.
         """
+        if dry_run.active():
+            return Verdict(True, None, None, None)
         await self._content.store(request.messages)
         future: asyncio.Future[Verdict] = asyncio.get_running_loop().create_future()
         self._queue.append(_Waiting(request, future))

@@ -37,9 +37,9 @@ class Email:
     status: EmailStatus
 
 
-async def get_email(session: AsyncSession, principal: Principal, email_id: UUID) -> Email:
-    """Raises `NotFound`, also for what the caller may not see."""
-    return await _load(session, await _message(session, principal, email_id))
+async def get_email(session: AsyncSession, principal: Principal, email_id: UUID, *, lock: bool = False) -> Email:
+    """`lock` keeps others from changing it. Raises `NotFound`, also for what the caller may not see."""
+    return await _load(session, await _message(session, principal, email_id, lock=lock))
 
 
 async def get_emails(session: AsyncSession, principal: Principal, email_ids: Sequence[UUID]) -> list[Email]:

@@ -17,6 +17,7 @@ import orjson
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
 
+from penguinmails_core.kit import dry_run
 from penguinmails_core.register import APP_ROLE, INGEST_ROLE, WORKER_ROLE
 
 Pool = Any  # asyncpg ships no types; `asyncpg.Pool`
@@ -91,13 +92,19 @@ class Database:
 
     @asynccontextmanager
     async def tenant(self, organization_id: uuid.UUID) -> AsyncIterator[AsyncSession]:
-        """One transaction bound to one organization; commits at the end, rolls back on any exception."""
-        async with self._sessions() as session, session.begin():
+        """One transaction bound to one organization; commits at the end, rolls back on any exception. A rehearsal
+        (`kit/dry_run.py`) rolls back too, after the database has checked all that a commit would check."""
+        async with self._sessions() as session, session.begin() as transaction:
             await session.execute(
                 text("select set_config('app.organization_id', :organization, true)"),
                 {"organization": str(organization_id)},
             )
             yield session
+            if dry_run.active():
+                await session.flush()
+                await session.execute(text("set constraints all immediate"))
+                session.expunge_all()  # rows that were read stay readable
+                await transaction.rollback()
 
     async def close(self) -> None:
         await self.engine.dispose()

@@ -14,6 +14,7 @@ from typing import Any
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
+from penguinmails_core.kit import dry_run
 from penguinmails_core.kit.tasks import end
 
 log = logging.getLogger(__name__)
@@ -45,7 +46,10 @@ class Doorbell:
         self._task = self._flush = None
 
     def ring(self, *channels: str) -> None:
-        """Wake waiters here at once and in other processes soon; rings of one loop turn become one round trip."""
+        """Wake waiters here at once and in other processes soon; rings of one loop turn become one round trip. A
+        rehearsal rings nothing."""
+        if dry_run.active():
+            return
         for channel in channels:
             self._events[channel].set()
         if self._redis is not None:

@@ -7,6 +7,7 @@ from fastapi import APIRouter, Query, Request, Response
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from penguinmails_api.context import RequestContext
+from penguinmails_api.conventions.etags import match
 from penguinmails_api.idempotency import answer_once
 from penguinmails_api.routing import Context, get_context, operation
 from penguinmails_api.v1.domains.schemas import Domain, DomainCreate, DomainIdInPath, DomainList, DomainListQuery
@@ -78,6 +79,11 @@ async def get_domain(context: Context, domain_id: DomainIdInPath) -> Domain:
         return Domain.of(await manage.get(session, context.caller, domain_id, spf=spf_of(context)))
 
 
+async def _current(session: AsyncSession, context: RequestContext, domain_id: UUID) -> Domain:
+    """As GET shows it, and nobody else changes it meanwhile."""
+    return Domain.of(await manage.get(session, context.caller, domain_id, spf=spf_of(context), lock=True))
+
+
 @router.post(
     "/{domain_id}/verify",
     summary="Verify a domain",
@@ -94,7 +100,7 @@ async def verify_domain(request: Request, domain_id: DomainIdInPath) -> Response
         domain = await manage.get(session, caller, domain_id, spf=spf_of(context))
     # No transaction is open while DNS is asked.
     observed = await look(context.services.resolver, domain.records)
-    if manage.proved(domain, observed):
+    if manage.proved(domain, observed) and not context.options.dry_run:
         await manage.take_over(database, domain, observed)
 
     async def work(session: AsyncSession) -> Domain:
@@ -107,12 +113,13 @@ async def verify_domain(request: Request, domain_id: DomainIdInPath) -> Response
     "/{domain_id}",
     summary="Delete a domain",
     status_code=204,
-    **operation("domains_delete", scope=WRITE),
+    **operation("domains_delete", scope=WRITE, if_match=True),
 )
 async def delete_domain(context: Context, domain_id: DomainIdInPath) -> None:
     """With its keys. Nothing more is accepted from it; what still waits fails with `domain_not_verified` when its turn
     comes. Messages of the past stay."""
     caller = context.caller
     async with context.services.database.tenant(caller.organization_id) as session:
+        await match(context, lambda: _current(session, context, domain_id))
         await manage.delete(session, caller, domain_id)
     context.services.doorbell.ring(EVENTS)

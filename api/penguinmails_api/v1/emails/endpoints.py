@@ -1,28 +1,35 @@
 """`/v1/emails`: what was accepted and what became of it. Sending is in `send.py`."""
 
+from contextlib import suppress
 from typing import Annotated
+from uuid import UUID
 
 from fastapi import APIRouter, Query, Request, Response
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from penguinmails_api.conventions.etags import match
 from penguinmails_api.idempotency import answer_once
 from penguinmails_api.routing import Context, get_context, operation
+from penguinmails_api.v1.common import MAX_LIMIT
 from penguinmails_api.v1.emails.content import load_content
 from penguinmails_api.v1.emails.schemas import (
     Email,
     EmailContent,
+    EmailDetail,
     EmailIdInPath,
     EmailList,
     EmailListQuery,
     EmailUpdate,
 )
 from penguinmails_api.v1.events.endpoints import read_position
-from penguinmails_api.v1.events.schemas import EmailEventListQuery, EventList, render_events
+from penguinmails_api.v1.events.schemas import EmailEventListQuery, Event, EventList, render_event, render_events
 from penguinmails_core.emails import service
+from penguinmails_core.errors import NotFound
 from penguinmails_core.events import service as events
 from penguinmails_core.events.repository import EventFilter
 from penguinmails_core.kit import cursors
 from penguinmails_core.kit.doorbell import EVENTS, MAIL
+from penguinmails_core.principal import Principal
 from penguinmails_core.scopes import Scope
 
 router = APIRouter(prefix="/v1/emails", tags=["emails"])
@@ -42,22 +49,46 @@ async def list_emails(context: Context, query: Annotated[EmailListQuery, Query()
     return EmailList.of(*page, backwards=before is not None)
 
 
-@router.get("/{email_id}", summary="Get an email", **operation("emails_get", scope=Scope.EMAILS_READ))
-async def get_email(context: Context, email_id: EmailIdInPath) -> Email:
-    """A message with each recipient's status, attempts and last reply."""
-    async with context.services.database.tenant(context.caller.organization_id) as session:
-        return Email.of(await service.get_email(session, context.caller, email_id))
+@router.get(
+    "/{email_id}",
+    summary="Get an email",
+    **operation("emails_get", scope=Scope.EMAILS_READ, expand=("content", "events")),
+)
+async def get_email(context: Context, email_id: EmailIdInPath) -> EmailDetail:
+    """A message with each recipient's status, attempts and last reply; on request with its content (null once it is no
+    longer kept) and its first 100 events."""
+    caller, wanted = context.caller, context.options.expand
+    async with context.services.database.tenant(caller.organization_id) as session:
+        email = await service.get_email(session, caller, email_id)
+        rows = None
+        if "events" in wanted:
+            about = EventFilter(resource_ids=[recipient.id for recipient in email.recipients])
+            rows, _ = await events.list_events(session, caller, about, after=None, limit=MAX_LIMIT)
+    answer = EmailDetail.of(email)
+    if rows is not None:
+        answer.events = [Event.model_validate_json(render_event(row)) for row in rows]
+    if "content" in wanted:
+        with suppress(NotFound):
+            answer.content = EmailContent.of(email_id, await load_content(context, email_id))
+    return answer
+
+
+async def _current(session: AsyncSession, caller: Principal, email_id: UUID) -> EmailDetail:
+    """As GET shows it, and nobody else changes it meanwhile."""
+    return EmailDetail.of(await service.get_email(session, caller, email_id, lock=True))
 
 
 @router.patch(
     "/{email_id}",
     summary="Reschedule an email",
-    **operation("emails_update", scope=Scope.EMAILS_WRITE, errors=(413, 415)),
+    **operation("emails_update", scope=Scope.EMAILS_WRITE, errors=(413, 415), if_match=True),
 )
 async def update_email(context: Context, email_id: EmailIdInPath, body: EmailUpdate) -> Email:
     """Send at another time. Possible while all recipients wait; after that 409 says how far it got."""
-    async with context.services.database.tenant(context.caller.organization_id) as session:
-        email = Email.of(await service.reschedule_email(session, context.caller, email_id, body.scheduled_at))
+    caller = context.caller
+    async with context.services.database.tenant(caller.organization_id) as session:
+        await match(context, lambda: _current(session, caller, email_id))
+        email = Email.of(await service.reschedule_email(session, caller, email_id, body.scheduled_at))
     context.services.doorbell.ring(MAIL, EVENTS)
     return email
 

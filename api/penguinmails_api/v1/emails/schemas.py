@@ -19,6 +19,7 @@ from penguinmails_api.v1.common import (
     typeid,
 )
 from penguinmails_api.v1.emails.send_schemas import EmailClass
+from penguinmails_api.v1.events.schemas import Event
 from penguinmails_core.content.service import MessageContent
 from penguinmails_core.emails import service
 from penguinmails_core.emails.payload import message_id
@@ -237,3 +238,10 @@ class EmailContent(Resource):
                 for item in content.attachments
             ],
         )
+
+
+class EmailDetail(Email):
+    """A message, and on request what belongs to it."""
+
+    content: EmailContent | None = Field(None, description="What was sent; null without `expand=content`.")
+    events: list[Event] | None = Field(None, description="What happened; null without `expand=events`.")

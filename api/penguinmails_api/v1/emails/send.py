@@ -10,12 +10,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qs
 
 import orjson
 from pydantic import ValidationError
 
 from penguinmails_api.context import Headers, RequestContext
+from penguinmails_api.conventions.middleware import DRY
+from penguinmails_api.conventions.options import DRY_RUN, Options, flag
 from penguinmails_api.exceptions import invalid_json, validation_problem
 from penguinmails_api.gateway import HotRoute, Receive, Scope, read_body
 from penguinmails_api.idempotency import read_key
@@ -47,7 +49,8 @@ async def send_email(ctx: RequestContext, scope: Scope, receive: Receive) -> Raw
     """Accept one message: 202 once it is committed."""
     caller = ctx.caller
     caller.require(ApiScope.EMAILS_WRITE)
-    _parameters(scope, ())
+    if scope["query_string"]:
+        _rehearse(ctx, _parameters(scope, (DRY_RUN,)))
     body = await read_body(receive)
     try:
         email: EmailCreate = _validate_email(body)
@@ -62,7 +65,9 @@ async def send_batch(ctx: RequestContext, scope: Scope, receive: Receive) -> Raw
     """Accept up to 1,000 messages: all or none, or with `partial=true` each on its own."""
     caller = ctx.caller
     caller.require(ApiScope.EMAILS_WRITE)
-    partial = _flag(_parameters(scope, ("partial",)).get("partial"))
+    given = _parameters(scope, ("partial", DRY_RUN))
+    _rehearse(ctx, given)
+    partial = flag("partial", given.get("partial", ()))
     body = await read_body(receive)
     if partial:
         return await _send_partial(ctx, scope, body)
@@ -161,7 +166,7 @@ async def _accept(
     counted for the caller's daily caps."""
     caller = ctx.caller
     request = _request(ctx, scope, body, rows, status, answer)
-    if not rows:  # nothing was done, so there is nothing to replay
+    if not rows or ctx.options.dry_run:  # nothing was done, so there is nothing to replay
         return RawResponse(status, answer)
     verdict = await ctx.services.send_caps.accept(caller, request, spent)
     return RawResponse(status, answer) if verdict.fresh else _replay(verdict)
@@ -183,26 +188,24 @@ def _replay(verdict: Verdict) -> RawResponse:
     return RawResponse(verdict.status, verdict.response, _REPLAYED)
 
 
-def _parameters(scope: Scope, known: Sequence[str]) -> dict[str, str]:
+def _rehearse(ctx: RequestContext, given: dict[str, list[str]]) -> None:
+    """`?dry_run=true`: all checks are made, and nothing is accepted."""
+    if flag(DRY_RUN, given.get(DRY_RUN, ())):
+        ctx.options = Options(dry_run=True)
+        ctx.answer_headers.append(DRY)
+
+
+def _parameters(scope: Scope, known: Sequence[str]) -> dict[str, list[str]]:
     query: bytes = scope["query_string"]
     if not query:
         return {}
-    found = dict(parse_qsl(query.decode("latin-1"), keep_blank_values=True))
+    found = parse_qs(query.decode("latin-1"), keep_blank_values=True)
     unknown = [
         FieldError(name, "unknown_parameter", f"`{name}` is not known here.") for name in found.keys() - set(known)
     ]
     if unknown:
         raise Unprocessable("There are unknown query parameters.", errors=unknown)
     return found
-
-
-def _flag(value: str | None) -> bool:
-    if value in (None, "false"):
-        return False
-    if value == "true":
-        return True
-    detail = "`partial` is true or false."
-    raise Unprocessable(detail, errors=[FieldError("partial", "not_allowed", detail)])
 
 
 def _invalid(error: ValidationError, body: bytes) -> Problem:

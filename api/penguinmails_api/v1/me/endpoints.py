@@ -9,7 +9,7 @@ from penguinmails_core.organizations import service
 router = APIRouter(prefix="/v1/me", tags=["me"])
 
 
-@router.get("", summary="Who am I?", **operation("me_get"))
+@router.get("", summary="Who am I?", **operation("me_get", etag=True))
 async def get_me(context: Context) -> Me:
     """The organization, workspace and API key of this request. Needs no scope: a good first call."""
     caller = context.caller

@@ -1,10 +1,12 @@
 """`/v1/suppressions`: who is not mailed, why, since when, and how that ends."""
 
 from typing import Annotated
+from uuid import UUID
 
 from fastapi import APIRouter, Query, Request, Response
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from penguinmails_api.conventions.etags import match
 from penguinmails_api.idempotency import answer_once
 from penguinmails_api.responses import problem_document
 from penguinmails_api.routing import Context, get_context, operation
@@ -117,10 +119,15 @@ async def get_suppression(context: Context, suppression_id: SuppressionIdInPath)
         return Suppression.of(await service.get(session, context.caller, suppression_id))
 
 
+async def _current(session: AsyncSession, caller: Principal, suppression_id: UUID) -> Suppression:
+    """As GET shows it, and nobody else changes it meanwhile."""
+    return Suppression.of(await service.get(session, caller, suppression_id, lock=True))
+
+
 @router.delete(
     "/{suppression_id}",
     summary="Lift a suppression",
-    **operation("suppressions_lift", scope=WRITE),
+    **operation("suppressions_lift", scope=WRITE, if_match=True),
 )
 async def lift_suppression(
     context: Context,
@@ -128,8 +135,10 @@ async def lift_suppression(
     query: Annotated[SuppressionLiftQuery, Query()],
 ) -> Suppression:
     """Mail may be sent to the address again. The record stays with its evidence, and `restore` takes the lift back."""
-    async with context.services.database.tenant(context.caller.organization_id) as session:
-        row = Suppression.of(await service.lift(session, context.caller, suppression_id, consent=query.consent))
+    caller = context.caller
+    async with context.services.database.tenant(caller.organization_id) as session:
+        await match(context, lambda: _current(session, caller, suppression_id))
+        row = Suppression.of(await service.lift(session, caller, suppression_id, consent=query.consent))
     context.services.doorbell.ring(EVENTS)
     return row
 

@@ -1,17 +1,22 @@
 """`/v1/webhook_endpoints`: where events are pushed to, and what became of each push."""
 
+from contextlib import suppress
 from typing import Annotated
+from uuid import UUID
 
 from fastapi import APIRouter, Query, Request, Response
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from penguinmails_api.context import RequestContext
+from penguinmails_api.conventions.etags import match
 from penguinmails_api.idempotency import answer_once
 from penguinmails_api.routing import Context, get_context, operation
+from penguinmails_api.v1.events.schemas import Event, render_event
 from penguinmails_api.v1.webhook_endpoints.schemas import (
     DeliveryIdInPath,
     EndpointIdInPath,
     WebhookDeliveryDetail,
+    WebhookDeliveryExpanded,
     WebhookDeliveryList,
     WebhookDeliveryListQuery,
     WebhookEndpoint,
@@ -22,7 +27,8 @@ from penguinmails_api.v1.webhook_endpoints.schemas import (
     WebhookEndpointWithSecret,
     WebhookTestQueued,
 )
-from penguinmails_core.errors import Unavailable
+from penguinmails_core.errors import NotFound, Unavailable
+from penguinmails_core.events import service as events
 from penguinmails_core.kit import ids
 from penguinmails_core.kit.doorbell import WEBHOOKS
 from penguinmails_core.kit.ids import Prefix
@@ -84,16 +90,22 @@ async def get_endpoint(context: Context, endpoint_id: EndpointIdInPath) -> Webho
         return WebhookEndpoint.of(await service_of(context).get(session, context.caller, endpoint_id))
 
 
+async def _current(session: AsyncSession, context: RequestContext, endpoint_id: UUID) -> WebhookEndpoint:
+    """As GET shows it, and nobody else changes it meanwhile."""
+    return WebhookEndpoint.of(await service_of(context).get(session, context.caller, endpoint_id, lock=True))
+
+
 @router.patch(
     "/{endpoint_id}",
     summary="Change a webhook endpoint",
-    **operation("webhook_endpoints_update", scope=WRITE, errors=(413, 415)),
+    **operation("webhook_endpoints_update", scope=WRITE, errors=(413, 415), if_match=True),
 )
 async def update_endpoint(
     context: Context, endpoint_id: EndpointIdInPath, body: WebhookEndpointUpdate
 ) -> WebhookEndpoint:
     """Only what is given is changed. Disabling cancels the deliveries that wait; each can be resent later."""
     async with context.services.database.tenant(context.caller.organization_id) as session:
+        await match(context, lambda: _current(session, context, endpoint_id))
         row = await service_of(context).update(session, context.caller, endpoint_id, body.changes())
         return WebhookEndpoint.of(row)
 
@@ -102,11 +114,12 @@ async def update_endpoint(
     "/{endpoint_id}",
     summary="Delete a webhook endpoint",
     status_code=204,
-    **operation("webhook_endpoints_delete", scope=WRITE),
+    **operation("webhook_endpoints_delete", scope=WRITE, if_match=True),
 )
 async def delete_endpoint(context: Context, endpoint_id: EndpointIdInPath) -> None:
     """Nothing more is sent to it, what waits is cancelled. A request that is under way may still arrive."""
     async with context.services.database.tenant(context.caller.organization_id) as session:
+        await match(context, lambda: _current(session, context, endpoint_id))
         await service_of(context).delete(session, context.caller, endpoint_id)
 
 
@@ -170,16 +183,27 @@ async def list_deliveries(
 @router.get(
     "/{endpoint_id}/deliveries/{delivery_id}",
     summary="Get a delivery",
-    **operation("webhook_endpoints_delivery", scope=READ),
+    **operation("webhook_endpoints_delivery", scope=READ, expand=("event", "endpoint")),
 )
 async def get_delivery(
     context: Context, endpoint_id: EndpointIdInPath, delivery_id: DeliveryIdInPath
-) -> WebhookDeliveryDetail:
-    """One delivery with every attempt: when, how long, what was answered."""
-    caller = context.caller
+) -> WebhookDeliveryExpanded:
+    """One delivery with every attempt: when, how long, what was answered. `expand=event` shows what is or was sent (it
+    needs the scope `events:read`), `expand=endpoint` where to."""
+    caller, wanted = context.caller, context.options.expand
+    if "event" in wanted:
+        caller.require(Scope.EVENTS_READ)
     async with context.services.database.tenant(caller.organization_id) as session:
         found = await service_of(context).get_delivery(session, caller, endpoint_id, delivery_id)
-    return WebhookDeliveryDetail.of(found)
+        answer = WebhookDeliveryExpanded.of(found)
+        if "event" in wanted:
+            with suppress(NotFound):  # not kept any more
+                row = await events.get_event(session, caller, found.row.event_id)
+                answer.event = Event.model_validate_json(render_event(row))
+        if "endpoint" in wanted:
+            endpoint = await service_of(context).get(session, caller, endpoint_id)
+            answer.endpoint = WebhookEndpoint.of(endpoint)
+    return answer
 
 
 @router.post(

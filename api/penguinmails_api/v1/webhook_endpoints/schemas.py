@@ -18,6 +18,7 @@ from penguinmails_api.v1.common import (
     from_path,
     typeid,
 )
+from penguinmails_api.v1.events.schemas import Event
 from penguinmails_api.v1.limits import AtMost
 from penguinmails_core import models
 from penguinmails_core.kit import cursors, ids
@@ -290,6 +291,15 @@ class WebhookDeliveryDetail(_WebhookDelivery):
     def of(cls, delivery: service.Delivery) -> Self:
         attempts = [WebhookAttempt.of(row) for row in delivery.attempts]
         return cls(**_delivery_columns(delivery.row), attempts=attempts)
+
+
+class WebhookDeliveryExpanded(WebhookDeliveryDetail):
+    """A delivery with every attempt, and on request what belongs to it."""
+
+    event: Event | None = Field(
+        None, description="What is or was sent; null without `expand=event`, or when it is not kept any more."
+    )
+    endpoint: WebhookEndpoint | None = Field(None, description="Where to; null without `expand=endpoint`.")
 
 
 class WebhookDeliveryList(Page[WebhookDeliverySummary]):

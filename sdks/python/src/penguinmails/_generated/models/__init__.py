@@ -46,6 +46,7 @@ from penguinmails._generated.models.email_delivered import EmailDelivered
 from penguinmails._generated.models.email_delivered_event import EmailDeliveredEvent
 from penguinmails._generated.models.email_delivery_delayed import EmailDeliveryDelayed
 from penguinmails._generated.models.email_delivery_delayed_event import EmailDeliveryDelayedEvent
+from penguinmails._generated.models.email_detail import EmailDetail
 from penguinmails._generated.models.email_failed import EmailFailed
 from penguinmails._generated.models.email_failed_event import EmailFailedEvent
 from penguinmails._generated.models.email_list import EmailList
@@ -60,6 +61,7 @@ from penguinmails._generated.models.email_status import EmailStatus
 from penguinmails._generated.models.email_status_filter import EmailStatusFilter
 from penguinmails._generated.models.email_suppressed import EmailSuppressed
 from penguinmails._generated.models.email_suppressed_event import EmailSuppressedEvent
+from penguinmails._generated.models.emails_get_expand import EmailsGetExpand
 from penguinmails._generated.models.event_evidence import EventEvidence
 from penguinmails._generated.models.event_list import EventList
 from penguinmails._generated.models.event_mode import EventMode
@@ -96,6 +98,7 @@ from penguinmails._generated.models.suppression_status import SuppressionStatus
 from penguinmails._generated.models.unknown_event import UnknownEvent
 from penguinmails._generated.models.webhook_attempt import WebhookAttempt
 from penguinmails._generated.models.webhook_delivery_detail import WebhookDeliveryDetail
+from penguinmails._generated.models.webhook_delivery_expanded import WebhookDeliveryExpanded
 from penguinmails._generated.models.webhook_delivery_list import WebhookDeliveryList
 from penguinmails._generated.models.webhook_delivery_status import WebhookDeliveryStatus
 from penguinmails._generated.models.webhook_delivery_summary import WebhookDeliverySummary
@@ -105,6 +108,7 @@ from penguinmails._generated.models.webhook_endpoint_disabled_event import Webho
 from penguinmails._generated.models.webhook_endpoint_list import WebhookEndpointList
 from penguinmails._generated.models.webhook_endpoint_status import WebhookEndpointStatus
 from penguinmails._generated.models.webhook_endpoint_with_secret import WebhookEndpointWithSecret
+from penguinmails._generated.models.webhook_endpoints_delivery_expand import WebhookEndpointsDeliveryExpand
 from penguinmails._generated.models.webhook_test import WebhookTest
 from penguinmails._generated.models.webhook_test_event import WebhookTestEvent
 from penguinmails._generated.models.webhook_test_queued import WebhookTestQueued
@@ -156,6 +160,7 @@ __all__ = [
     "EmailDeliveredEvent",
     "EmailDeliveryDelayed",
     "EmailDeliveryDelayedEvent",
+    "EmailDetail",
     "EmailFailed",
     "EmailFailedEvent",
     "EmailList",
@@ -166,6 +171,7 @@ __all__ = [
     "EmailScheduledEvent",
     "EmailSent",
     "EmailSentEvent",
+    "EmailsGetExpand",
     "EmailStatus",
     "EmailStatusFilter",
     "EmailSuppressed",
@@ -206,6 +212,7 @@ __all__ = [
     "UnknownEvent",
     "WebhookAttempt",
     "WebhookDeliveryDetail",
+    "WebhookDeliveryExpanded",
     "WebhookDeliveryList",
     "WebhookDeliveryStatus",
     "WebhookDeliverySummary",
@@ -213,6 +220,7 @@ __all__ = [
     "WebhookEndpointDisabled",
     "WebhookEndpointDisabledEvent",
     "WebhookEndpointList",
+    "WebhookEndpointsDeliveryExpand",
     "WebhookEndpointStatus",
     "WebhookEndpointWithSecret",
     "WebhookTest",

@@ -103,6 +103,7 @@ class DomainsResource:
         self,
         *,
         name: str,
+        dry_run: bool | None = None,
         workspace_id: str | None = None,
         **options: Unpack[IdempotentOptions],
     ) -> Domain:
@@ -115,10 +116,15 @@ class DomainsResource:
 
         Args:
             name: The part after the @ of senders, in any script.
+            dry_run: Check everything and answer what would happen, and keep nothing: no change, no event, no
+                Idempotency-Key. The answer has `Dry-Run: true`.
             workspace_id: Which workspace it belongs to; left out: the credential's own, or the default one.
         """
         return self._transport.call(
             _CREATE,
+            query={
+                "dry_run": dry_run,
+            },
             body={
                 "name": name,
                 **given(
@@ -155,6 +161,8 @@ class DomainsResource:
     def delete(
         self,
         domain_id: str,
+        *,
+        dry_run: bool | None = None,
         **options: Unpack[RequestOptions],
     ) -> None:
         """Delete a domain.
@@ -166,11 +174,16 @@ class DomainsResource:
 
         Args:
             domain_id: Id of the domain.
+            dry_run: Check everything and answer what would happen, and keep nothing: no change, no event, no
+                Idempotency-Key. The answer has `Dry-Run: true`.
         """
         return self._transport.call(
             _DELETE,
             path={
                 "domain_id": domain_id,
+            },
+            query={
+                "dry_run": dry_run,
             },
             options=options,
         )
@@ -178,6 +191,8 @@ class DomainsResource:
     def verify(
         self,
         domain_id: str,
+        *,
+        dry_run: bool | None = None,
         **options: Unpack[IdempotentOptions],
     ) -> Domain:
         """Verify a domain.
@@ -190,11 +205,16 @@ class DomainsResource:
 
         Args:
             domain_id: Id of the domain.
+            dry_run: Check everything and answer what would happen, and keep nothing: no change, no event, no
+                Idempotency-Key. The answer has `Dry-Run: true`.
         """
         return self._transport.call(
             _VERIFY,
             path={
                 "domain_id": domain_id,
+            },
+            query={
+                "dry_run": dry_run,
             },
             options=options,
         )
@@ -261,6 +281,7 @@ class AsyncDomainsResource:
         self,
         *,
         name: str,
+        dry_run: bool | None = None,
         workspace_id: str | None = None,
         **options: Unpack[IdempotentOptions],
     ) -> Domain:
@@ -273,10 +294,15 @@ class AsyncDomainsResource:
 
         Args:
             name: The part after the @ of senders, in any script.
+            dry_run: Check everything and answer what would happen, and keep nothing: no change, no event, no
+                Idempotency-Key. The answer has `Dry-Run: true`.
             workspace_id: Which workspace it belongs to; left out: the credential's own, or the default one.
         """
         return await self._transport.call(
             _CREATE,
+            query={
+                "dry_run": dry_run,
+            },
             body={
                 "name": name,
                 **given(
@@ -313,6 +339,8 @@ class AsyncDomainsResource:
     async def delete(
         self,
         domain_id: str,
+        *,
+        dry_run: bool | None = None,
         **options: Unpack[RequestOptions],
     ) -> None:
         """Delete a domain.
@@ -324,11 +352,16 @@ class AsyncDomainsResource:
 
         Args:
             domain_id: Id of the domain.
+            dry_run: Check everything and answer what would happen, and keep nothing: no change, no event, no
+                Idempotency-Key. The answer has `Dry-Run: true`.
         """
         return await self._transport.call(
             _DELETE,
             path={
                 "domain_id": domain_id,
+            },
+            query={
+                "dry_run": dry_run,
             },
             options=options,
         )
@@ -336,6 +369,8 @@ class AsyncDomainsResource:
     async def verify(
         self,
         domain_id: str,
+        *,
+        dry_run: bool | None = None,
         **options: Unpack[IdempotentOptions],
     ) -> Domain:
         """Verify a domain.
@@ -348,11 +383,16 @@ class AsyncDomainsResource:
 
         Args:
             domain_id: Id of the domain.
+            dry_run: Check everything and answer what would happen, and keep nothing: no change, no event, no
+                Idempotency-Key. The answer has `Dry-Run: true`.
         """
         return await self._transport.call(
             _VERIFY,
             path={
                 "domain_id": domain_id,
+            },
+            query={
+                "dry_run": dry_run,
             },
             options=options,
         )

@@ -14,6 +14,7 @@ from penguinmails._generated.models import (
     EmailBatchAccepted,
     EmailBatchPartial,
     EmailContent,
+    EmailDetail,
     EmailList,
     EventList,
 )
@@ -50,11 +51,11 @@ _BATCH: Operation[EmailBatchAccepted | EmailBatchPartial] = Operation(
     {202: json_of(EmailBatchAccepted), 207: json_of(EmailBatchPartial)},
     idempotent=True,
 )
-_GET: Operation[Email] = Operation(
+_GET: Operation[EmailDetail] = Operation(
     "emails.get",
     "GET",
     "/v1/emails/{email_id}",
-    {200: json_of(Email)},
+    {200: json_of(EmailDetail)},
 )
 _UPDATE: Operation[Email] = Operation(
     "emails.update",
@@ -164,6 +165,7 @@ class EmailsResource:
         from_: str,
         subject: str,
         to: Sequence[str] | str,
+        dry_run: bool | None = None,
         attachments: Sequence[inputs.AttachmentCreateInput] | None = None,
         bcc: Sequence[str] | str | None = None,
         cc: Sequence[str] | str | None = None,
@@ -189,6 +191,8 @@ class EmailsResource:
             from_: The sender; its domain must be verified.
             subject: Subject, at most 998 characters.
             to: Recipients shown in To. `to`, `cc` and `bcc` hold at most 50 addresses in all.
+            dry_run: Check everything and answer what would happen, and keep nothing: no change, no event, no
+                Idempotency-Key. The answer has `Dry-Run: true`.
             attachments: Files, at most 100; 10 MB with the bodies.
             bcc: Recipients that nobody else sees.
             cc: Recipients shown in Cc.
@@ -203,6 +207,9 @@ class EmailsResource:
         """
         return self._transport.call(
             _SEND,
+            query={
+                "dry_run": dry_run,
+            },
             body={
                 "from": from_,
                 "subject": subject,
@@ -232,6 +239,7 @@ class EmailsResource:
         *,
         emails: Sequence[inputs.EmailCreateInput],
         partial: Literal[False] | None = None,
+        dry_run: bool | None = None,
         **options: Unpack[IdempotentOptions],
     ) -> EmailBatchAccepted: ...
 
@@ -241,6 +249,7 @@ class EmailsResource:
         *,
         emails: Sequence[inputs.EmailCreateInput],
         partial: Literal[True],
+        dry_run: bool | None = None,
         **options: Unpack[IdempotentOptions],
     ) -> EmailBatchPartial: ...
 
@@ -250,6 +259,7 @@ class EmailsResource:
         *,
         emails: Sequence[inputs.EmailCreateInput],
         partial: bool | None,
+        dry_run: bool | None = None,
         **options: Unpack[IdempotentOptions],
     ) -> EmailBatchAccepted | EmailBatchPartial: ...
 
@@ -258,6 +268,7 @@ class EmailsResource:
         *,
         emails: Sequence[inputs.EmailCreateInput],
         partial: bool | None = None,
+        dry_run: bool | None = None,
         **options: Unpack[IdempotentOptions],
     ) -> EmailBatchAccepted | EmailBatchPartial:
         """Send many emails.
@@ -270,11 +281,14 @@ class EmailsResource:
         Args:
             emails: 1 to 1,000 messages; each as in `POST /v1/emails`.
             partial: Accept the good ones and say of each of the others what is wrong, as 207.
+            dry_run: Check everything and answer what would happen, and keep nothing: no change, no event, no
+                Idempotency-Key. The answer has `Dry-Run: true`.
         """
         return self._transport.call(
             _BATCH,
             query={
                 "partial": partial,
+                "dry_run": dry_run,
             },
             body={
                 "emails": emails,
@@ -285,21 +299,28 @@ class EmailsResource:
     def get(
         self,
         email_id: str,
+        *,
+        expand: Sequence[inputs.EmailsGetExpandInput] | inputs.EmailsGetExpandInput | None = None,
         **options: Unpack[RequestOptions],
-    ) -> Email:
+    ) -> EmailDetail:
         """Get an email.
 
-        A message with each recipient's status, attempts and last reply.
+        A message with each recipient's status, attempts and last reply; on request with its content (null once
+        it is no longer kept) and its first 100 events.
 
         Scope: emails:read.
 
         Args:
             email_id: Id of the email.
+            expand: Put these in place, which are null otherwise.
         """
         return self._transport.call(
             _GET,
             path={
                 "email_id": email_id,
+            },
+            query={
+                "expand": expand,
             },
             options=options,
         )
@@ -309,6 +330,7 @@ class EmailsResource:
         email_id: str,
         *,
         scheduled_at: datetime.datetime | str,
+        dry_run: bool | None = None,
         **options: Unpack[RequestOptions],
     ) -> Email:
         """Reschedule an email.
@@ -321,11 +343,16 @@ class EmailsResource:
             email_id: Id of the email.
             scheduled_at: The new time to send, RFC 3339 with an offset, at most 365 days ahead. A time that has passed
                 means now.
+            dry_run: Check everything and answer what would happen, and keep nothing: no change, no event, no
+                Idempotency-Key. The answer has `Dry-Run: true`.
         """
         return self._transport.call(
             _UPDATE,
             path={
                 "email_id": email_id,
+            },
+            query={
+                "dry_run": dry_run,
             },
             body=changed(
                 {
@@ -363,6 +390,8 @@ class EmailsResource:
     def cancel(
         self,
         email_id: str,
+        *,
+        dry_run: bool | None = None,
         **options: Unpack[IdempotentOptions],
     ) -> Email:
         """Cancel an email.
@@ -373,11 +402,16 @@ class EmailsResource:
 
         Args:
             email_id: Id of the email.
+            dry_run: Check everything and answer what would happen, and keep nothing: no change, no event, no
+                Idempotency-Key. The answer has `Dry-Run: true`.
         """
         return self._transport.call(
             _CANCEL,
             path={
                 "email_id": email_id,
+            },
+            query={
+                "dry_run": dry_run,
             },
             options=options,
         )
@@ -438,6 +472,8 @@ class EmailsResource:
     def retry(
         self,
         email_id: str,
+        *,
+        dry_run: bool | None = None,
         **options: Unpack[IdempotentOptions],
     ) -> Email:
         """Retry a failed email.
@@ -449,11 +485,16 @@ class EmailsResource:
 
         Args:
             email_id: Id of the email.
+            dry_run: Check everything and answer what would happen, and keep nothing: no change, no event, no
+                Idempotency-Key. The answer has `Dry-Run: true`.
         """
         return self._transport.call(
             _RETRY,
             path={
                 "email_id": email_id,
+            },
+            query={
+                "dry_run": dry_run,
             },
             options=options,
         )
@@ -543,6 +584,7 @@ class AsyncEmailsResource:
         from_: str,
         subject: str,
         to: Sequence[str] | str,
+        dry_run: bool | None = None,
         attachments: Sequence[inputs.AttachmentCreateInput] | None = None,
         bcc: Sequence[str] | str | None = None,
         cc: Sequence[str] | str | None = None,
@@ -568,6 +610,8 @@ class AsyncEmailsResource:
             from_: The sender; its domain must be verified.
             subject: Subject, at most 998 characters.
             to: Recipients shown in To. `to`, `cc` and `bcc` hold at most 50 addresses in all.
+            dry_run: Check everything and answer what would happen, and keep nothing: no change, no event, no
+                Idempotency-Key. The answer has `Dry-Run: true`.
             attachments: Files, at most 100; 10 MB with the bodies.
             bcc: Recipients that nobody else sees.
             cc: Recipients shown in Cc.
@@ -582,6 +626,9 @@ class AsyncEmailsResource:
         """
         return await self._transport.call(
             _SEND,
+            query={
+                "dry_run": dry_run,
+            },
             body={
                 "from": from_,
                 "subject": subject,
@@ -611,6 +658,7 @@ class AsyncEmailsResource:
         *,
         emails: Sequence[inputs.EmailCreateInput],
         partial: Literal[False] | None = None,
+        dry_run: bool | None = None,
         **options: Unpack[IdempotentOptions],
     ) -> EmailBatchAccepted: ...
 
@@ -620,6 +668,7 @@ class AsyncEmailsResource:
         *,
         emails: Sequence[inputs.EmailCreateInput],
         partial: Literal[True],
+        dry_run: bool | None = None,
         **options: Unpack[IdempotentOptions],
     ) -> EmailBatchPartial: ...
 
@@ -629,6 +678,7 @@ class AsyncEmailsResource:
         *,
         emails: Sequence[inputs.EmailCreateInput],
         partial: bool | None,
+        dry_run: bool | None = None,
         **options: Unpack[IdempotentOptions],
     ) -> EmailBatchAccepted | EmailBatchPartial: ...
 
@@ -637,6 +687,7 @@ class AsyncEmailsResource:
         *,
         emails: Sequence[inputs.EmailCreateInput],
         partial: bool | None = None,
+        dry_run: bool | None = None,
         **options: Unpack[IdempotentOptions],
     ) -> EmailBatchAccepted | EmailBatchPartial:
         """Send many emails.
@@ -649,11 +700,14 @@ class AsyncEmailsResource:
         Args:
             emails: 1 to 1,000 messages; each as in `POST /v1/emails`.
             partial: Accept the good ones and say of each of the others what is wrong, as 207.
+            dry_run: Check everything and answer what would happen, and keep nothing: no change, no event, no
+                Idempotency-Key. The answer has `Dry-Run: true`.
         """
         return await self._transport.call(
             _BATCH,
             query={
                 "partial": partial,
+                "dry_run": dry_run,
             },
             body={
                 "emails": emails,
@@ -664,21 +718,28 @@ class AsyncEmailsResource:
     async def get(
         self,
         email_id: str,
+        *,
+        expand: Sequence[inputs.EmailsGetExpandInput] | inputs.EmailsGetExpandInput | None = None,
         **options: Unpack[RequestOptions],
-    ) -> Email:
+    ) -> EmailDetail:
         """Get an email.
 
-        A message with each recipient's status, attempts and last reply.
+        A message with each recipient's status, attempts and last reply; on request with its content (null once
+        it is no longer kept) and its first 100 events.
 
         Scope: emails:read.
 
         Args:
             email_id: Id of the email.
+            expand: Put these in place, which are null otherwise.
         """
         return await self._transport.call(
             _GET,
             path={
                 "email_id": email_id,
+            },
+            query={
+                "expand": expand,
             },
             options=options,
         )
@@ -688,6 +749,7 @@ class AsyncEmailsResource:
         email_id: str,
         *,
         scheduled_at: datetime.datetime | str,
+        dry_run: bool | None = None,
         **options: Unpack[RequestOptions],
     ) -> Email:
         """Reschedule an email.
@@ -700,11 +762,16 @@ class AsyncEmailsResource:
             email_id: Id of the email.
             scheduled_at: The new time to send, RFC 3339 with an offset, at most 365 days ahead. A time that has passed
                 means now.
+            dry_run: Check everything and answer what would happen, and keep nothing: no change, no event, no
+                Idempotency-Key. The answer has `Dry-Run: true`.
         """
         return await self._transport.call(
             _UPDATE,
             path={
                 "email_id": email_id,
+            },
+            query={
+                "dry_run": dry_run,
             },
             body=changed(
                 {
@@ -742,6 +809,8 @@ class AsyncEmailsResource:
     async def cancel(
         self,
         email_id: str,
+        *,
+        dry_run: bool | None = None,
         **options: Unpack[IdempotentOptions],
     ) -> Email:
         """Cancel an email.
@@ -752,11 +821,16 @@ class AsyncEmailsResource:
 
         Args:
             email_id: Id of the email.
+            dry_run: Check everything and answer what would happen, and keep nothing: no change, no event, no
+                Idempotency-Key. The answer has `Dry-Run: true`.
         """
         return await self._transport.call(
             _CANCEL,
             path={
                 "email_id": email_id,
+            },
+            query={
+                "dry_run": dry_run,
             },
             options=options,
         )
@@ -817,6 +891,8 @@ class AsyncEmailsResource:
     async def retry(
         self,
         email_id: str,
+        *,
+        dry_run: bool | None = None,
         **options: Unpack[IdempotentOptions],
     ) -> Email:
         """Retry a failed email.
@@ -828,11 +904,16 @@ class AsyncEmailsResource:
 
         Args:
             email_id: Id of the email.
+            dry_run: Check everything and answer what would happen, and keep nothing: no change, no event, no
+                Idempotency-Key. The answer has `Dry-Run: true`.
         """
         return await self._transport.call(
             _RETRY,
             path={
                 "email_id": email_id,
+            },
+            query={
+                "dry_run": dry_run,
             },
             options=options,
         )

@@ -62,7 +62,7 @@ class EventsResource:
             after: The `next_cursor` of the page before, or the id of the last event you have (`evt_...`).
             limit: How many, 1 to 100; more is refused.
             types: Only these; may be repeated. `email.*` stands for a whole family.
-            resource_id: Only events of this recipient, webhook endpoint or domain.
+            resource_id: Only events of this recipient, webhook endpoint, domain or suppression.
         """
         return self._transport.page(
             _LIST,
@@ -137,7 +137,7 @@ class AsyncEventsResource:
             after: The `next_cursor` of the page before, or the id of the last event you have (`evt_...`).
             limit: How many, 1 to 100; more is refused.
             types: Only these; may be repeated. `email.*` stands for a whole family.
-            resource_id: Only events of this recipient, webhook endpoint or domain.
+            resource_id: Only events of this recipient, webhook endpoint, domain or suppression.
         """
         return self._transport.page(
             _LIST,

@@ -130,6 +130,7 @@ class SuppressionsResource:
         self,
         *,
         address: str,
+        dry_run: bool | None = None,
         expires_at: datetime.datetime | str | None = None,
         note: str | None = None,
         reason: inputs.SuppressionReasonInput | None = None,
@@ -144,12 +145,17 @@ class SuppressionsResource:
 
         Args:
             address: Without a display name.
+            dry_run: Check everything and answer what would happen, and keep nothing: no change, no event, no
+                Idempotency-Key. The answer has `Dry-Run: true`.
             expires_at: When it ends by itself; left out: never.
             note: For people.
             reason: Why; the others are for lists that come from elsewhere.
         """
         return self._transport.call(
             _CREATE,
+            query={
+                "dry_run": dry_run,
+            },
             body={
                 "address": address,
                 **given(
@@ -167,6 +173,7 @@ class SuppressionsResource:
         self,
         *,
         suppressions: Sequence[inputs.SuppressionCreateInput],
+        dry_run: bool | None = None,
         **options: Unpack[IdempotentOptions],
     ) -> SuppressionBatch:
         """Suppress many addresses.
@@ -178,9 +185,14 @@ class SuppressionsResource:
 
         Args:
             suppressions: 1 to 1000.
+            dry_run: Check everything and answer what would happen, and keep nothing: no change, no event, no
+                Idempotency-Key. The answer has `Dry-Run: true`.
         """
         return self._transport.call(
             _BATCH,
+            query={
+                "dry_run": dry_run,
+            },
             body={
                 "suppressions": suppressions,
             },
@@ -191,6 +203,7 @@ class SuppressionsResource:
         self,
         *,
         addresses: Sequence[str],
+        dry_run: bool | None = None,
         **options: Unpack[IdempotentOptions],
     ) -> SuppressionCheck:
         """Check addresses.
@@ -202,9 +215,14 @@ class SuppressionsResource:
 
         Args:
             addresses: 1 to 1000 addresses, without display names.
+            dry_run: Check everything and answer what would happen, and keep nothing: no change, no event, no
+                Idempotency-Key. The answer has `Dry-Run: true`.
         """
         return self._transport.call(
             _CHECK,
+            query={
+                "dry_run": dry_run,
+            },
             body={
                 "addresses": addresses,
             },
@@ -238,6 +256,7 @@ class SuppressionsResource:
         suppression_id: str,
         *,
         consent: bool | None = None,
+        dry_run: bool | None = None,
         **options: Unpack[RequestOptions],
     ) -> Suppression:
         """Lift a suppression.
@@ -251,6 +270,8 @@ class SuppressionsResource:
             suppression_id: Id of the suppression.
             consent: States that the person has asked to be mailed again; needed for `unsubscribe` and `complaint`, and
                 kept in the event.
+            dry_run: Check everything and answer what would happen, and keep nothing: no change, no event, no
+                Idempotency-Key. The answer has `Dry-Run: true`.
         """
         return self._transport.call(
             _LIFT,
@@ -259,6 +280,7 @@ class SuppressionsResource:
             },
             query={
                 "consent": consent,
+                "dry_run": dry_run,
             },
             options=options,
         )
@@ -266,6 +288,8 @@ class SuppressionsResource:
     def restore(
         self,
         suppression_id: str,
+        *,
+        dry_run: bool | None = None,
         **options: Unpack[IdempotentOptions],
     ) -> Suppression:
         """Take a lift back.
@@ -277,11 +301,16 @@ class SuppressionsResource:
 
         Args:
             suppression_id: Id of the suppression.
+            dry_run: Check everything and answer what would happen, and keep nothing: no change, no event, no
+                Idempotency-Key. The answer has `Dry-Run: true`.
         """
         return self._transport.call(
             _RESTORE,
             path={
                 "suppression_id": suppression_id,
+            },
+            query={
+                "dry_run": dry_run,
             },
             options=options,
         )
@@ -363,6 +392,7 @@ class AsyncSuppressionsResource:
         self,
         *,
         address: str,
+        dry_run: bool | None = None,
         expires_at: datetime.datetime | str | None = None,
         note: str | None = None,
         reason: inputs.SuppressionReasonInput | None = None,
@@ -377,12 +407,17 @@ class AsyncSuppressionsResource:
 
         Args:
             address: Without a display name.
+            dry_run: Check everything and answer what would happen, and keep nothing: no change, no event, no
+                Idempotency-Key. The answer has `Dry-Run: true`.
             expires_at: When it ends by itself; left out: never.
             note: For people.
             reason: Why; the others are for lists that come from elsewhere.
         """
         return await self._transport.call(
             _CREATE,
+            query={
+                "dry_run": dry_run,
+            },
             body={
                 "address": address,
                 **given(
@@ -400,6 +435,7 @@ class AsyncSuppressionsResource:
         self,
         *,
         suppressions: Sequence[inputs.SuppressionCreateInput],
+        dry_run: bool | None = None,
         **options: Unpack[IdempotentOptions],
     ) -> SuppressionBatch:
         """Suppress many addresses.
@@ -411,9 +447,14 @@ class AsyncSuppressionsResource:
 
         Args:
             suppressions: 1 to 1000.
+            dry_run: Check everything and answer what would happen, and keep nothing: no change, no event, no
+                Idempotency-Key. The answer has `Dry-Run: true`.
         """
         return await self._transport.call(
             _BATCH,
+            query={
+                "dry_run": dry_run,
+            },
             body={
                 "suppressions": suppressions,
             },
@@ -424,6 +465,7 @@ class AsyncSuppressionsResource:
         self,
         *,
         addresses: Sequence[str],
+        dry_run: bool | None = None,
         **options: Unpack[IdempotentOptions],
     ) -> SuppressionCheck:
         """Check addresses.
@@ -435,9 +477,14 @@ class AsyncSuppressionsResource:
 
         Args:
             addresses: 1 to 1000 addresses, without display names.
+            dry_run: Check everything and answer what would happen, and keep nothing: no change, no event, no
+                Idempotency-Key. The answer has `Dry-Run: true`.
         """
         return await self._transport.call(
             _CHECK,
+            query={
+                "dry_run": dry_run,
+            },
             body={
                 "addresses": addresses,
             },
@@ -471,6 +518,7 @@ class AsyncSuppressionsResource:
         suppression_id: str,
         *,
         consent: bool | None = None,
+        dry_run: bool | None = None,
         **options: Unpack[RequestOptions],
     ) -> Suppression:
         """Lift a suppression.
@@ -484,6 +532,8 @@ class AsyncSuppressionsResource:
             suppression_id: Id of the suppression.
             consent: States that the person has asked to be mailed again; needed for `unsubscribe` and `complaint`, and
                 kept in the event.
+            dry_run: Check everything and answer what would happen, and keep nothing: no change, no event, no
+                Idempotency-Key. The answer has `Dry-Run: true`.
         """
         return await self._transport.call(
             _LIFT,
@@ -492,6 +542,7 @@ class AsyncSuppressionsResource:
             },
             query={
                 "consent": consent,
+                "dry_run": dry_run,
             },
             options=options,
         )
@@ -499,6 +550,8 @@ class AsyncSuppressionsResource:
     async def restore(
         self,
         suppression_id: str,
+        *,
+        dry_run: bool | None = None,
         **options: Unpack[IdempotentOptions],
     ) -> Suppression:
         """Take a lift back.
@@ -510,11 +563,16 @@ class AsyncSuppressionsResource:
 
         Args:
             suppression_id: Id of the suppression.
+            dry_run: Check everything and answer what would happen, and keep nothing: no change, no event, no
+                Idempotency-Key. The answer has `Dry-Run: true`.
         """
         return await self._transport.call(
             _RESTORE,
             path={
                 "suppression_id": suppression_id,
+            },
+            query={
+                "dry_run": dry_run,
             },
             options=options,
         )

@@ -9,6 +9,7 @@ from typing import Unpack
 from penguinmails._generated import inputs
 from penguinmails._generated.models import (
     WebhookDeliveryDetail,
+    WebhookDeliveryExpanded,
     WebhookDeliveryList,
     WebhookDeliverySummary,
     WebhookEndpoint,
@@ -67,11 +68,11 @@ _DELIVERIES: Operation[CursorList[WebhookDeliverySummary]] = Operation(
     "/v1/webhook_endpoints/{endpoint_id}/deliveries",
     {200: json_of(WebhookDeliveryList)},
 )
-_DELIVERY: Operation[WebhookDeliveryDetail] = Operation(
+_DELIVERY: Operation[WebhookDeliveryExpanded] = Operation(
     "webhook_endpoints.delivery",
     "GET",
     "/v1/webhook_endpoints/{endpoint_id}/deliveries/{delivery_id}",
-    {200: json_of(WebhookDeliveryDetail)},
+    {200: json_of(WebhookDeliveryExpanded)},
 )
 _RESEND: Operation[WebhookDeliveryDetail] = Operation(
     "webhook_endpoints.resend",
@@ -141,6 +142,7 @@ class WebhookEndpointsResource:
         *,
         events: Sequence[str],
         url: str,
+        dry_run: bool | None = None,
         description: str | None = None,
         metadata: Mapping[str, str] | None = None,
         **options: Unpack[IdempotentOptions],
@@ -155,11 +157,16 @@ class WebhookEndpointsResource:
         Args:
             events: Which events: exact names, families such as `email.*`, or `*` for all.
             url: Where events are POSTed to: https, on a public host, without user name or password.
+            dry_run: Check everything and answer what would happen, and keep nothing: no change, no event, no
+                Idempotency-Key. The answer has `Dry-Run: true`.
             description: For people.
             metadata: Up to 50 entries; keys of up to 64, values of up to 500 characters.
         """
         return self._transport.call(
             _CREATE,
+            query={
+                "dry_run": dry_run,
+            },
             body={
                 "events": events,
                 "url": url,
@@ -199,6 +206,7 @@ class WebhookEndpointsResource:
         self,
         endpoint_id: str,
         *,
+        dry_run: bool | None = None,
         description: str | None | Omit = omit,
         events: Sequence[str] | Omit = omit,
         metadata: Mapping[str, str] | None | Omit = omit,
@@ -214,6 +222,8 @@ class WebhookEndpointsResource:
 
         Args:
             endpoint_id: Id of the endpoint.
+            dry_run: Check everything and answer what would happen, and keep nothing: no change, no event, no
+                Idempotency-Key. The answer has `Dry-Run: true`.
             description: For people.
             events: Which events: exact names, families such as `email.*`, or `*` for all.
             metadata: Up to 50 entries; keys of up to 64, values of up to 500 characters.
@@ -224,6 +234,9 @@ class WebhookEndpointsResource:
             _UPDATE,
             path={
                 "endpoint_id": endpoint_id,
+            },
+            query={
+                "dry_run": dry_run,
             },
             body=changed(
                 {
@@ -240,6 +253,8 @@ class WebhookEndpointsResource:
     def delete(
         self,
         endpoint_id: str,
+        *,
+        dry_run: bool | None = None,
         **options: Unpack[RequestOptions],
     ) -> None:
         """Delete a webhook endpoint.
@@ -250,11 +265,16 @@ class WebhookEndpointsResource:
 
         Args:
             endpoint_id: Id of the endpoint.
+            dry_run: Check everything and answer what would happen, and keep nothing: no change, no event, no
+                Idempotency-Key. The answer has `Dry-Run: true`.
         """
         return self._transport.call(
             _DELETE,
             path={
                 "endpoint_id": endpoint_id,
+            },
+            query={
+                "dry_run": dry_run,
             },
             options=options,
         )
@@ -300,23 +320,32 @@ class WebhookEndpointsResource:
         self,
         endpoint_id: str,
         delivery_id: str,
+        *,
+        expand: Sequence[inputs.WebhookEndpointsDeliveryExpandInput]
+        | inputs.WebhookEndpointsDeliveryExpandInput
+        | None = None,
         **options: Unpack[RequestOptions],
-    ) -> WebhookDeliveryDetail:
+    ) -> WebhookDeliveryExpanded:
         """Get a delivery.
 
-        One delivery with every attempt: when, how long, what was answered.
+        One delivery with every attempt: when, how long, what was answered. `expand=event` shows what is or was
+        sent (it needs the scope `events:read`), `expand=endpoint` where to.
 
         Scope: webhook_endpoints:read.
 
         Args:
             endpoint_id: Id of the endpoint.
             delivery_id: Id of the delivery.
+            expand: Put these in place, which are null otherwise.
         """
         return self._transport.call(
             _DELIVERY,
             path={
                 "endpoint_id": endpoint_id,
                 "delivery_id": delivery_id,
+            },
+            query={
+                "expand": expand,
             },
             options=options,
         )
@@ -325,6 +354,8 @@ class WebhookEndpointsResource:
         self,
         endpoint_id: str,
         delivery_id: str,
+        *,
+        dry_run: bool | None = None,
         **options: Unpack[IdempotentOptions],
     ) -> WebhookDeliveryDetail:
         """Send a delivery again.
@@ -337,6 +368,8 @@ class WebhookEndpointsResource:
         Args:
             endpoint_id: Id of the endpoint.
             delivery_id: Id of the delivery.
+            dry_run: Check everything and answer what would happen, and keep nothing: no change, no event, no
+                Idempotency-Key. The answer has `Dry-Run: true`.
         """
         return self._transport.call(
             _RESEND,
@@ -344,12 +377,17 @@ class WebhookEndpointsResource:
                 "endpoint_id": endpoint_id,
                 "delivery_id": delivery_id,
             },
+            query={
+                "dry_run": dry_run,
+            },
             options=options,
         )
 
     def rotate_secret(
         self,
         endpoint_id: str,
+        *,
+        dry_run: bool | None = None,
         **options: Unpack[IdempotentOptions],
     ) -> WebhookEndpointWithSecret:
         """Rotate a webhook endpoint's secret.
@@ -361,11 +399,16 @@ class WebhookEndpointsResource:
 
         Args:
             endpoint_id: Id of the endpoint.
+            dry_run: Check everything and answer what would happen, and keep nothing: no change, no event, no
+                Idempotency-Key. The answer has `Dry-Run: true`.
         """
         return self._transport.call(
             _ROTATE_SECRET,
             path={
                 "endpoint_id": endpoint_id,
+            },
+            query={
+                "dry_run": dry_run,
             },
             options=options,
         )
@@ -373,6 +416,8 @@ class WebhookEndpointsResource:
     def test(
         self,
         endpoint_id: str,
+        *,
+        dry_run: bool | None = None,
         **options: Unpack[IdempotentOptions],
     ) -> WebhookTestQueued:
         """Send a test event.
@@ -384,11 +429,16 @@ class WebhookEndpointsResource:
 
         Args:
             endpoint_id: Id of the endpoint.
+            dry_run: Check everything and answer what would happen, and keep nothing: no change, no event, no
+                Idempotency-Key. The answer has `Dry-Run: true`.
         """
         return self._transport.call(
             _TEST,
             path={
                 "endpoint_id": endpoint_id,
+            },
+            query={
+                "dry_run": dry_run,
             },
             options=options,
         )
@@ -455,6 +505,7 @@ class AsyncWebhookEndpointsResource:
         *,
         events: Sequence[str],
         url: str,
+        dry_run: bool | None = None,
         description: str | None = None,
         metadata: Mapping[str, str] | None = None,
         **options: Unpack[IdempotentOptions],
@@ -469,11 +520,16 @@ class AsyncWebhookEndpointsResource:
         Args:
             events: Which events: exact names, families such as `email.*`, or `*` for all.
             url: Where events are POSTed to: https, on a public host, without user name or password.
+            dry_run: Check everything and answer what would happen, and keep nothing: no change, no event, no
+                Idempotency-Key. The answer has `Dry-Run: true`.
             description: For people.
             metadata: Up to 50 entries; keys of up to 64, values of up to 500 characters.
         """
         return await self._transport.call(
             _CREATE,
+            query={
+                "dry_run": dry_run,
+            },
             body={
                 "events": events,
                 "url": url,
@@ -513,6 +569,7 @@ class AsyncWebhookEndpointsResource:
         self,
         endpoint_id: str,
         *,
+        dry_run: bool | None = None,
         description: str | None | Omit = omit,
         events: Sequence[str] | Omit = omit,
         metadata: Mapping[str, str] | None | Omit = omit,
@@ -528,6 +585,8 @@ class AsyncWebhookEndpointsResource:
 
         Args:
             endpoint_id: Id of the endpoint.
+            dry_run: Check everything and answer what would happen, and keep nothing: no change, no event, no
+                Idempotency-Key. The answer has `Dry-Run: true`.
             description: For people.
             events: Which events: exact names, families such as `email.*`, or `*` for all.
             metadata: Up to 50 entries; keys of up to 64, values of up to 500 characters.
@@ -538,6 +597,9 @@ class AsyncWebhookEndpointsResource:
             _UPDATE,
             path={
                 "endpoint_id": endpoint_id,
+            },
+            query={
+                "dry_run": dry_run,
             },
             body=changed(
                 {
@@ -554,6 +616,8 @@ class AsyncWebhookEndpointsResource:
     async def delete(
         self,
         endpoint_id: str,
+        *,
+        dry_run: bool | None = None,
         **options: Unpack[RequestOptions],
     ) -> None:
         """Delete a webhook endpoint.
@@ -564,11 +628,16 @@ class AsyncWebhookEndpointsResource:
 
         Args:
             endpoint_id: Id of the endpoint.
+            dry_run: Check everything and answer what would happen, and keep nothing: no change, no event, no
+                Idempotency-Key. The answer has `Dry-Run: true`.
         """
         return await self._transport.call(
             _DELETE,
             path={
                 "endpoint_id": endpoint_id,
+            },
+            query={
+                "dry_run": dry_run,
             },
             options=options,
         )
@@ -614,23 +683,32 @@ class AsyncWebhookEndpointsResource:
         self,
         endpoint_id: str,
         delivery_id: str,
+        *,
+        expand: Sequence[inputs.WebhookEndpointsDeliveryExpandInput]
+        | inputs.WebhookEndpointsDeliveryExpandInput
+        | None = None,
         **options: Unpack[RequestOptions],
-    ) -> WebhookDeliveryDetail:
+    ) -> WebhookDeliveryExpanded:
         """Get a delivery.
 
-        One delivery with every attempt: when, how long, what was answered.
+        One delivery with every attempt: when, how long, what was answered. `expand=event` shows what is or was
+        sent (it needs the scope `events:read`), `expand=endpoint` where to.
 
         Scope: webhook_endpoints:read.
 
         Args:
             endpoint_id: Id of the endpoint.
             delivery_id: Id of the delivery.
+            expand: Put these in place, which are null otherwise.
         """
         return await self._transport.call(
             _DELIVERY,
             path={
                 "endpoint_id": endpoint_id,
                 "delivery_id": delivery_id,
+            },
+            query={
+                "expand": expand,
             },
             options=options,
         )
@@ -639,6 +717,8 @@ class AsyncWebhookEndpointsResource:
         self,
         endpoint_id: str,
         delivery_id: str,
+        *,
+        dry_run: bool | None = None,
         **options: Unpack[IdempotentOptions],
     ) -> WebhookDeliveryDetail:
         """Send a delivery again.
@@ -651,6 +731,8 @@ class AsyncWebhookEndpointsResource:
         Args:
             endpoint_id: Id of the endpoint.
             delivery_id: Id of the delivery.
+            dry_run: Check everything and answer what would happen, and keep nothing: no change, no event, no
+                Idempotency-Key. The answer has `Dry-Run: true`.
         """
         return await self._transport.call(
             _RESEND,
@@ -658,12 +740,17 @@ class AsyncWebhookEndpointsResource:
                 "endpoint_id": endpoint_id,
                 "delivery_id": delivery_id,
             },
+            query={
+                "dry_run": dry_run,
+            },
             options=options,
         )
 
     async def rotate_secret(
         self,
         endpoint_id: str,
+        *,
+        dry_run: bool | None = None,
         **options: Unpack[IdempotentOptions],
     ) -> WebhookEndpointWithSecret:
         """Rotate a webhook endpoint's secret.
@@ -675,11 +762,16 @@ class AsyncWebhookEndpointsResource:
 
         Args:
             endpoint_id: Id of the endpoint.
+            dry_run: Check everything and answer what would happen, and keep nothing: no change, no event, no
+                Idempotency-Key. The answer has `Dry-Run: true`.
         """
         return await self._transport.call(
             _ROTATE_SECRET,
             path={
                 "endpoint_id": endpoint_id,
+            },
+            query={
+                "dry_run": dry_run,
             },
             options=options,
         )
@@ -687,6 +779,8 @@ class AsyncWebhookEndpointsResource:
     async def test(
         self,
         endpoint_id: str,
+        *,
+        dry_run: bool | None = None,
         **options: Unpack[IdempotentOptions],
     ) -> WebhookTestQueued:
         """Send a test event.
@@ -698,11 +792,16 @@ class AsyncWebhookEndpointsResource:
 
         Args:
             endpoint_id: Id of the endpoint.
+            dry_run: Check everything and answer what would happen, and keep nothing: no change, no event, no
+                Idempotency-Key. The answer has `Dry-Run: true`.
         """
         return await self._transport.call(
             _TEST,
             path={
                 "endpoint_id": endpoint_id,
+            },
+            query={
+                "dry_run": dry_run,
             },
             options=options,
         )

@@ -1,0 +1,248 @@
+"""`?dry_run=true`: the whole answer, and nothing kept; tried on every operation that changes something."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from penguinmails_api.app import api
+from penguinmails_api.services import Services
+from penguinmails_core.kit import ids
+from penguinmails_core.kit.db import Database
+from penguinmails_core.kit.doorbell import MAIL, WEBHOOKS
+from tests.api.conventions.test_declared import MUTATING, operations
+from tests.fixtures.client import ApiClient, problem
+from tests.fixtures.factories import Recipient, Tenant, make_domain, make_email
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    client: ApiClient
+    tenant: Tenant
+    database: Database
+
+    async def made(self, path: str, body: dict[str, Any]) -> str:
+        response = await self.client.post(path, json=body)
+        assert response.status_code == 201, response.text
+        return f"{path}/{response.json()['id']}"
+
+    async def email(self, status: str = "queued") -> str:
+        made = await make_email(self.database, self.tenant, [Recipient("ada@example.com", status)])
+        return f"/v1/emails/{ids.encode('msg', made)}"
+
+    async def endpoint(self) -> str:
+        return await self.made("/v1/webhook_endpoints", {"url": "https://a.example.com/", "events": ["*"]})
+
+    async def suppression(self, *, lifted: bool = False) -> str:
+        path = await self.made("/v1/suppressions", {"address": "ada@example.com"})
+        if lifted:
+            await self.client.delete(path)
+        return path
+
+    async def domain(self) -> str:
+        return f"/v1/domains/{ids.encode('dom', await make_domain(self.database, self.tenant, 'acme.test'))}"
+
+
+@pytest.fixture
+def world(client: ApiClient, tenant: Tenant, database: Database) -> World:
+    return World(client, tenant, database)
+
+
+Request = tuple[str, dict[str, Any] | None]
+EMAIL = {"from": "a@acme.test", "to": "b@example.com", "subject": "s", "text": "t"}
+RECIPES: dict[str, Callable[[World], Awaitable[Request]]] = {}
+
+
+def recipe(make: Callable[[World], Awaitable[Request]]) -> Callable[[World], Awaitable[Request]]:
+    """A request that succeeds. The name of the function is the operationId."""
+    RECIPES[make.__name__] = make
+    return make
+
+
+@recipe
+async def emails_send(world: World) -> Request:
+    await world.domain()
+    return "/v1/emails", EMAIL
+
+
+@recipe
+async def emails_batch(world: World) -> Request:
+    await world.domain()
+    return "/v1/emails/batch", {"emails": [EMAIL, EMAIL]}
+
+
+@recipe
+async def emails_update(world: World) -> Request:
+    return await world.email(), {"scheduled_at": "2026-12-24T18:00:00Z"}
+
+
+@recipe
+async def emails_cancel(world: World) -> Request:
+    return f"{await world.email()}/cancel", None
+
+
+@recipe
+async def emails_retry(world: World) -> Request:
+    return f"{await world.email('failed')}/retry", None
+
+
+@recipe
+async def webhook_endpoints_create(world: World) -> Request:
+    return "/v1/webhook_endpoints", {"url": "https://a.example.com/", "events": ["*"]}
+
+
+@recipe
+async def webhook_endpoints_update(world: World) -> Request:
+    return await world.endpoint(), {"status": "disabled"}
+
+
+@recipe
+async def webhook_endpoints_delete(world: World) -> Request:
+    return await world.endpoint(), None
+
+
+@recipe
+async def webhook_endpoints_rotate_secret(world: World) -> Request:
+    return f"{await world.endpoint()}/rotate_secret", None
+
+
+@recipe
+async def webhook_endpoints_test(world: World) -> Request:
+    return f"{await world.endpoint()}/test", None
+
+
+@recipe
+async def webhook_endpoints_resend(world: World) -> Request:
+    endpoint = await world.endpoint()
+    queued = (await world.client.post(f"{endpoint}/test")).json()
+    return f"{endpoint}/deliveries/{queued['delivery_id']}/resend", None
+
+
+@recipe
+async def suppressions_create(_: World) -> Request:
+    return "/v1/suppressions", {"address": "ada@example.com"}
+
+
+@recipe
+async def suppressions_batch(_: World) -> Request:
+    return "/v1/suppressions/batch", {"suppressions": [{"address": "ada@example.com"}]}
+
+
+@recipe
+async def suppressions_check(world: World) -> Request:
+    await world.suppression()
+    return "/v1/suppressions/check", {"addresses": ["ada@example.com"]}
+
+
+@recipe
+async def suppressions_lift(world: World) -> Request:
+    return await world.suppression(), None
+
+
+@recipe
+async def suppressions_restore(world: World) -> Request:
+    return f"{await world.suppression(lifted=True)}/restore", None
+
+
+@recipe
+async def domains_create(_: World) -> Request:
+    return "/v1/domains", {"name": "mail.acme.test"}
+
+
+@recipe
+async def domains_verify(world: World) -> Request:
+    return f"{await world.domain()}/verify", None
+
+
+@recipe
+async def domains_delete(world: World) -> Request:
+    return await world.domain(), None
+
+
+DECLARED = {op["operationId"]: (path, op) for path, op in operations(*MUTATING)}
+METHODS = {
+    operation["operationId"]: method.upper()
+    for entry in api().openapi()["paths"].values()
+    for method, operation in entry.items()
+}
+
+
+async def snapshot(database: Database) -> dict[str, str]:
+    """What every table holds. The log of requests is told about rehearsals too."""
+    tables = await database.worker.fetch(
+        "select schemaname || '.' || tablename as name from pg_tables where schemaname in ('public', 'content') "
+        "and tablename not like 'alembic%' and tablename not like 'events_%' and tablename not like 'request_logs%'"
+    )
+    return {
+        row["name"]: await database.worker.fetchval(
+            f"select coalesce(md5(string_agg(t::text, '|' order by t::text)), '') from {row['name']} t"
+        )
+        for row in tables
+    }
+
+
+@pytest.mark.parametrize("operation_id", sorted(RECIPES))
+async def test_a_rehearsal_leaves_nothing(world: World, services: Services, operation_id: str) -> None:
+    path, body = await RECIPES[operation_id](world)
+    await services.doorbell.wait(MAIL, 0)
+    await services.doorbell.wait(WEBHOOKS, 0)
+    before = await snapshot(world.database)
+    method = METHODS[operation_id]
+    dry = await world.client.request(method, f"{path}?dry_run=true", json=body, idempotency_key="rehearsed")
+    assert dry.status_code < 300, dry.text
+    assert dry.headers["dry-run"] == "true"
+    assert await snapshot(world.database) == before
+    assert not await services.doorbell.wait(MAIL, 0)
+    assert not await services.doorbell.wait(WEBHOOKS, 0)
+    # The key was not used up, and the real thing gives the same kind of answer.
+    real = await world.client.request(method, path, json=body, idempotency_key="rehearsed")
+    assert real.status_code == dry.status_code, real.text
+    assert "idempotency-replayed" not in real.headers
+    assert "dry-run" not in real.headers
+    if real.content:
+        assert real.json().keys() == dry.json().keys()
+    if operation_id != "suppressions_check":
+        assert await snapshot(world.database) != before
+
+
+def test_every_operation_was_tried() -> None:
+    """A new operation that changes something needs a recipe here, or one in the tests of its own resource that uses
+    `snapshot`."""
+    ours = {
+        name for name in DECLARED if name.startswith(("emails_", "webhook_endpoints_", "suppressions_", "domains_"))
+    }
+    assert ours - set(RECIPES) == set()
+
+
+async def test_what_would_be_refused_is_refused(client: ApiClient, world: World) -> None:
+    problem(await client.post("/v1/emails?dry_run=true", json=EMAIL), 403, "domain_not_verified")
+    await world.domain()
+    refused = await client.post("/v1/emails?dry_run=true", json={**EMAIL, "to": "nobody"})
+    problem(refused, 422, "validation_failed")
+    assert refused.headers["dry-run"] == "true"
+    email = await world.email("delivered")
+    problem(await client.post(f"{email}/cancel?dry_run=true"), 409, "conflict")
+    await world.suppression()
+    body = {"address": "ada@example.com"}
+    problem(await client.post("/v1/suppressions?dry_run=true", json=body), 409, "conflict")
+
+
+async def test_dry_run_is_true_or_false(client: ApiClient, world: World) -> None:
+    await world.domain()
+    for value in ("yes", "", "true&dry_run=true"):
+        problem(await client.post(f"/v1/emails?dry_run={value}", json=EMAIL), 422, "validation_failed")
+        problem(await client.post(f"/v1/webhook_endpoints?dry_run={value}", json={}), 422, "validation_failed")
+    sent = await client.post("/v1/emails?dry_run=false", json=EMAIL)
+    assert (sent.status_code, "dry-run" in sent.headers) == (202, False)
+
+
+async def test_a_batch_is_rehearsed_message_by_message(client: ApiClient, world: World) -> None:
+    await world.domain()
+    body = {"emails": [EMAIL, {**EMAIL, "to": "nobody"}]}
+    response = await client.post("/v1/emails/batch?partial=true&dry_run=true", json=body)
+    assert response.status_code == 207
+    assert (response.json()["accepted"], response.json()["failed"]) == (1, 1)
+    assert (await client.get("/v1/emails")).json()["data"] == []
