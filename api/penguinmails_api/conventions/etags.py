@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from typing import Any
 
 import orjson
@@ -19,15 +19,23 @@ from penguinmails_api.context import RequestContext
 from penguinmails_core.errors import PreconditionFailed
 
 
-def etag_of(document: Any) -> str:
-    """Strong: it differs when any member differs. `document` is JSON in Python values."""
+def etag_of(document: Any, untagged: Collection[str] = ()) -> str:
+    """It differs when any member differs but the `untagged` ones. `document` is JSON in Python values."""
+    if untagged:
+        document = {name: value for name, value in document.items() if name not in untagged}
     digest = hashlib.sha256(orjson.dumps(document, option=orjson.OPT_SORT_KEYS)).digest()
     return '"' + base64.urlsafe_b64encode(digest[:18]).decode() + '"'
 
 
 def etag_of_model(model: BaseModel) -> str:
     """Of what GET would answer with."""
-    return etag_of(model.model_dump(mode="json", by_alias=True))
+    return etag_of(model.model_dump(mode="json", by_alias=True), untagged_of(type(model)))
+
+
+def untagged_of(model: Any) -> frozenset[str]:
+    """Members that do not count: a key that is in use could never be changed with If-Match otherwise."""
+    found: frozenset[str] = getattr(model, "untagged", frozenset())
+    return found
 
 
 def is_known(if_none_match: str, etag: str) -> bool:

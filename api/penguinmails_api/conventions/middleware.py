@@ -79,7 +79,7 @@ class _Answer:
         document = orjson.loads(body)
         headers = [pair for pair in start["headers"] if pair[0] != b"content-length"]
         if self._tagged:
-            etag = etags.etag_of(document)
+            etag = etags.etag_of(document, etags.untagged_of(self._scope["route"].response_model))
             headers.append((b"etag", etag.encode()))
             if options.if_none_match is not None and etags.is_known(options.if_none_match, etag):
                 headers = [pair for pair in headers if pair[0] != b"content-type"]

@@ -1,7 +1,7 @@
 """Types that all resources share: ids, times, pages, answers."""
 
 from datetime import UTC, datetime
-from typing import Annotated, Any, Generic, TypeVar
+from typing import Annotated, Any, ClassVar, Generic, TypeVar
 from uuid import UUID
 
 from pydantic import (
@@ -38,8 +38,12 @@ class QueryParameters(BaseModel):
 
 
 class Resource(BaseModel):
-    """An answer. Every member is always there, so that SDKs need no guesses."""
+    """An answer. Every member is always there, so that SDKs need no guesses.
 
+    `untagged` names members that do not count for the ETag: those that only tell when something was used last.
+    """
+
+    untagged: ClassVar[frozenset[str]] = frozenset()
     model_config = ConfigDict(
         json_schema_serialization_defaults_required=True, populate_by_name=True, serialize_by_alias=True
     )

@@ -80,6 +80,15 @@ class SendCaps:
             await self.give_back(spent)
         return verdict
 
+    async def rehearse(self, principal: Principal, count: int, spent: Spent | None = None) -> None:
+        """Raise what `accept` would raise for so many recipients, and count nothing; `spent` is given back."""
+        if spent is not None:
+            await self.give_back(spent)
+            return
+        caps = caps_of(principal)
+        if caps and (left := await self._left(principal, caps)) < count:
+            raise refusal(caps, count, left)
+
     async def fit(self, principal: Principal, counts: Sequence[int]) -> tuple[Spent | None, list[Problem | None]]:
         """Take the counts of as many messages as still fit, in their order; of each other one the problem."""
         caps = caps_of(principal)

@@ -16,6 +16,8 @@ from sqlalchemy import func
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from penguinmails_core.audit import service as audit
+from penguinmails_core.audit.actor import Resource
 from penguinmails_core.errors import Conflict, FieldError, NotFound, Unprocessable
 from penguinmails_core.events import repository as events
 from penguinmails_core.events.types import EventType
@@ -167,6 +169,7 @@ async def lift(session: AsyncSession, principal: Principal, suppression_id: UUID
     await session.flush()
     await session.refresh(row)
     _tell(session, row, EventType.SUPPRESSION_LIFTED, consent=consent)
+    await _audit(session, principal, row, "suppression.lifted", {"consent": consent})
     return row
 
 
@@ -185,6 +188,7 @@ async def restore(session: AsyncSession, principal: Principal, suppression_id: U
     except IntegrityError:  # another one holds the address's place
         raise Conflict("The address has been suppressed anew since; that suppression stands.") from None
     _tell(session, row, EventType.SUPPRESSION_RESTORED)
+    await _audit(session, principal, row, "suppression.restored", {})
     return row
 
 
@@ -233,6 +237,13 @@ def _by(principal: Principal) -> str:
 def may_see(principal: Principal, row: Suppression) -> bool:
     """A credential bound to a workspace looks at what came from there; what holds, holds for it all the same."""
     return principal.workspace_id is None or row.workspace_id == principal.workspace_id
+
+
+async def _audit(
+    session: AsyncSession, principal: Principal, row: Suppression, action: str, more: dict[str, Any]
+) -> None:
+    resource = Resource(Prefix.SUPPRESSION, row.id, row.workspace_id)
+    await audit.record(session, principal, action, resource, after=audit.facts(row, "address", "reason") | more)
 
 
 def _tell(session: AsyncSession, row: Suppression, event: EventType, **what: Any) -> None:

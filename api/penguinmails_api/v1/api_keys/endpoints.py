@@ -2,10 +2,12 @@
 
 from datetime import timedelta
 from typing import Annotated
+from uuid import UUID
 
 from fastapi import APIRouter, Body, Query, Request, Response
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from penguinmails_api.conventions.etags import match
 from penguinmails_api.idempotency import answer_once
 from penguinmails_api.routing import Context, get_context, operation
 from penguinmails_api.v1.api_keys.schemas import (
@@ -24,6 +26,7 @@ from penguinmails_api.v1.api_keys.schemas import (
 from penguinmails_core.api_keys import service
 from penguinmails_core.api_keys.presets import PRESETS
 from penguinmails_core.kit.doorbell import EVENTS, KEYS
+from penguinmails_core.principal import Principal
 from penguinmails_core.scopes import Scope
 
 router = APIRouter(prefix="/v1/api_keys", tags=["api_keys"])
@@ -72,16 +75,22 @@ async def get_key(context: Context, api_key_id: ApiKeyIdInPath) -> ApiKey:
         return ApiKey.of(await service.get(session, context.caller, api_key_id))
 
 
+async def _current(session: AsyncSession, caller: Principal, api_key_id: UUID) -> ApiKey:
+    """As GET shows it, and nobody else changes it meanwhile."""
+    return ApiKey.of(await service.get(session, caller, api_key_id, lock=True))
+
+
 @router.patch(
     "/{api_key_id}",
     summary="Change an API key",
-    **operation("api_keys_update", scope=WRITE, sudo=True, errors=(413, 415)),
+    **operation("api_keys_update", scope=WRITE, sudo=True, errors=(413, 415), if_match=True),
 )
 async def update_key(context: Context, api_key_id: ApiKeyIdInPath, body: ApiKeyUpdate) -> ApiKey:
     """Narrowing and renaming are always possible; widening only when the whole key then lies within what the caller
     has, so no key widens itself. It is felt at once. A derived key never gets beyond its parent, and ends with it."""
     services = context.services
     async with services.database.tenant(context.caller.organization_id) as session:
+        await match(context, lambda: _current(session, context.caller, api_key_id))
         changed = ApiKey.of(await service.update(session, context.caller, api_key_id, body.given()))
     services.doorbell.ring(KEYS)
     return changed
@@ -91,12 +100,13 @@ async def update_key(context: Context, api_key_id: ApiKeyIdInPath, body: ApiKeyU
     "/{api_key_id}",
     summary="Revoke an API key",
     status_code=204,
-    **operation("api_keys_revoke", scope=WRITE, sudo=True),
+    **operation("api_keys_revoke", scope=WRITE, sudo=True, if_match=True),
 )
 async def revoke_key(context: Context, api_key_id: ApiKeyIdInPath) -> None:
     """Ends it, and every key derived from it, at once and for good."""
     services = context.services
     async with services.database.tenant(context.caller.organization_id) as session:
+        await match(context, lambda: _current(session, context.caller, api_key_id))
         await service.revoke(session, context.caller, api_key_id)
     services.doorbell.ring(KEYS, EVENTS)
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from enum import StrEnum
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, ClassVar, Self
 from uuid import UUID
 
 from pydantic import Field, model_validator
@@ -168,6 +168,8 @@ class ApiKeyListQuery(QueryParameters):
 
 
 class _ApiKey(Resource):
+    untagged: ClassVar[frozenset[str]] = frozenset({"last_used_at"})
+
     id: Annotated[str, typeid(Prefix.API_KEY)]
     name: str = Field(examples=["Order service"])
     hint: str = Field(description="Start and end of the secret, to recognise it by.", examples=["pm_live_8mXq…w3Zk"])

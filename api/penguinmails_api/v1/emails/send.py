@@ -166,7 +166,10 @@ async def _accept(
     counted for the caller's daily caps."""
     caller = ctx.caller
     request = _request(ctx, scope, body, rows, status, answer)
-    if not rows or ctx.options.dry_run:  # nothing was done, so there is nothing to replay
+    if not rows:  # nothing was done, so there is nothing to replay
+        return RawResponse(status, answer)
+    if ctx.options.dry_run:
+        await ctx.services.send_caps.rehearse(caller, sum(len(message.recipients) for message in rows), spent)
         return RawResponse(status, answer)
     verdict = await ctx.services.send_caps.accept(caller, request, spent)
     return RawResponse(status, answer) if verdict.fresh else _replay(verdict)

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Union
 from uuid import UUID
 
 import orjson
-from pydantic import BeforeValidator, Field, RootModel, model_serializer
+from pydantic import BaseModel, BeforeValidator, Field, RootModel, model_serializer
 
 from penguinmails_api.v1.common import (
     DEFAULT_LIMIT,
@@ -72,7 +72,8 @@ class Event(RootModel[_Envelope]):  # type: ignore[valid-type]
     @model_serializer(mode="wrap")
     def _as_it_was_sent(self, handler):  # type: ignore[no-untyped-def]  # an annotation would hide the schema
         """Inside of another answer, too: no member that the event did not have when it was written."""
-        return self.root.model_dump(mode="json", by_alias=True, exclude_unset=True)
+        root: BaseModel = self.root
+        return root.model_dump(mode="json", by_alias=True, exclude_unset=True)
 
 
 class EventList(Page[Event]):

@@ -13,12 +13,14 @@ __all__ = [
     "DomainStatusInput",
     "EmailClassInput",
     "EmailStatusFilterInput",
+    "EmailsGetExpandInput",
     "ModeInput",
     "ScopeInput",
     "SuppressionReasonInput",
     "SuppressionStatusInput",
     "WebhookDeliveryStatusInput",
     "WebhookEndpointStatusInput",
+    "WebhookEndpointsDeliveryExpandInput",
     "AttachmentCreateInput",
     "EmailCreateInput",
     "SuppressionCreateInput",
@@ -43,6 +45,7 @@ EmailStatusFilterInput: TypeAlias = (
         "complained",
     ]
 )
+EmailsGetExpandInput: TypeAlias = models.EmailsGetExpand | Literal["content", "events"]
 ModeInput: TypeAlias = models.Mode | Literal["live", "test"]
 ScopeInput: TypeAlias = (
     models.Scope
@@ -79,6 +82,7 @@ WebhookDeliveryStatusInput: TypeAlias = (
     models.WebhookDeliveryStatus | Literal["pending", "delivered", "exhausted", "cancelled"]
 )
 WebhookEndpointStatusInput: TypeAlias = models.WebhookEndpointStatus | Literal["enabled", "disabled"]
+WebhookEndpointsDeliveryExpandInput: TypeAlias = models.WebhookEndpointsDeliveryExpand | Literal["event", "endpoint"]
 
 
 class AttachmentCreateInput(TypedDict, total=False):

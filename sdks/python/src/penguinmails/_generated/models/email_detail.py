@@ -10,6 +10,10 @@ import attrs
 from penguinmails._models import Model, wire
 
 if TYPE_CHECKING:
+    from penguinmails._generated.models.api_key_created_event import ApiKeyCreatedEvent
+    from penguinmails._generated.models.api_key_expiring_event import ApiKeyExpiringEvent
+    from penguinmails._generated.models.api_key_revoked_event import ApiKeyRevokedEvent
+    from penguinmails._generated.models.api_key_rotated_event import ApiKeyRotatedEvent
     from penguinmails._generated.models.domain_created_event import DomainCreatedEvent
     from penguinmails._generated.models.domain_deleted_event import DomainDeletedEvent
     from penguinmails._generated.models.domain_failed_event import DomainFailedEvent
@@ -47,7 +51,11 @@ class EmailDetail(Model):
     created_at: datetime.datetime
     events: (
         list[
-            EmailQueuedEvent
+            ApiKeyCreatedEvent
+            | ApiKeyRotatedEvent
+            | ApiKeyRevokedEvent
+            | ApiKeyExpiringEvent
+            | EmailQueuedEvent
             | EmailScheduledEvent
             | EmailSentEvent
             | EmailDeliveredEvent

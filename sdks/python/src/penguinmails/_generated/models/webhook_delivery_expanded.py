@@ -10,6 +10,10 @@ import attrs
 from penguinmails._models import Model
 
 if TYPE_CHECKING:
+    from penguinmails._generated.models.api_key_created_event import ApiKeyCreatedEvent
+    from penguinmails._generated.models.api_key_expiring_event import ApiKeyExpiringEvent
+    from penguinmails._generated.models.api_key_revoked_event import ApiKeyRevokedEvent
+    from penguinmails._generated.models.api_key_rotated_event import ApiKeyRotatedEvent
     from penguinmails._generated.models.domain_created_event import DomainCreatedEvent
     from penguinmails._generated.models.domain_deleted_event import DomainDeletedEvent
     from penguinmails._generated.models.domain_failed_event import DomainFailedEvent
@@ -49,7 +53,11 @@ class WebhookDeliveryExpanded(Model):
     """Where to; null without `expand=endpoint`."""
     endpoint_id: str
     event: (
-        EmailQueuedEvent
+        ApiKeyCreatedEvent
+        | ApiKeyRotatedEvent
+        | ApiKeyRevokedEvent
+        | ApiKeyExpiringEvent
+        | EmailQueuedEvent
         | EmailScheduledEvent
         | EmailSentEvent
         | EmailDeliveredEvent

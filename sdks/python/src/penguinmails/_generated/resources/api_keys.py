@@ -128,6 +128,7 @@ class ApiKeysResource:
         *,
         name: str,
         scopes: Sequence[inputs.ScopeInput],
+        dry_run: bool | None = None,
         allowed_domains: Sequence[str] | None = None,
         allowed_ips: Sequence[str] | None = None,
         allowed_mailboxes: Sequence[str] | None = None,
@@ -147,6 +148,8 @@ class ApiKeysResource:
         Args:
             name: For people.
             scopes: What the key may do; write scopes imply read scopes.
+            dry_run: Check everything and answer what would happen, and keep nothing: no change, no event, no
+                Idempotency-Key. The answer has `Dry-Run: true`.
             allowed_domains: Domains it may send from, subdomains not included; null for any.
             allowed_ips: Addresses and networks it may be used from; null for any.
             allowed_mailboxes: Addresses it may send from; null for any.
@@ -158,6 +161,9 @@ class ApiKeysResource:
         """
         return self._transport.call(
             _CREATE,
+            query={
+                "dry_run": dry_run,
+            },
             body={
                 "name": name,
                 "scopes": scopes,
@@ -217,6 +223,7 @@ class ApiKeysResource:
         self,
         api_key_id: str,
         *,
+        dry_run: bool | None = None,
         allowed_domains: Sequence[str] | None | Omit = omit,
         allowed_ips: Sequence[str] | None | Omit = omit,
         allowed_mailboxes: Sequence[str] | None | Omit = omit,
@@ -236,6 +243,8 @@ class ApiKeysResource:
 
         Args:
             api_key_id: Id of the api key.
+            dry_run: Check everything and answer what would happen, and keep nothing: no change, no event, no
+                Idempotency-Key. The answer has `Dry-Run: true`.
             allowed_domains: Domains it may send from, subdomains not included; null for any.
             allowed_ips: Addresses and networks it may be used from; null for any.
             allowed_mailboxes: Addresses it may send from; null for any.
@@ -249,6 +258,9 @@ class ApiKeysResource:
             _UPDATE,
             path={
                 "api_key_id": api_key_id,
+            },
+            query={
+                "dry_run": dry_run,
             },
             body=changed(
                 {
@@ -267,6 +279,8 @@ class ApiKeysResource:
     def revoke(
         self,
         api_key_id: str,
+        *,
+        dry_run: bool | None = None,
         **options: Unpack[RequestOptions],
     ) -> None:
         """Revoke an API key.
@@ -277,11 +291,16 @@ class ApiKeysResource:
 
         Args:
             api_key_id: Id of the api key.
+            dry_run: Check everything and answer what would happen, and keep nothing: no change, no event, no
+                Idempotency-Key. The answer has `Dry-Run: true`.
         """
         return self._transport.call(
             _REVOKE,
             path={
                 "api_key_id": api_key_id,
+            },
+            query={
+                "dry_run": dry_run,
             },
             options=options,
         )
@@ -292,6 +311,7 @@ class ApiKeysResource:
         *,
         name: str,
         scopes: Sequence[inputs.ScopeInput],
+        dry_run: bool | None = None,
         allowed_domains: Sequence[str] | None = None,
         allowed_ips: Sequence[str] | None = None,
         allowed_mailboxes: Sequence[str] | None = None,
@@ -310,6 +330,8 @@ class ApiKeysResource:
             api_key_id: Id of the api key.
             name: For people.
             scopes: What the key may do; write scopes imply read scopes.
+            dry_run: Check everything and answer what would happen, and keep nothing: no change, no event, no
+                Idempotency-Key. The answer has `Dry-Run: true`.
             allowed_domains: Domains it may send from, subdomains not included; null for any.
             allowed_ips: Addresses and networks it may be used from; null for any.
             allowed_mailboxes: Addresses it may send from; null for any.
@@ -321,6 +343,9 @@ class ApiKeysResource:
             _DERIVE,
             path={
                 "api_key_id": api_key_id,
+            },
+            query={
+                "dry_run": dry_run,
             },
             body={
                 "name": name,
@@ -342,6 +367,7 @@ class ApiKeysResource:
         self,
         api_key_id: str,
         *,
+        dry_run: bool | None = None,
         overlap_seconds: int | None = None,
         **options: Unpack[IdempotentOptions],
     ) -> ApiKeyWithSecret:
@@ -354,6 +380,8 @@ class ApiKeysResource:
 
         Args:
             api_key_id: Id of the api key.
+            dry_run: Check everything and answer what would happen, and keep nothing: no change, no event, no
+                Idempotency-Key. The answer has `Dry-Run: true`.
             overlap_seconds: How long the secret before keeps working: 24 hours unless given, at most 7 days. 0 ends it,
                 and any earlier one, at once: use it when a secret has leaked.
         """
@@ -361,6 +389,9 @@ class ApiKeysResource:
             _ROTATE,
             path={
                 "api_key_id": api_key_id,
+            },
+            query={
+                "dry_run": dry_run,
             },
             body={
                 **given(
@@ -439,6 +470,7 @@ class AsyncApiKeysResource:
         *,
         name: str,
         scopes: Sequence[inputs.ScopeInput],
+        dry_run: bool | None = None,
         allowed_domains: Sequence[str] | None = None,
         allowed_ips: Sequence[str] | None = None,
         allowed_mailboxes: Sequence[str] | None = None,
@@ -458,6 +490,8 @@ class AsyncApiKeysResource:
         Args:
             name: For people.
             scopes: What the key may do; write scopes imply read scopes.
+            dry_run: Check everything and answer what would happen, and keep nothing: no change, no event, no
+                Idempotency-Key. The answer has `Dry-Run: true`.
             allowed_domains: Domains it may send from, subdomains not included; null for any.
             allowed_ips: Addresses and networks it may be used from; null for any.
             allowed_mailboxes: Addresses it may send from; null for any.
@@ -469,6 +503,9 @@ class AsyncApiKeysResource:
         """
         return await self._transport.call(
             _CREATE,
+            query={
+                "dry_run": dry_run,
+            },
             body={
                 "name": name,
                 "scopes": scopes,
@@ -528,6 +565,7 @@ class AsyncApiKeysResource:
         self,
         api_key_id: str,
         *,
+        dry_run: bool | None = None,
         allowed_domains: Sequence[str] | None | Omit = omit,
         allowed_ips: Sequence[str] | None | Omit = omit,
         allowed_mailboxes: Sequence[str] | None | Omit = omit,
@@ -547,6 +585,8 @@ class AsyncApiKeysResource:
 
         Args:
             api_key_id: Id of the api key.
+            dry_run: Check everything and answer what would happen, and keep nothing: no change, no event, no
+                Idempotency-Key. The answer has `Dry-Run: true`.
             allowed_domains: Domains it may send from, subdomains not included; null for any.
             allowed_ips: Addresses and networks it may be used from; null for any.
             allowed_mailboxes: Addresses it may send from; null for any.
@@ -560,6 +600,9 @@ class AsyncApiKeysResource:
             _UPDATE,
             path={
                 "api_key_id": api_key_id,
+            },
+            query={
+                "dry_run": dry_run,
             },
             body=changed(
                 {
@@ -578,6 +621,8 @@ class AsyncApiKeysResource:
     async def revoke(
         self,
         api_key_id: str,
+        *,
+        dry_run: bool | None = None,
         **options: Unpack[RequestOptions],
     ) -> None:
         """Revoke an API key.
@@ -588,11 +633,16 @@ class AsyncApiKeysResource:
 
         Args:
             api_key_id: Id of the api key.
+            dry_run: Check everything and answer what would happen, and keep nothing: no change, no event, no
+                Idempotency-Key. The answer has `Dry-Run: true`.
         """
         return await self._transport.call(
             _REVOKE,
             path={
                 "api_key_id": api_key_id,
+            },
+            query={
+                "dry_run": dry_run,
             },
             options=options,
         )
@@ -603,6 +653,7 @@ class AsyncApiKeysResource:
         *,
         name: str,
         scopes: Sequence[inputs.ScopeInput],
+        dry_run: bool | None = None,
         allowed_domains: Sequence[str] | None = None,
         allowed_ips: Sequence[str] | None = None,
         allowed_mailboxes: Sequence[str] | None = None,
@@ -621,6 +672,8 @@ class AsyncApiKeysResource:
             api_key_id: Id of the api key.
             name: For people.
             scopes: What the key may do; write scopes imply read scopes.
+            dry_run: Check everything and answer what would happen, and keep nothing: no change, no event, no
+                Idempotency-Key. The answer has `Dry-Run: true`.
             allowed_domains: Domains it may send from, subdomains not included; null for any.
             allowed_ips: Addresses and networks it may be used from; null for any.
             allowed_mailboxes: Addresses it may send from; null for any.
@@ -632,6 +685,9 @@ class AsyncApiKeysResource:
             _DERIVE,
             path={
                 "api_key_id": api_key_id,
+            },
+            query={
+                "dry_run": dry_run,
             },
             body={
                 "name": name,
@@ -653,6 +709,7 @@ class AsyncApiKeysResource:
         self,
         api_key_id: str,
         *,
+        dry_run: bool | None = None,
         overlap_seconds: int | None = None,
         **options: Unpack[IdempotentOptions],
     ) -> ApiKeyWithSecret:
@@ -665,6 +722,8 @@ class AsyncApiKeysResource:
 
         Args:
             api_key_id: Id of the api key.
+            dry_run: Check everything and answer what would happen, and keep nothing: no change, no event, no
+                Idempotency-Key. The answer has `Dry-Run: true`.
             overlap_seconds: How long the secret before keeps working: 24 hours unless given, at most 7 days. 0 ends it,
                 and any earlier one, at once: use it when a secret has leaked.
         """
@@ -672,6 +731,9 @@ class AsyncApiKeysResource:
             _ROTATE,
             path={
                 "api_key_id": api_key_id,
+            },
+            query={
+                "dry_run": dry_run,
             },
             body={
                 **given(
