@@ -94,7 +94,6 @@ async def test_nothing_secret_is_logged(
     surfer: Surfer, ada: Person, services: Services, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)
-    logging.getLogger("sqlalchemy.engine").setLevel(logging.DEBUG)
     await surfer.post("/login", {"email": ada.email, "password": "a wrong password"})
     await surfer.sign_in(ada)
     await surfer.post("/reset-password", {"email": ada.email}, page="/account/password")

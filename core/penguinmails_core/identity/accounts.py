@@ -24,6 +24,7 @@ from penguinmails_core.identity.passkeys import HANDLE_BYTES
 from penguinmails_core.identity.passwords import Passwords
 from penguinmails_core.identity.sessions import Sessions
 from penguinmails_core.identity.throttle import Throttle
+from penguinmails_core.identity.trail import tell
 from penguinmails_core.kit.addresses import AddressError, parse_mailbox
 from penguinmails_core.kit.db import Connection, Database
 from penguinmails_core.kit.ids import new_uuid
@@ -147,6 +148,7 @@ class Accounts:
             await repository.set_password(connection, link.user_id, hashed)
             await repository.set_email_verified(connection, link.user_id)
             await repository.void_links(connection, link.user_id, Purpose.RESET)
+            await tell(connection, link.user_id, "user.password_reset")
         await self._sessions.end_all(link.user_id)
         self._notices.send(link.email, "the password was changed")
         return await self.get(link.user_id)
@@ -159,6 +161,7 @@ class Accounts:
         async with self._pool.acquire() as connection, connection.transaction():
             await repository.set_password(connection, user_id, hashed)
             await repository.void_links(connection, user_id, Purpose.RESET)
+            await tell(connection, user_id, "user.password_changed")
         await self._sessions.end_all(user_id, keep=keep)
         self._notices.send(account.email, "the password was changed")
 
@@ -194,6 +197,8 @@ class Accounts:
                 await repository.set_email_verified(connection, user_id)
                 for purpose in (Purpose.EMAIL, Purpose.RESET):
                     await repository.void_links(connection, user_id, purpose)
+                was, now = {"email": old.email}, {"email": link.email}
+                await tell(connection, user_id, "user.email_changed", before=was, after=now)
         except asyncpg.UniqueViolationError:
             raise Conflict("Somebody else uses this address meanwhile.") from None
         await self._sessions.refresh_user(user_id)

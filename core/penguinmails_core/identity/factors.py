@@ -8,6 +8,7 @@ from uuid import UUID
 from penguinmails_core.errors import Conflict, FieldError, Unavailable, Unprocessable
 from penguinmails_core.identity import recovery, repository, totp
 from penguinmails_core.identity.notices import Notices
+from penguinmails_core.identity.trail import tell
 from penguinmails_core.kit.crypto import SecretBox
 from penguinmails_core.kit.db import Database
 
@@ -57,13 +58,19 @@ class Factors:
         if step is None or not await repository.use_step(self._pool, user_id, step):
             detail = "This code is wrong. Wait for the next one in your app and try again."
             raise Unprocessable(detail, errors=[FieldError("/code", "wrong_code", detail)])
-        if not await repository.confirm_totp(self._pool, user_id, account["totp_secret"]):
-            raise Conflict("One-time codes are on already.")
+        async with self._pool.acquire() as connection, connection.transaction():
+            if not await repository.confirm_totp(connection, user_id, account["totp_secret"]):
+                raise Conflict("One-time codes are on already.")
+            await tell(connection, user_id, "user.codes_enabled")
         self._notices.send(email, "one-time codes were turned on")
         return await self.new_recovery_codes(user_id)
 
     async def disable(self, user_id: UUID, email: str) -> None:
-        if await repository.clear_totp(self._pool, user_id):
+        async with self._pool.acquire() as connection, connection.transaction():
+            cleared = await repository.clear_totp(connection, user_id)
+            if cleared:
+                await tell(connection, user_id, "user.codes_disabled")
+        if cleared:
             self._notices.send(email, "one-time codes were turned off")
         await self._drop_codes_without_factor(user_id)
 
@@ -76,13 +83,18 @@ class Factors:
         return step is not None and await repository.use_step(self._pool, user_id, step)
 
     async def use_recovery_code(self, user_id: UUID, code: str) -> bool:
-        return await repository.use_recovery_code(self._pool, user_id, recovery.digest(code))
+        async with self._pool.acquire() as connection, connection.transaction():
+            used = await repository.use_recovery_code(connection, user_id, recovery.digest(code))
+            if used:
+                await tell(connection, user_id, "user.recovery_code_used")
+        return used
 
     async def new_recovery_codes(self, user_id: UUID) -> list[str]:
         """Ten new ones; the old are void."""
         codes = recovery.new_codes()
         async with self._pool.acquire() as connection, connection.transaction():
             await repository.replace_recovery_codes(connection, user_id, [recovery.digest(code) for code in codes])
+            await tell(connection, user_id, "user.recovery_codes_renewed")
         return codes
 
     async def recovery_codes_left(self, user_id: UUID) -> int:
@@ -90,7 +102,10 @@ class Factors:
 
     async def delete_passkey(self, user_id: UUID, email: str, passkey_id: UUID) -> str | None:
         """Its name, or None when that person has no such passkey."""
-        name = await repository.delete_passkey(self._pool, user_id, passkey_id)
+        async with self._pool.acquire() as connection, connection.transaction():
+            name = await repository.delete_passkey(connection, user_id, passkey_id)
+            if name is not None:
+                await tell(connection, user_id, "passkey.deleted", passkey_id=passkey_id, before={"name": name})
         if name is not None:
             self._notices.send(email, "a passkey was deleted")
             await self._drop_codes_without_factor(user_id)

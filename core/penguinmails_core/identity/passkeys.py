@@ -33,6 +33,7 @@ from webauthn.helpers.structs import (
 from penguinmails_core.errors import Conflict, FieldError, Unauthenticated, Unprocessable
 from penguinmails_core.identity import repository
 from penguinmails_core.identity.origin import PublicUrl
+from penguinmails_core.identity.trail import tell
 from penguinmails_core.kit import ids
 from penguinmails_core.kit.clock import utcnow
 from penguinmails_core.kit.db import Database
@@ -119,18 +120,20 @@ class Passkeys:
         except _MALFORMED as error:
             log.info("a passkey was refused: %s", error)
             raise _unusable("The passkey could not be verified. Try again.") from None
-        passkey_id = new_uuid()
+        passkey_id, name = new_uuid(), name.strip()[:MAX_NAME] or "Passkey"
         try:
-            await repository.insert_passkey(
-                self._pool,
-                passkey_id,
-                user_id,
-                verified.credential_id,
-                verified.credential_public_key,
-                verified.sign_count,
-                name.strip()[:MAX_NAME] or "Passkey",
-                verified.credential_backed_up,
-            )
+            async with self._pool.acquire() as connection, connection.transaction():
+                await repository.insert_passkey(
+                    connection,
+                    passkey_id,
+                    user_id,
+                    verified.credential_id,
+                    verified.credential_public_key,
+                    verified.sign_count,
+                    name,
+                    verified.credential_backed_up,
+                )
+                await tell(connection, user_id, "passkey.created", passkey_id=passkey_id, after={"name": name})
         except asyncpg.UniqueViolationError:
             raise Conflict("This passkey is registered already.") from None
         return passkey_id
@@ -184,6 +187,8 @@ class Passkeys:
                 "security: the counter of passkey %s went back; it may have been copied",
                 ids.encode(Prefix.PASSKEY, row["id"]),
             )
+            async with self._pool.acquire() as connection, connection.transaction():
+                await tell(connection, row["user_id"], "passkey.copy_refused", passkey_id=row["id"])
             raise _refused()
         return Proven(row["user_id"], row["id"], row["email"])
 

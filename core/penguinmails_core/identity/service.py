@@ -27,6 +27,7 @@ from penguinmails_core.identity.passkeys import Passkeys, Proven
 from penguinmails_core.identity.passwords import Passwords
 from penguinmails_core.identity.sessions import OTP, PASSKEY, PASSWORD, RECOVERY, Browser, Session, Sessions
 from penguinmails_core.identity.throttle import Throttle
+from penguinmails_core.identity.trail import tell
 from penguinmails_core.kit.clock import utcnow
 from penguinmails_core.kit.crypto import SecretBox
 from penguinmails_core.kit.db import Database
@@ -158,6 +159,8 @@ class Identity:
         fresh = await self.sessions.step_up(token, amr)
         if fresh is None:
             raise Unauthenticated("The session has ended. Sign in again.")
+        if not session.active:
+            await self._tell_signed_in(session.user_id, [*session.amr, *amr])
         for kind in ("password", "code"):
             await self.throttle.forgive(kind, browser.address, session.email)
         return SignedIn(fresh)
@@ -175,7 +178,13 @@ class Identity:
             pending=pending,
             organization_id=organizations[0]["id"] if organizations else None,
         )
+        if not pending:
+            await self._tell_signed_in(user_id, amr)
         return SignedIn(token, pending)
+
+    async def _tell_signed_in(self, user_id: UUID, amr: list[str]) -> None:
+        async with self._pool.acquire() as connection, connection.transaction():
+            await tell(connection, user_id, "user.signed_in", after={"methods": sorted(amr)})
 
 
 def _owns_second_factor(account: Any) -> bool:
