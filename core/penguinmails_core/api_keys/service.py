@@ -18,6 +18,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from penguinmails_core.api_keys import authority, repository, rules, tell
 from penguinmails_core.api_keys.authority import status_of
 from penguinmails_core.api_keys.grants import effective, grant_of
+from penguinmails_core.audit.actor import Actor
+from penguinmails_core.audit.service import Facts
 from penguinmails_core.errors import (
     Conflict,
     FieldError,
@@ -137,6 +139,7 @@ async def update(session: AsyncSession, principal: Principal, key_id: UUID, chan
         bounds = own.intersect(effective(ancestors)) if ancestors else own
         authority.check_excess(after.excess(bounds))
         authority.check_budget(own, capped, after, (key, *ancestors))
+    was = tell.facts(key)
     for name, value in cleaned.items():
         setattr(key, name, value)
     if "expires_at" in cleaned:
@@ -144,11 +147,18 @@ async def update(session: AsyncSession, principal: Principal, key_id: UUID, chan
         await _shorten_children(session, key)
     await session.flush()
     await session.refresh(key)
+    if was != tell.facts(key):
+        await tell.record(session, principal, "updated", key, was, tell.facts(key))
     return key
 
 
 async def rotate(
-    session: AsyncSession, principal: Principal, key_id: UUID, overlap: timedelta = DEFAULT_OVERLAP
+    session: AsyncSession,
+    principal: Principal,
+    key_id: UUID,
+    overlap: timedelta = DEFAULT_OVERLAP,
+    *,
+    actor: Actor | None = None,
 ) -> tuple[ApiKey, str]:
     """A new secret, never available again. Earlier ones work until `overlap` has passed, and not a moment with zero.
 
@@ -168,7 +178,7 @@ async def rotate(
         grant = effective(chain)
         authority.check_excess(grant.excess(own))
         authority.check_budget(own, capped, grant, chain)
-    now = utcnow()
+    now, was = utcnow(), tell.facts(key)
     old = None
     if overlap:
         old = ApiKeySecret(
@@ -188,23 +198,26 @@ async def rotate(
     key.previous_secret_expires_at = now + overlap if overlap else None
     await tell.event(session, key, EventType.API_KEY_ROTATED, {"previous_secret_expires_at": old and now + overlap})
     await session.refresh(key)
+    await tell.record(session, actor or principal, "rotated", key, was, tell.facts(key))
     return key, secret
 
 
-async def revoke(session: AsyncSession, principal: Principal, key_id: UUID) -> ApiKey:
+async def revoke(session: AsyncSession, principal: Principal, key_id: UUID, *, actor: Actor | None = None) -> ApiKey:
     """Ends a key and all that was derived from it, for good. Revoking a key twice changes nothing."""
     await repository.lock(session, principal.organization_id)
     key = await get(session, principal, key_id, lock=True)
-    await _revoke(session, [key], "manual")
+    await _revoke(session, actor or principal, [key], "manual")
     return key
 
 
-async def revoke_keys_of_user(session: AsyncSession, organization_id: UUID, user_id: UUID) -> int:
-    """Ends every key that a person made, and what was derived from them: they are no longer a member. Returns how many
-    keys ended. The caller rings `KEYS` after the commit."""
+async def revoke_keys_of_user(
+    session: AsyncSession, organization_id: UUID, user_id: UUID, *, actor: Actor | Principal | None = None
+) -> int:
+    """Ends every key that a person made, and what was derived from them: they are no longer a member. `actor` is who
+    removed them. Returns how many keys ended. The caller rings `KEYS` after the commit."""
     await repository.lock(session, organization_id)
     keys = await repository.keys_of_user(session, organization_id, user_id)
-    return await _revoke(session, keys, "member_removed")
+    return await _revoke(session, actor or Actor.system(organization_id, "members"), keys, "member_removed")
 
 
 # ---------------------------------------------------------------- for the operator of the machine
@@ -238,7 +251,9 @@ async def rotate_key(
 ) -> tuple[ApiKey, str]:
     """As `rotate`; caches hear of it at once."""
     async with database.tenant(organization_id) as session:
-        made = await rotate(session, await _operator(session, organization_id, key_id), key_id, overlap)
+        operator = Actor.operator(organization_id)
+        key = await _operator(session, organization_id, key_id)
+        made = await rotate(session, key, key_id, overlap, actor=operator)
     doorbell.ring(KEYS)
     return made
 
@@ -246,7 +261,8 @@ async def rotate_key(
 async def revoke_key(database: Database, doorbell: Doorbell, organization_id: UUID, key_id: UUID) -> ApiKey:
     """As `revoke`; caches hear of it at once. Raises `NotFound`."""
     async with database.tenant(organization_id) as session:
-        key = await revoke(session, await _operator(session, organization_id, key_id), key_id)
+        operator = Actor.operator(organization_id)
+        key = await revoke(session, await _operator(session, organization_id, key_id), key_id, actor=operator)
     doorbell.ring(KEYS)
     return key
 
@@ -320,6 +336,8 @@ async def _add(
     if announce:
         await tell.event(session, key, EventType.API_KEY_CREATED, {})
     await session.refresh(key)
+    if announce:
+        await tell.record(session, creator or Actor.operator(owner), "created", key, None, tell.facts(key))
     return key, secret
 
 
@@ -332,20 +350,23 @@ async def _shorten_children(session: AsyncSession, parent: ApiKey) -> None:
             child.expires_at = end
 
 
-async def _revoke(session: AsyncSession, keys: Sequence[ApiKey], reason: str) -> int:
-    now, ended = utcnow(), 0
+async def _revoke(session: AsyncSession, actor: Actor | Principal, keys: Sequence[ApiKey], reason: str) -> int:
+    now: datetime = utcnow()
+    ended: list[tuple[ApiKey, Facts]] = []
     ids = {key.id for key in keys}
     children = await repository.descendants_of(session, keys[0].organization_id, sorted(ids)) if keys else []
     for key in (*keys, *(child for child in children if child.id not in ids)):
         if key.revoked_at is None:
+            ended.append((key, tell.facts(key)))
             key.revoked_at = now
             why = reason if key.id in ids else "parent_revoked"
             await tell.event(session, key, EventType.API_KEY_REVOKED, {"reason": why})
-            ended += 1
     await session.flush()
     for key in keys:
         await session.refresh(key, ["updated_at"])
-    return ended
+    for key, was in ended:
+        await tell.record(session, actor, "revoked", key, was, tell.facts(key))
+    return len(ended)
 
 
 __all__ = [

@@ -1,4 +1,4 @@
-"""What others hear of keys: events, never with a secret."""
+"""What others hear of keys: events and the audit log, never with a secret."""
 
 from __future__ import annotations
 
@@ -9,11 +9,30 @@ from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from penguinmails_core.audit import service as audit
+from penguinmails_core.audit.actor import Actor, Resource
 from penguinmails_core.events import repository as events
 from penguinmails_core.events.types import EventType
 from penguinmails_core.kit.clock import rfc3339
 from penguinmails_core.kit.ids import Prefix, encode
 from penguinmails_core.models import ApiKey
+from penguinmails_core.principal import Principal
+
+_AUDITED = (
+    "name",
+    "hint",
+    "mode",
+    "workspace_id",
+    "parent_id",
+    "scopes",
+    "allowed_ips",
+    "allowed_mailboxes",
+    "allowed_domains",
+    "max_sends_per_day",
+    "expires_at",
+    "revoked_at",
+    "previous_secret_expires_at",
+)
 
 
 class Told(Protocol):
@@ -54,3 +73,21 @@ async def event(session: AsyncSession, key: ApiKey, kind: EventType, more: Mappi
         payload=payload(key) | told,
     )
     await session.flush()
+
+
+def facts(key: ApiKey) -> audit.Facts:
+    """What the audit log keeps of a key, as it is now."""
+    return audit.facts(key, *_AUDITED)
+
+
+async def record(
+    session: AsyncSession,
+    actor: Actor | Principal,
+    verb: str,
+    key: ApiKey,
+    before: audit.Facts | None = None,
+    after: audit.Facts | None = None,
+) -> None:
+    """An entry in the audit log. Last in the transaction: see `audit.record`."""
+    resource = Resource(Prefix.API_KEY, key.id, key.workspace_id)
+    await audit.record(session, actor, f"api_key.{verb}", resource, before, after)

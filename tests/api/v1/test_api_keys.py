@@ -368,3 +368,29 @@ async def test_there_is_a_bound_on_keys(client: ApiClient, tenant: Tenant, datab
     )
     response = await client.post(PATH, json={"name": "x", "scopes": ["emails:read"]})
     assert problem(response, 409, "conflict")["limit"] == 1000
+
+
+async def test_every_change_is_in_the_audit_log(client: ApiClient, tenant: Tenant, database: Database) -> None:
+    made = await create(client, name="before", scopes=["emails:write", "api_keys:write"])
+    path = f"{PATH}/{made['id']}"
+    child = (await client.post(f"{path}/derive", json={"name": "c", "scopes": ["emails:read"]})).json()
+    await client.patch(path, json={"name": "after"})
+    await client.patch(path, json={"name": "after"})  # changes nothing
+    rotated = (await client.post(f"{path}/rotate")).json()
+    await client.delete(path)
+    await client.delete(path)
+    problem(await client.patch(path, json={"name": "too late"}), 409, "conflict")
+    rows = await database.worker.fetch("select * from audit_logs where resource_type = 'api_key' order by sequence")
+    assert [(row["action"], ids.encode("key", row["resource_id"])) for row in rows] == [
+        ("api_key.created", made["id"]),
+        ("api_key.created", child["id"]),
+        ("api_key.updated", made["id"]),
+        ("api_key.rotated", made["id"]),
+        ("api_key.revoked", made["id"]),
+        ("api_key.revoked", child["id"]),
+    ]
+    assert {(row["actor_kind"], row["actor_id"]) for row in rows} == {("api_key", tenant.live_key.id)}
+    assert (rows[2]["before"], rows[2]["after"]) == ({"name": "before"}, {"name": "after"})
+    text = str([dict(row) for row in rows])
+    for secret in (made["secret"], child["secret"], rotated["secret"]):
+        assert secret not in text
