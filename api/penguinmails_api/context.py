@@ -11,6 +11,7 @@ from penguinmails_core.identity.sessions import Session
 from penguinmails_core.principal import Principal
 
 if TYPE_CHECKING:
+    from penguinmails_api.rate_limits.policies import Bound
     from penguinmails_api.services import Services
 
 Headers = list[tuple[bytes, bytes]]
@@ -21,7 +22,8 @@ class RequestContext:
     """`principal` is None on routes that need no key. `session` is set when a browser's cookie made the principal, and
     never with a bearer. `limit_headers` and `answer_headers` are sent with the answer, whatever it is. `options` are
     those that every operation knows (`conventions/options.py`). `started` is of `time.perf_counter()`, `scope` is
-    ASGI's."""
+    ASGI's. `bound` are the caller's limits, `cost` and `sends` what was charged to them, `refused` that they were used
+    up."""
 
     request_id: str
     services: Services
@@ -32,6 +34,11 @@ class RequestContext:
     limit_headers: Headers = field(default_factory=list)
     answer_headers: Headers = field(default_factory=list)
     options: Options = NONE
+    operation: str = "unmatched"
+    bound: Bound | None = None
+    cost: int = 0
+    sends: int = 0
+    refused: bool = False
 
     @property
     def caller(self) -> Principal:

@@ -19,9 +19,9 @@ import orjson
 from penguinmails_api.context import Headers, RequestContext
 from penguinmails_api.exceptions import as_problem, invalid_json, route_template
 from penguinmails_api.identity import browser, csrf
-from penguinmails_api.rate_limit import Policy, Verdict
+from penguinmails_api.rate_limits.route_index import RouteFacts, RouteIndex
 from penguinmails_api.responses import RAW, RawResponse, problem_response
-from penguinmails_api.services import FAILURES, Services
+from penguinmails_api.services import Services
 from penguinmails_api.version import VERSION
 from penguinmails_core.api_keys.authenticator import Credential, CredentialSource
 from penguinmails_core.audit.actor import ORIGIN
@@ -30,7 +30,6 @@ from penguinmails_core.errors import (
     KeyInQuery,
     PayloadTooLarge,
     Problem,
-    RateLimited,
     Unauthenticated,
     UnsupportedMediaType,
 )
@@ -64,7 +63,8 @@ _CHALLENGE = {"WWW-Authenticate": 'Bearer realm="PenguinMails"'}
 
 @dataclass(frozen=True, slots=True)
 class HotRoute:
-    """A handler that is called without a framework. It reads its own body (`read_body`) and may raise any `Problem`."""
+    """A handler that is called without a framework. It reads its own body (`read_body`), charges the caller's limits
+    when it knows the price (`ctx.services.admission.charge`) and may raise any `Problem`."""
 
     handler: Handler
     max_body_bytes: int = MAX_BODY_BYTES
@@ -96,6 +96,8 @@ class Gateway:
         self.app = app
         self.services = services
         self._hot = dict(hot or {})
+        self._index = RouteIndex(getattr(app, "routes", ()))
+        self._hot_facts = {route: self._index.find(*route) for route in self._hot}
         self._access_log = access_log
         self._client_address = services.addresses.of
 
@@ -116,12 +118,17 @@ class Gateway:
             if incoming.cookie is not None and incoming.authorization is None:
                 csrf.check(scope, self.services.public)
             if guarded:
-                await self._admit(ctx, scope, incoming)
+                await self._admit(ctx, scope, incoming, late=hot is not None)
+            else:
+                await self.services.admission.admit_public(ctx, self._facts(scope), self._client_address(scope))
             if method in _WITH_BODY:
                 limit = hot.max_body_bytes if hot is not None else MAX_BODY_BYTES
                 receive = _check_body(incoming, receive, limit, json_only=guarded)
             if hot is not None:
-                await answer.send_raw(await hot.handler(ctx, scope, receive))
+                response = await hot.handler(ctx, scope, receive)
+                if not ctx.cost:
+                    await self.services.admission.charge(ctx)
+                await answer.send_raw(response)
             else:
                 scope["state"] = {"context": ctx, "client_address": self._client_address(scope)}
                 token = ORIGIN.set(ctx)  # for the audit log, however deep the change is made
@@ -133,8 +140,11 @@ class Gateway:
             if answer.status:  # too late to say anything; the server ends the connection
                 log.exception("%s %s broke off", method, self._route(scope), extra={"request_id": ctx.request_id})
                 raise
+            error = await self.services.admission.charge_error(ctx, error)
             await answer.send_raw(self._problem(error, ctx, scope))
         seconds = time.perf_counter() - started
+        if ctx.principal is not None:
+            self.services.usage.add(ctx.principal, ctx.operation, ctx.cost, answer.status)
         self.services.metrics.observe(method, self._route(scope), answer.status, seconds)
         if self._access_log is not None:
             self._access_log(ctx, scope, answer.status, seconds)
@@ -142,15 +152,19 @@ class Gateway:
     def _problem(self, error: Exception, ctx: RequestContext, scope: Scope) -> RawResponse:
         """Every guarded answer tells limits, those to requests that were refused before their key was read too."""
         if not ctx.limit_headers and scope["path"].startswith(_GUARDED):
-            ctx.limit_headers = FAILURES.headers(self.services.failures.look(self._client_address(scope)))
+            ctx.limit_headers = self.services.failures.look(self._client_address(scope))
         return problem_response(as_problem(error, ctx, scope, self._route(scope)), ctx.request_id)
 
     def _route(self, scope: Scope) -> str:
         path: str = scope["path"]
         return path if (scope["method"], path) in self._hot else route_template(scope)
 
-    async def _admit(self, ctx: RequestContext, scope: Scope, incoming: _Incoming) -> None:
-        """Who asks, from where, and how often. Raises the problem to answer with."""
+    def _facts(self, scope: Scope) -> RouteFacts:
+        route = (scope["method"], scope["path"])
+        return self._hot_facts.get(route) or self._index.find(*route)
+
+    async def _admit(self, ctx: RequestContext, scope: Scope, incoming: _Incoming, *, late: bool) -> None:
+        """Who asks, from where, and how often. Raises the problem to answer with. `late`: the handler charges."""
         key = _bearer(incoming.authorization)
         source = self.services.source_of(key)
         credential = source.cached(key) if key is not None else None
@@ -167,11 +181,14 @@ class Gateway:
         ctx.principal = principal
         if principal.kind is PrincipalKind.API_KEY:
             self.services.authenticator.seen(principal, self._client_address(scope))
-        limiter = self.services.limiter
-        verdict = await limiter.take(str(principal.id))
-        ctx.limit_headers = limiter.policy.headers(verdict)
-        if not verdict.allowed:
-            raise _rate_limited(limiter.policy, verdict)
+        facts, admission = self._facts(scope), self.services.admission
+        ctx.operation = facts.operation
+        address = self._client_address(scope) if admission.by_address or facts.limits else ""
+        await admission.bind(ctx, principal, facts, address)
+        if late:
+            admission.refuse_at_once(ctx)
+        else:
+            await admission.charge(ctx, facts.cost)
 
     async def _identify(
         self, ctx: RequestContext, scope: Scope, key: str | None, source: CredentialSource
@@ -181,10 +198,7 @@ class Gateway:
         failures = self.services.failures
         address = self._client_address(scope)
         if key is None or not source.known(key):
-            verdict = failures.look(address)
-            ctx.limit_headers = FAILURES.headers(verdict)
-            if not verdict.allowed:
-                raise _rate_limited(FAILURES, verdict)
+            ctx.limit_headers = failures.check(address)
         try:
             if key is None:
                 raise Unauthenticated(
@@ -192,7 +206,7 @@ class Gateway:
                 )
             return await source.find(key)
         except Unauthenticated:
-            ctx.limit_headers = FAILURES.headers(failures.take(address))
+            ctx.limit_headers = failures.count(address)
             raise
 
 
@@ -352,15 +366,6 @@ def _counting(receive: Receive, limit: int) -> Receive:
 def _too_large(limit: int) -> Problem:
     return PayloadTooLarge(
         f"The body may have at most {limit} bytes here.", headers={"Connection": "close"}, extra={"limit": limit}
-    )
-
-
-def _rate_limited(policy: Policy, verdict: Verdict) -> Problem:
-    seconds = max(1, int(verdict.retry_after) + (verdict.retry_after % 1 > 0))
-    return RateLimited(
-        f"At most {policy.burst} requests at once and {policy.rate} a minute. Try again in {seconds} s.",
-        headers={"Retry-After": str(seconds)},
-        extra={"violated_policies": [policy.bucket]},
     )
 
 

@@ -69,6 +69,7 @@ def operation(
     deprecated: datetime | None = None,
     sunset: datetime | None = None,
     successor: str | None = None,
+    cost: int = 1,
     extra: dict[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Keyword arguments for a FastAPI route: ``@router.get("", **operation("emails_list", scope=...))``.
@@ -76,6 +77,8 @@ def operation(
     `scope` is enforced and documented; None means that any valid key will do. `errors` are statuses beyond
     `COMMON_ERRORS`. `idempotent` documents the Idempotency-Key header (see `penguinmails_api.idempotency`). `sudo`:
     keys, secrets and deletion ask people in a browser for a fresh sign-in; keys and tokens are not asked.
+    `cost`: how many requests of the caller's limits one call takes; what a route may be asked at all, however cheap, is
+    declared with `rate_limits.special.limit`.
 
     Conventions (docs/conventions.md): `fields` and `dry_run` come by themselves; `dry_run=False` says that a change
     cannot be rehearsed. `expand` names what GET puts in place on request (`context.options.expand`). `if_match`: the
@@ -87,6 +90,7 @@ def operation(
         "x-required-scopes": [str(scope)] if scope else [],
         "x-errors": sorted({*COMMON_ERRORS, *errors}),
         KEY: Declared(tuple(expand), dry_run, if_match, etag, deprecated, sunset, successor),
+        "x-cost": cost,
     }
     if idempotent:
         hints["x-idempotent"] = True

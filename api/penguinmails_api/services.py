@@ -13,7 +13,8 @@ from redis.exceptions import RedisError
 
 from penguinmails_api.client_address import ClientAddresses
 from penguinmails_api.metrics import Metrics
-from penguinmails_api.rate_limit import LocalBuckets, Policy, RateLimiter
+from penguinmails_api.rate_limits.admission import Admission, Failures
+from penguinmails_api.rate_limits.limiter import Limiter
 from penguinmails_core.api_keys.authenticator import Authenticator, CredentialSource
 from penguinmails_core.api_keys.send_caps import SendCaps
 from penguinmails_core.config import (
@@ -36,12 +37,11 @@ from penguinmails_core.kit.crypto import SecretBox
 from penguinmails_core.kit.db import Database
 from penguinmails_core.kit.dns import Resolver, SystemResolver
 from penguinmails_core.kit.doorbell import EVENTS, MAIL, Doorbell
+from penguinmails_core.limits.cache import LimitsCache
 from penguinmails_core.system_mail.service import SystemMail
+from penguinmails_core.usage.recorder import UsageRecorder
 
 log = logging.getLogger(__name__)
-
-# Guessing keys is hopeless (190 bits); this only keeps a broken client from costing a query per request.
-FAILURES = Policy("unauthenticated", 600, 300)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,8 +68,11 @@ class Services:
     redis: Redis | None
     doorbell: Doorbell
     authenticator: Authenticator
-    limiter: RateLimiter
-    failures: LocalBuckets
+    limiter: Limiter
+    limits: LimitsCache
+    admission: Admission
+    failures: Failures
+    usage: UsageRecorder
     metrics: Metrics
     draft_limits: DraftLimits
     acceptor: Acceptor
@@ -97,6 +100,8 @@ class Services:
         await self.identity.close()
         await self.acceptor.drain()
         await self.limiter.stop()
+        await self.limits.stop()
+        await self.usage.stop()
         await self.authenticator.stop()
         await self.doorbell.stop()
         await self.content.close()
@@ -136,7 +141,11 @@ async def open_services(
     await doorbell.start()
     authenticator = Authenticator(database.ingest, doorbell)
     await authenticator.start()
-    policy = Policy("default", settings.api.rate_limit, settings.api.rate_burst)
+    limiter = Limiter(redis)
+    limits = LimitsCache(database, doorbell, default_plan=settings.api.default_plan)
+    await limits.start()
+    usage = UsageRecorder(database.ingest)
+    await usage.start()
     acceptor = Acceptor(database.ingest, content, on_accepted=lambda: doorbell.ring(MAIL, EVENTS))
     mail = SystemMail(acceptor, draft_limits(settings), settings.stack.system_mail_from)
     public_url = settings.stack.public_url
@@ -146,8 +155,11 @@ async def open_services(
         redis=redis,
         doorbell=doorbell,
         authenticator=authenticator,
-        limiter=RateLimiter(policy, redis),
-        failures=LocalBuckets(FAILURES),
+        limiter=limiter,
+        limits=limits,
+        admission=Admission(limiter, limits, settings.api),
+        failures=Failures(),
+        usage=usage,
         metrics=Metrics(),
         draft_limits=draft_limits(settings),
         acceptor=acceptor,

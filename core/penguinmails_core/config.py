@@ -138,8 +138,21 @@ class ApiSettings(BaseSettings):
     port: int = Field(8025, ge=0, le=65535, description="Port to listen on; 0 picks a free one")
     max_message_bytes: int = Field(10 * 1024 * 1024, ge=1024, description="Largest message, attachments decoded")
     max_batch_bytes: int = Field(64 * 1024 * 1024, ge=1024, description="Largest body of POST /v1/emails/batch")
-    rate_limit: int = Field(600_000, ge=1, description="Requests a minute for one key")
-    rate_burst: int = Field(20_000, ge=1, description="Requests one key may make at once")
+    rate_limit: int | None = Field(
+        None, ge=1, description="Requests a minute for one key; default: none but a safety net of 600,000 per process"
+    )
+    rate_burst: int | None = Field(
+        None, ge=1, description="Requests one key may make at once; default: those of a minute"
+    )
+    address_rate_limit: int | None = Field(
+        None, ge=1, description="Requests a minute from one address, with and without credentials; default: no limit"
+    )
+    address_rate_burst: int | None = Field(
+        None, ge=1, description="Requests one address may make at once; default: those of a minute"
+    )
+    default_plan: str = Field(
+        "self_hosted", description="Plan of organizations that were put on none; `self_hosted` has no limits"
+    )
     trusted_proxies: list[str] = Field(default_factory=list, description="Networks whose X-Forwarded-For is believed")
 
 

@@ -218,9 +218,33 @@ class IdempotencyMismatch(Unprocessable):
 
 
 class RateLimited(Problem):
+    """Further member: `violated_policies`, names of RateLimit-Policy."""
+
     status, code, title = 429, "rate_limit_exceeded", "Too many requests"
     cause = "More requests came than the limits in RateLimit-Policy allow."
     fix = "Wait as Retry-After says. RateLimit tells what is left, so that you can slow down before it comes to this."
+
+
+class SendQuotaExceeded(Problem):
+    """Further members: `violated_policies`, and `throttle` (`factor`, `reason`) when reputation has cut the quota."""
+
+    status, code, title = 429, "send_quota_exceeded", "The send quota is used up"
+    cause = (
+        "More mail was handed in than the organization may send in a second, a day or a month. A send is one message "
+        "to one recipient. `throttle` says when complaints or bounces have cut the quota, and why."
+    )
+    fix = (
+        "Wait as Retry-After says; `GET /v1/usage` shows every quota and when it is whole again. Nothing of this "
+        "request was accepted or counted. Ask for a larger plan when it happens often."
+    )
+
+
+class LimitReached(Forbidden):
+    """Further members: `limit_name`, `limit`, `used` and `plan`."""
+
+    code, title = "limit_reached", "The plan allows no more of these"
+    cause = "The plan of the organization allows only so many of these, and there are as many."
+    fix = "Remove one that is not needed, or ask for a larger plan or an exception."
 
 
 class SendLimitReached(RateLimited):

@@ -48,6 +48,8 @@ def _predicate(facts: TableFacts) -> str | None:
             return f"id = {ORGANIZATION}"
         case "shared":
             return facts.policy.format(organization=ORGANIZATION)
+        case "reference":
+            return "true"
         case _:
             return None
 

@@ -1,20 +1,24 @@
-"""Rate limits: told in headers, enforced per key, kept in Redis, and no outage without it."""
+"""Rate limits: told in headers, enforced for keys, organizations and addresses, kept in Redis, no outage without it."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
-import math
 import re
 
 import pytest
 from redis.asyncio import Redis
 
 from penguinmails_api.app import create_gateway
-from penguinmails_api.rate_limit import LocalBuckets, Policy, RateLimiter, Verdict
-from penguinmails_api.services import FAILURES, Services, Settings
+from penguinmails_api.rate_limits import local
+from penguinmails_api.rate_limits.admission import FAILURES
+from penguinmails_api.rate_limits.limiter import Limiter
+from penguinmails_api.rate_limits.local import LocalStore
+from penguinmails_api.rate_limits.policies import SENDS, Bound, Bucket, Line, Window
+from penguinmails_api.services import Services, Settings
 from penguinmails_core.config import ApiSettings, DatabaseSettings
 from penguinmails_core.kit.crypto import new_api_key
+from penguinmails_core.usage.periods import Span
 from tests.fixtures.client import ApiClient, problem
 from tests.fixtures.factories import Tenant
 
@@ -26,6 +30,10 @@ def settings() -> Settings:
         api=ApiSettings(rate_limit=1, rate_burst=3),
         database=DatabaseSettings(pool_size=2, ingest_connections=1, worker_connections=2),
     )
+
+
+def bucket(burst: int, rate: int = 1, key: str = "key") -> Bound:
+    return Bound([Line(Bucket("default", rate, burst, label="burst"), key)])
 
 
 async def test_headers_count_down_and_agree_with_each_other(client: ApiClient) -> None:
@@ -62,68 +70,124 @@ async def test_a_burst_at_once_gets_one_verdict_each(client: ApiClient) -> None:
 
 async def test_errors_cost_as_much_as_successes(client: ApiClient) -> None:
     problem(await client.get("/v1/emails/msg_x"), 404, "not_found")
-    problem(await client.get("/v1/emails?limit=101"), 422, "validation_failed")
+    problem(await client.post("/v1/emails", content=b"{"), 400, "invalid_json")
     assert (await client.get("/v1/me")).headers["ratelimit-remaining"] == "0"
+    problem(await client.post("/v1/emails", content=b"{"), 429, "rate_limit_exceeded")
+    problem(await client.post("/v1/emails", content=b"{"), 429, "rate_limit_exceeded")  # before the body is read
 
 
 async def test_two_processes_share_one_budget(redis: Redis) -> None:
-    policy = Policy("default", 1, 5)
-    one, two = RateLimiter(policy, redis), RateLimiter(policy, redis)
-    verdicts = await asyncio.gather(*(limiter.take("key") for _ in range(4) for limiter in (one, two)))
+    bound = bucket(5)
+    one, two = Limiter(redis), Limiter(redis)
+    verdicts = await asyncio.gather(*(limiter.take(bound) for _ in range(4) for limiter in (one, two)))
     assert sum(verdict.allowed for verdict in verdicts) == 5
     await one.stop()
     await two.stop()
 
 
 async def test_calls_of_one_turn_are_one_round_trip(redis: Redis) -> None:
-    limiter = RateLimiter(Policy("default", 1, 100), redis)
-    await limiter.take("warm")  # loads the script
+    limiter = Limiter(redis)
+    bounds = [bucket(100, key=f"key {number}") for number in range(3)]
+    await limiter.take(bounds[0])  # loads the script
     before = (await redis.info("commandstats")).get("cmdstat_evalsha", {"calls": 0})["calls"]
-    await asyncio.gather(*(limiter.take(f"key {number % 3}") for number in range(50)))
+    await asyncio.gather(*(limiter.take(bounds[number % 3]) for number in range(50)))
     after = (await redis.info("commandstats"))["cmdstat_evalsha"]["calls"]
     assert after - before == 1
 
 
 async def test_the_script_is_loaded_again_after_a_flush(redis: Redis) -> None:
-    limiter = RateLimiter(Policy("default", 1, 3), redis)
-    assert (await limiter.take("key")).remaining == 2
+    limiter, bound = Limiter(redis), bucket(3)
+    assert (await limiter.take(bound)).states[0].remaining == 2
     await redis.script_flush()
-    assert (await limiter.take("key")).remaining == 1
+    assert (await limiter.take(bound)).states[0].remaining == 1
+
+
+def mixed(prefix: str) -> Bound:
+    requests = [Line(Bucket("a", 60, 4), prefix + "a"), Line(Bucket("b", 600, 50), prefix + "b")]
+    window = Window("day", 7, Span.DAY)
+    return Bound(requests, [Line(window, prefix + "w"), Line(Bucket("s", 60, 100, unit=SENDS), prefix + "s")])
 
 
 async def test_redis_and_local_buckets_agree(redis: Redis) -> None:
-    policy = Policy("default", 600, 4)
-    shared, local = RateLimiter(policy, redis), LocalBuckets(policy)
-    for _ in range(4):
-        ours, theirs = local.take("key"), await shared.take("key")
-        assert (ours.allowed, ours.remaining) == (theirs.allowed, theirs.remaining)
-        assert math.isclose(ours.reset, theirs.reset, abs_tol=0.1)
+    """The two implementations of one rule, on the same requests."""
+    shared, here, one, two = Limiter(redis), LocalStore(), mixed("one"), mixed("two")
+    for cost, sends in ((1, 0), (1, 3), (2, 5), (1, 4), (1, 1), (0, 0)):
+        if not cost:
+            break
+        theirs, ours = await shared.take(one, cost, sends), here.take(two, cost, sends)
+        assert (ours.allowed, ours.violated) == (theirs.allowed, theirs.violated)
+        assert [s.remaining for s in ours.states] == [s.remaining for s in theirs.states]
+        assert [s.reset for s in ours.states] == pytest.approx([s.reset for s in theirs.states], abs=0.5)
+
+
+@pytest.mark.parametrize("shared", [True, False])
+async def test_a_refused_request_takes_nothing(redis: Redis, shared: bool) -> None:
+    limiter, bound = Limiter(redis if shared else None), mixed("x")
+    refused = await limiter.take(bound, 1, 8)  # the window has 7
+    assert not refused.allowed
+    assert [refused.lines[i].policy.name for i in refused.violated] == ["day"]
+    assert [state.remaining for state in refused.states] == [4, 50, 7, 100]
+    taken = await limiter.take(bound, 1, 7)
+    assert taken.allowed
+    assert [state.remaining for state in taken.states] == [3, 49, 0, 93]
+
+
+@pytest.mark.parametrize("shared", [True, False])
+async def test_what_was_not_sent_is_given_back(redis: Redis, shared: bool) -> None:
+    limiter, bound = Limiter(redis if shared else None), mixed("x")
+    await limiter.take(bound, 1, 7)
+    limiter.give_back(bound, 7)
+    await limiter.stop()
+    again = await limiter.take(bound, 1, 7)
+    assert again.allowed
+    assert [state.remaining for state in again.states] == [2, 48, 0, 93]
+
+
+@pytest.mark.parametrize("shared", [True, False])
+async def test_a_window_that_lost_its_memory_goes_on_from_what_is_known(redis: Redis, shared: bool) -> None:
+    probe = Window("day", 1, Span.DAY)
+    probe.arguments()
+    line = Line(Window("day", 10, Span.DAY, base=6, base_start=probe.start), "w")
+    limiter, bound = Limiter(redis if shared else None), Bound([], [line])
+    assert (await limiter.take(bound, 0, 1)).states[0].remaining == 3
+    await redis.flushdb()
+    assert (await limiter.take(bound, 0, 1)).states[0].remaining == (3 if shared else 2)
+    old = Bound([], [Line(Window("day", 10, Span.DAY, base=6, base_start=probe.start - 86400), "v")])
+    assert (await limiter.take(old, 0, 1)).states[0].remaining == 9  # yesterday's count is not today's
 
 
 async def test_a_refill_lets_the_next_one_pass() -> None:
-    buckets = LocalBuckets(Policy("default", 6000, 1))  # one each 10 ms
-    assert buckets.take("key").allowed
-    refused = buckets.take("key")
-    assert refused == Verdict(False, 0, refused.reset, refused.retry_after)
+    store, bound = LocalStore(), bucket(1, 6000)  # one each 10 ms
+    assert store.take(bound).allowed
+    refused = store.take(bound)
+    assert not refused.allowed
     assert 0 < refused.retry_after <= 0.01
-    while not buckets.look("key").allowed:
+    while not store.look(bound).allowed:
         await asyncio.sleep(0.001)
-    assert buckets.take("key").allowed
+    assert store.take(bound).allowed
+
+
+async def test_a_remembered_refusal_ends_when_there_is_room(redis: Redis) -> None:
+    limiter, bound = Limiter(redis), bucket(1, 6000)
+    await limiter.take(bound)
+    while not (await limiter.take(bound)).allowed:
+        await asyncio.sleep(0.001)
+    assert bound.remembered() is None
 
 
 async def test_local_buckets_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("penguinmails_api.rate_limit._MAX_LOCAL_BUCKETS", 10)
-    buckets = LocalBuckets(Policy("default", 1, 1))
+    monkeypatch.setattr(local, "MAX_ENTRIES", 10)
+    store = LocalStore()
     for number in range(100):
-        buckets.take(number)
-    assert len(buckets._full) == 10
+        store.take(bucket(1, key=str(number)))
+    assert len(store._buckets) == 10
 
 
 async def test_redis_gone_is_a_warning_and_no_outage(caplog: pytest.LogCaptureFixture) -> None:
     nobody = Redis.from_url("redis://127.0.0.1:1/0")
-    limiter = RateLimiter(Policy("default", 1, 3), nobody)
-    with caplog.at_level(logging.WARNING, "penguinmails_api.rate_limit"):
-        verdicts = [await limiter.take("key") for _ in range(5)]
+    limiter, bound = Limiter(nobody), bucket(3)
+    with caplog.at_level(logging.WARNING, "penguinmails_api.rate_limits"):
+        verdicts = [await limiter.take(bound) for _ in range(5)]
     assert [verdict.allowed for verdict in verdicts] == [True] * 3 + [False] * 2
     assert len(caplog.records) == 1
     await nobody.aclose()
@@ -138,9 +202,9 @@ async def test_a_redis_that_hangs_does_not_hang_us() -> None:
     server = await asyncio.start_server(swallow, "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
     hanging = Redis.from_url(f"redis://127.0.0.1:{port}/0")
-    limiter = RateLimiter(Policy("default", 1, 3), hanging)
-    assert (await limiter.take("key")).allowed
-    assert (await limiter.take("key")).remaining == 1  # decided here, without asking again
+    limiter, bound = Limiter(hanging), bucket(3)
+    assert (await limiter.take(bound)).allowed
+    assert (await limiter.take(bound)).states[0].remaining == 1  # decided here, without asking again
     await hanging.aclose()
     server.close()
     await server.wait_closed()
@@ -159,10 +223,11 @@ async def test_a_readiness_check_names_a_lost_redis(services: Services, tenant: 
 async def test_failures_are_limited_by_address(client: ApiClient, tenant: Tenant) -> None:
     guesser = client.as_(new_api_key("live"), address="192.0.2.66")
     for _ in range(FAILURES.burst):
-        client.gateway.services.failures.take("192.0.2.66")
+        client.gateway.services.failures.count("192.0.2.66")
     response = await guesser.get("/v1/me")
     document = problem(response, 429, "rate_limit_exceeded")
     assert document["violated_policies"] == ["unauthenticated-burst"]
+    assert response.headers["ratelimit-remaining"] == "0"
     problem(await client.as_(new_api_key("live"), address="192.0.2.67").get("/v1/me"), 401, "unauthenticated")
     # A key that works is not locked out by a guesser behind the same address.
     await client.get("/v1/me")

@@ -7,7 +7,7 @@ import sys
 
 import typer
 
-from penguinmails_api.cli import demo, emails, events, keys, operate, sandbox, serve, users
+from penguinmails_api.cli import demo, emails, events, keys, operate, plans, sandbox, serve, users
 
 app = typer.Typer(
     name="penguinmails",
@@ -50,3 +50,4 @@ app.add_typer(emails.app, name="emails")
 app.add_typer(events.app, name="events")
 app.add_typer(keys.app, name="keys")
 app.add_typer(users.app, name="users")
+app.add_typer(plans.app, name="plans")

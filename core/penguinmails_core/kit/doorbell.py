@@ -23,6 +23,7 @@ MAIL = "mail"  # a recipient is due
 EVENTS = "events"  # the event log grew
 WEBHOOKS = "webhooks"  # a delivery is due
 KEYS = "keys"  # an API key changed: caches forget
+LIMITS = "limits"  # a plan, an override or a reputation changed: caches forget
 
 _PREFIX = "penguinmails:bell:"
 
@@ -101,3 +102,15 @@ class Doorbell:
                 self._events[name[len(_PREFIX) :]].set()
         finally:
             await pubsub.aclose()
+
+
+async def ring_once(redis_url: str, *channels: str) -> None:
+    """For commands that end at once. Redis may be away: caches then forget by themselves a little later."""
+    redis = Redis.from_url(redis_url)
+    try:
+        for channel in channels:
+            await redis.publish(_PREFIX + channel, b"")
+    except (RedisError, OSError) as error:
+        log.warning("doorbell: Redis is away (%s)", type(error).__name__)
+    finally:
+        await redis.aclose()

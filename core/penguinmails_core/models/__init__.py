@@ -17,7 +17,9 @@ from penguinmails_core.models.identity import (
     WebauthnChallenge,
 )
 from penguinmails_core.models.organization import Member, Organization, User, Workspace
+from penguinmails_core.models.plan import LimitOverride, OrganizationPlan, Plan, ReputationRule, SendingReputation
 from penguinmails_core.models.suppression import Suppression
+from penguinmails_core.models.usage import DeliveryHour, UsageCounter, UsageRollup, UsageSends, UsageThreshold
 from penguinmails_core.models.webhook import WebhookAttempt, WebhookDelivery, WebhookEndpoint
 
 __all__ = [
@@ -31,6 +33,7 @@ __all__ = [
     "Base",
     "Blob",
     "ConsumerCursor",
+    "DeliveryHour",
     "Domain",
     "DomainKey",
     "EmailAttempt",
@@ -40,13 +43,22 @@ __all__ = [
     "Event",
     "IdempotencyKey",
     "IdentityLink",
+    "LimitOverride",
     "Member",
     "Organization",
+    "OrganizationPlan",
     "Passkey",
+    "Plan",
     "RecipientStatus",
     "RecoveryCode",
+    "ReputationRule",
+    "SendingReputation",
     "Suppression",
     "TableFacts",
+    "UsageCounter",
+    "UsageRollup",
+    "UsageSends",
+    "UsageThreshold",
     "User",
     "UserCredential",
     "UserSession",

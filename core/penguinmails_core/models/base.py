@@ -30,15 +30,17 @@ class TableFacts:
     """What the register knows of a table.
 
     tenancy   `tenant`: rows belong to one organization (`organization_id`); `organization`: the row is the organization
-              (`id`); `shared`: rows are reached through a membership; `system`: no tenant data, closed to `app`.
+              (`id`); `shared`: rows are reached through a membership; `reference`: the same for everybody, read by
+              all; `system`: no tenant data, closed to `app`.
     personal  columns that hold personal data: exported and erased with the person.
     retention how long rows stay, in words an operator can check.
     partition key, interval and drop rule, for tables that grow without bound.
+    seeded    boolean column that marks rows which migrations bring.
     app, ingest  grants of the two bound roles, for example ``"select, insert"`` or ``"update (hits)"``.
     worker    grants of the system's role; less than all for what not even the system may rewrite.
     """
 
-    tenancy: Literal["tenant", "organization", "shared", "system"]
+    tenancy: Literal["tenant", "organization", "shared", "reference", "system"]
     retention: str
     personal: tuple[str, ...] = ()
     partition: str = ""
@@ -46,6 +48,7 @@ class TableFacts:
     ingest: tuple[str, ...] = ()
     worker: tuple[str, ...] = ("all",)
     policy: str = ""
+    seeded: str = ""
 
 
 class XID8(types.UserDefinedType[int]):

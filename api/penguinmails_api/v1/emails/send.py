@@ -21,6 +21,7 @@ from penguinmails_api.conventions.options import DRY_RUN, Options, flag
 from penguinmails_api.exceptions import invalid_json, validation_problem
 from penguinmails_api.gateway import HotRoute, Receive, Scope, read_body
 from penguinmails_api.idempotency import read_key
+from penguinmails_api.rate_limits.admission import batch_cost
 from penguinmails_api.responses import RawResponse, problem_document
 from penguinmails_api.v1.emails.send_schemas import EmailBatchCreate, EmailCreate
 from penguinmails_core.api_keys.send_caps import Spent, caps_of
@@ -162,17 +163,31 @@ async def _accept(
     answer: bytes,
     spent: Spent | None = None,
 ) -> RawResponse:
-    """Commit, or replay what an earlier request with the same Idempotency-Key was told. `spent`: what was already
-    counted for the caller's daily caps."""
-    caller = ctx.caller
-    request = _request(ctx, scope, body, rows, status, answer)
+    """Charge the caller's limits and commit, or replay what an earlier request with the same Idempotency-Key was told;
+    what is not accepted costs no sends. `spent`: what was already counted for the caller's daily caps."""
+    request, services = _request(ctx, scope, body, rows, status, answer), ctx.services
+    sends = sum(len(message.recipients) for message in rows)
+    try:
+        await services.admission.charge(ctx, batch_cost(len(rows)), sends)
+    except Problem:
+        if spent is not None:
+            await services.send_caps.give_back(spent)
+        raise
     if not rows:  # nothing was done, so there is nothing to replay
         return RawResponse(status, answer)
     if ctx.options.dry_run:
-        await ctx.services.send_caps.rehearse(caller, sum(len(message.recipients) for message in rows), spent)
+        services.admission.give_back(ctx)
+        await services.send_caps.rehearse(ctx.caller, sends, spent)
         return RawResponse(status, answer)
-    verdict = await ctx.services.send_caps.accept(caller, request, spent)
-    return RawResponse(status, answer) if verdict.fresh else _replay(verdict)
+    try:
+        verdict = await services.send_caps.accept(ctx.caller, request, spent)
+    except Problem:
+        services.admission.give_back(ctx)
+        raise
+    if verdict.fresh:
+        return RawResponse(status, answer)
+    services.admission.give_back(ctx)
+    return _replay(verdict)
 
 
 def _request(
