@@ -133,6 +133,24 @@ class DomainNotVerified(Forbidden):
     )
 
 
+class NotAMember(Forbidden):
+    code, title = "not_a_member", "You do not belong to this organization"
+    cause = "The person is no member of the organization, or a limited one to whom no workspace is left."
+    fix = "Choose another organization, or ask one of its admins to invite you or to give you a workspace."
+
+
+class OwnersOnly(Forbidden):
+    code, title = "owners_only", "Only an owner may do that"
+    cause = "Owners and admins are invited, changed and removed by owners only, and only an owner hands over ownership."
+    fix = "Ask an owner of the organization. A key never counts as one: owners act signed in."
+
+
+class LiveModeRequired(Forbidden):
+    code, title = "live_mode_required", "A test key cannot change what both modes share"
+    cause = "Organization, workspaces, members and roles are the same in live and test mode; test keys only read them."
+    fix = "Use a live key, or do it signed in."
+
+
 class CrossSiteRequest(Forbidden):
     code, title = "cross_site_request", "The request did not come from our own pages"
     cause = (
@@ -179,6 +197,20 @@ class Conflict(Problem):
     status, code, title = 409, "conflict", "The resource is in a state that does not allow this"
     cause = "The resource is in a state that does not allow this; `current_status` says which, where there is one."
     fix = "Read the resource again and decide anew."
+
+
+class EmailTaken(Conflict):
+    """Tell it only to those who may know who has an account: a sign-up page answers the same for both."""
+
+    code, title = "email_taken", "There is a user with this address"
+    cause = "Each address belongs to one user, in whatever case it is written."
+    fix = "Use the user that is there, or another address."
+
+
+class LastOwner(Conflict):
+    code, title = "last_owner", "The organization would be left without an owner"
+    cause = "An organization always has at least one owner; this would take the last one away."
+    fix = "Make somebody else an owner first, or transfer the ownership."
 
 
 class IdempotencyInFlight(Conflict):

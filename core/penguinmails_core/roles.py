@@ -1,11 +1,12 @@
 """Roles as one matrix in data: what a member of an organization, or of one workspace of it, may do.
 
 A role is a set of scopes, the same ones that keys and tokens carry, so a person never gets more through the dashboard
-than through the API. Custom roles are sets of scopes of an organization's own.
+than through the API. Custom roles are sets of scopes of an organization's own. docs/roles.md is generated from here.
 """
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from enum import StrEnum
 
 from penguinmails_core.scopes import ALL_SCOPES, Scope, expand
@@ -22,7 +23,12 @@ class OrganizationRole(StrEnum):
     BILLING = "billing"
 
 
+CUSTOM = "custom"  # what `members.role` says of a member with a role of the organization's own
+
+
 class WorkspaceRole(StrEnum):
+    """Of a member who is limited to certain workspaces, in one of them. Ordered from most to least."""
+
     ADMIN = "admin"
     MEMBER = "member"
     VIEWER = "viewer"
@@ -41,7 +47,8 @@ ORGANIZATION_ROLES: dict[OrganizationRole, frozenset[Scope]] = {
     OrganizationRole.VIEWER: _READ - _PRIVILEGED_READ,
     OrganizationRole.BILLING: frozenset((Scope.ORGANIZATIONS_READ, Scope.MEMBERS_READ, Scope.USAGE_READ)),
 }
-"""Only an owner may change owners and admins, transfer or delete the organization; these are rules, not scopes."""
+"""Only an owner may change owners and admins, or hand the organization over: these are rules (`members/rules.py`), not
+scopes."""
 
 _OF_WORKSPACE = frozenset(
     scope
@@ -49,15 +56,22 @@ _OF_WORKSPACE = frozenset(
     if scope.partition(":")[0]
     in ("workspaces", "domains", "emails", "events", "suppressions", "webhook_endpoints", "api_keys", "usage")
 )
+_SEES_WORKSPACE = _OF_WORKSPACE & _READ - _PRIVILEGED_READ | {Scope.ORGANIZATIONS_READ}
 
 WORKSPACE_ROLES: dict[WorkspaceRole, frozenset[Scope]] = {
-    WorkspaceRole.ADMIN: _OF_WORKSPACE | {Scope.MEMBERS_READ, Scope.MEMBERS_WRITE},
-    WorkspaceRole.MEMBER: _OF_WORKSPACE & _READ - _PRIVILEGED_READ | _WORK,
-    WorkspaceRole.VIEWER: _OF_WORKSPACE & _READ - _PRIVILEGED_READ,
+    WorkspaceRole.ADMIN: _OF_WORKSPACE | {Scope.ORGANIZATIONS_READ, Scope.MEMBERS_READ, Scope.MEMBERS_WRITE},
+    WorkspaceRole.MEMBER: _SEES_WORKSPACE | _WORK,
+    WorkspaceRole.VIEWER: _SEES_WORKSPACE,
 }
-"""They hold inside that workspace only, on top of the organization role."""
+"""All that a limited member may do, and inside that workspace only."""
 
 
-def scopes_of(role: OrganizationRole) -> frozenset[str]:
-    """Expanded: write scopes imply read scopes."""
-    return expand(ORGANIZATION_ROLES[role])
+def scopes_of(role: str, custom: Collection[str] = ()) -> frozenset[str]:
+    """Of a role of the organization, expanded: write scopes imply read scopes. `custom` are the scopes of a custom
+    role; built-in ones have their own."""
+    return expand(custom if role == CUSTOM else ORGANIZATION_ROLES[OrganizationRole(role)])
+
+
+def scopes_in_workspace(role: str) -> frozenset[str]:
+    """Of a limited member's role in one workspace, expanded."""
+    return expand(WORKSPACE_ROLES[WorkspaceRole(role)])

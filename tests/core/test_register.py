@@ -152,6 +152,11 @@ async def _fill(database: Database, table: str, organization: object) -> None:
         names.append(column.name)
         values.append(_value(table, column.name, str(column.type), organization))
     placeholders = ", ".join(f"${i + 1}{_cast(str(c.type))}" for i, c in enumerate(columns))
+    if table == "workspace_members":
+        for parent, key in (("members", "member_id"), ("workspaces", "workspace_id")):
+            await _fill(database, parent, organization)
+            found = await database.worker.fetchval(f"select id from {parent} where organization_id = $1", organization)
+            values[names.index(key)] = found
     statement = f"insert into {table} ({', '.join(names)}) values ({placeholders})"
     if table == "email_recipients":
         await _fill(database, "email_messages", organization)
@@ -203,6 +208,8 @@ def _value(table: str, name: str, kind: str, organization: object) -> object:
     }
     if name == "organization_id" or (table == "organizations" and name == "id"):
         return organization
+    if table == "workspace_members" and name == "role":
+        return "viewer"
     if name in known:
         return known[name]
     match kind:

@@ -28,7 +28,7 @@ from penguinmails_core.identity.trail import tell
 from penguinmails_core.kit.addresses import AddressError, parse_mailbox
 from penguinmails_core.kit.db import Connection, Database
 from penguinmails_core.kit.ids import new_uuid
-from penguinmails_core.organizations import repository as organizations
+from penguinmails_core.organizations.service import create_organization_for
 
 log = logging.getLogger(__name__)
 
@@ -115,10 +115,7 @@ class Accounts:
             user_id = await _add_person(connection, link.email, link.data["name"] or None)
             await repository.set_password(connection, user_id, hashed)
             await repository.set_email_verified(connection, user_id)
-            organization_id, workspace_id = new_uuid(), new_uuid()
-            await organizations.insert(connection, organization_id, link.data["organization"])
-            await organizations.insert_workspace(connection, organization_id, workspace_id, "Default", "default", True)
-            await repository.insert_member(connection, organization_id, new_uuid(), user_id, "owner")
+            await create_organization_for(connection, user_id, link.data["organization"])
         return user_id
 
     # Passwords

@@ -316,15 +316,3 @@ async def sweep(pool: Pool) -> None:
     await pool.execute("delete from webauthn_challenges where expires_at < now()")
     await pool.execute("delete from user_sessions where expires_at < now()")
     await pool.execute("delete from identity_links where expires_at < now() - interval '7 days'")
-
-
-async def membership(pool: Pool, organization_id: UUID, user_id: UUID) -> Any | None:
-    """role and default_workspace_id of a person's place in an organization."""
-    return await pool.fetchrow(
-        """
-        select m.role, w.id as default_workspace_id
-        from members m join workspaces w on w.organization_id = m.organization_id and w.is_default
-        where m.organization_id = $1 and m.user_id = $2""",
-        organization_id,
-        user_id,
-    )

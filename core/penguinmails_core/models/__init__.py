@@ -16,7 +16,8 @@ from penguinmails_core.models.identity import (
     UserSession,
     WebauthnChallenge,
 )
-from penguinmails_core.models.organization import Member, Organization, User, Workspace
+from penguinmails_core.models.member import Invitation, Member, Role, WorkspaceMember
+from penguinmails_core.models.organization import Organization, User, Workspace
 from penguinmails_core.models.plan import LimitOverride, OrganizationPlan, Plan, ReputationRule, SendingReputation
 from penguinmails_core.models.suppression import Suppression
 from penguinmails_core.models.usage import DeliveryHour, UsageCounter, UsageRollup, UsageSends, UsageThreshold
@@ -43,6 +44,7 @@ __all__ = [
     "Event",
     "IdempotencyKey",
     "IdentityLink",
+    "Invitation",
     "LimitOverride",
     "Member",
     "Organization",
@@ -52,6 +54,7 @@ __all__ = [
     "RecipientStatus",
     "RecoveryCode",
     "ReputationRule",
+    "Role",
     "SendingReputation",
     "Suppression",
     "TableFacts",
@@ -67,4 +70,5 @@ __all__ = [
     "WebhookDelivery",
     "WebhookEndpoint",
     "Workspace",
+    "WorkspaceMember",
 ]

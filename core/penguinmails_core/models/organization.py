@@ -1,40 +1,49 @@
-"""Tenants and the people and brands inside them."""
+"""Tenants, the brands inside them, and people. Who belongs where stands in `member.py`."""
 
 from __future__ import annotations
 
 import uuid
+from datetime import datetime
 
 from sqlalchemy import CheckConstraint, Index, Text, UniqueConstraint, func, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from penguinmails_core.models.base import Base, TableFacts, TenantKey, Timestamps
 
-ROLES = ("owner", "admin", "developer", "member", "viewer", "billing")
-
 
 class Organization(Timestamps, Base):
-    """A tenant: the unit of billing and of isolation."""
+    """A tenant: the unit of billing and of isolation. Its settings are how a dashboard shows times and money; nothing
+    that is stored depends on them."""
 
     __tablename__ = "organizations"
+    __table_args__ = (CheckConstraint("date_format in ('iso', 'day_first', 'month_first')", name="date_format"),)
     facts = TableFacts("organization", "until 90 days after cancellation", app=("select", "update"))
 
     id: Mapped[uuid.UUID] = mapped_column(primary_key=True)
     name: Mapped[str] = mapped_column(Text)
+    timezone: Mapped[str] = mapped_column(Text, server_default="UTC")
+    date_format: Mapped[str] = mapped_column(Text, server_default="iso")
+    currency: Mapped[str] = mapped_column(Text, server_default="USD")
 
 
 class Workspace(TenantKey, Timestamps, Base):
-    """A client, brand or team inside an organization; every organization has a default one."""
+    """A client, brand or team inside an organization; every organization has a default one. An archived one is kept
+    to be read; nothing new is made in it."""
 
     __tablename__ = "workspaces"
     __table_args__ = (
         UniqueConstraint("organization_id", "slug"),
         Index("uq_workspaces_default", "organization_id", unique=True, postgresql_where=text("is_default")),
+        CheckConstraint("not (is_default and archived_at is not null)", name="default_stays"),
     )
     facts = TableFacts("tenant", "with the organization", ingest=("select",))
 
     name: Mapped[str] = mapped_column(Text)
     slug: Mapped[str] = mapped_column(Text)
     is_default: Mapped[bool] = mapped_column(server_default=text("false"))
+    timezone: Mapped[str | None] = mapped_column(Text)  # null: the organization's
+    archived_at: Mapped[datetime | None]
+    created_by: Mapped[uuid.UUID | None]
 
 
 class User(Timestamps, Base):
@@ -53,17 +62,3 @@ class User(Timestamps, Base):
     id: Mapped[uuid.UUID] = mapped_column(primary_key=True)
     email: Mapped[str] = mapped_column(Text)
     name: Mapped[str | None] = mapped_column(Text)
-
-
-class Member(TenantKey, Timestamps, Base):
-    """A user's place in an organization."""
-
-    __tablename__ = "members"
-    __table_args__ = (
-        UniqueConstraint("organization_id", "user_id"),
-        CheckConstraint("role in (" + ", ".join(f"'{role}'" for role in ROLES) + ")", name="role"),
-    )
-    facts = TableFacts("tenant", "with the organization")
-
-    user_id: Mapped[uuid.UUID]
-    role: Mapped[str] = mapped_column(Text)

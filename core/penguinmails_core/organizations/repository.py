@@ -31,6 +31,16 @@ async def insert_workspace(
     )
 
 
+async def insert_owner(connection: Connection, organization_id: UUID, member_id: UUID, user_id: UUID) -> None:
+    """As `worker`: the first member of a new organization."""
+    await connection.execute(
+        "insert into members (organization_id, id, user_id, role) values ($1, $2, $3, 'owner')",
+        organization_id,
+        member_id,
+        user_id,
+    )
+
+
 async def list_all(pool: Pool) -> list[tuple[UUID, str]]:
     """As `worker`: for the operator of the machine. The server's own organization is nobody's."""
     rows = await pool.fetch("select id, name from organizations where id <> $1 order by id", SYSTEM_ORGANIZATION_ID)
@@ -39,6 +49,12 @@ async def list_all(pool: Pool) -> list[tuple[UUID, str]]:
 
 async def get(session: AsyncSession, organization_id: UUID) -> Organization | None:
     return await session.scalar(select(Organization).where(Organization.id == organization_id))
+
+
+async def get_default_workspace(session: AsyncSession, organization_id: UUID) -> Workspace | None:
+    return await session.scalar(
+        select(Workspace).where(Workspace.organization_id == organization_id, Workspace.is_default)
+    )
 
 
 async def get_workspace(session: AsyncSession, organization_id: UUID, workspace_id: UUID) -> Workspace | None:

@@ -11,7 +11,7 @@ from penguinmails_core.api_keys import repository as api_keys
 from penguinmails_core.audit import service as audit
 from penguinmails_core.audit.actor import Actor, Resource
 from penguinmails_core.errors import FieldError, Unauthenticated, Unprocessable
-from penguinmails_core.kit.db import Database
+from penguinmails_core.kit.db import Connection, Database
 from penguinmails_core.kit.ids import Prefix, new_uuid
 from penguinmails_core.models import ApiKey, Organization, Workspace
 from penguinmails_core.organizations import repository
@@ -37,16 +37,35 @@ class Identity:
 
 
 async def create_organization(database: Database, name: str) -> NewOrganization:
-    """An organization with its default workspace. Raises `Unprocessable` for a name that is empty or too long."""
-    if not 0 < len(name.strip()) <= MAX_NAME:
+    """An organization with its default workspace and no members. Raises `Unprocessable` for a name that is empty or
+    too long."""
+    async with database.worker.acquire() as connection, connection.transaction():
+        made = await _create(connection, name)
+        await _record(connection, Actor.operator(made.id), made)
+        return made
+
+
+async def create_organization_for(connection: Connection, user_id: UUID, name: str) -> NewOrganization:
+    """An organization with its default workspace, owned by a user. `connection`: of the worker pool, in the caller's
+    transaction. Raises as `create_organization`."""
+    made = await _create(connection, name)
+    await repository.insert_owner(connection, made.id, new_uuid(), user_id)
+    await _record(connection, Actor.user(made.id, user_id), made)
+    return made
+
+
+async def _record(connection: Connection, actor: Actor, made: NewOrganization) -> None:
+    resource = Resource(Prefix.ORGANIZATION, made.id)
+    await audit.record_on(connection, actor, "organization.created", resource, after={"name": made.name})
+
+
+async def _create(connection: Connection, name: str) -> NewOrganization:
+    if not 0 < len(name.strip()) <= MAX_NAME or "\0" in name:
         error = FieldError("/name", "invalid_length", f"`name` must have 1 to {MAX_NAME} characters.")
         raise Unprocessable("The organization cannot be made like this.", errors=[error])
     made = NewOrganization(new_uuid(), name.strip(), new_uuid())
-    async with database.worker.acquire() as connection, connection.transaction():
-        await repository.insert(connection, made.id, made.name)
-        await repository.insert_workspace(connection, made.id, made.default_workspace_id, "Default", "default", True)
-        actor, resource = Actor.operator(made.id), Resource(Prefix.ORGANIZATION, made.id)
-        await audit.record_on(connection, actor, "organization.created", resource, after={"name": made.name})
+    await repository.insert(connection, made.id, made.name)
+    await repository.insert_workspace(connection, made.id, made.default_workspace_id, "Default", "default", True)
     return made
 
 
