@@ -23,7 +23,7 @@ class RequestContext:
     never with a bearer. `limit_headers` and `answer_headers` are sent with the answer, whatever it is. `options` are
     those that every operation knows (`conventions/options.py`). `started` is of `time.perf_counter()`, `scope` is
     ASGI's. `bound` are the caller's limits, `cost` and `sends` what was charged to them, `refused` that they were used
-    up."""
+    up. `error_code` is of the problem that is answered."""
 
     request_id: str
     services: Services
@@ -33,6 +33,7 @@ class RequestContext:
     session: Session | None = None
     limit_headers: Headers = field(default_factory=list)
     answer_headers: Headers = field(default_factory=list)
+    error_code: str | None = None
     options: Options = NONE
     operation: str = "unmatched"
     bound: Bound | None = None

@@ -100,6 +100,7 @@ class Gateway:
         self._hot_facts = {route: self._index.find(*route) for route in self._hot}
         self._access_log = access_log
         self._client_address = services.addresses.of
+        self._log = services.request_log.add if services.request_log.enabled else None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -145,7 +146,10 @@ class Gateway:
         seconds = time.perf_counter() - started
         if ctx.principal is not None:
             self.services.usage.add(ctx.principal, ctx.operation, ctx.cost, answer.status)
-        self.services.metrics.observe(method, self._route(scope), answer.status, seconds)
+        route = self._route(scope)
+        self.services.metrics.observe(method, route, answer.status, seconds)
+        if self._log is not None and ctx.principal is not None:
+            self._log(ctx, method, route, answer.status, seconds)
         if self._access_log is not None:
             self._access_log(ctx, scope, answer.status, seconds)
 
@@ -153,7 +157,9 @@ class Gateway:
         """Every guarded answer tells limits, those to requests that were refused before their key was read too."""
         if not ctx.limit_headers and scope["path"].startswith(_GUARDED):
             ctx.limit_headers = self.services.failures.look(self._client_address(scope))
-        return problem_response(as_problem(error, ctx, scope, self._route(scope)), ctx.request_id)
+        problem = as_problem(error, ctx, scope, self._route(scope))
+        ctx.error_code = problem.code
+        return problem_response(problem, ctx.request_id)
 
     def _route(self, scope: Scope) -> str:
         path: str = scope["path"]

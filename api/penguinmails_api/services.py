@@ -15,14 +15,17 @@ from penguinmails_api.client_address import ClientAddresses
 from penguinmails_api.metrics import Metrics
 from penguinmails_api.rate_limits.admission import Admission, Failures
 from penguinmails_api.rate_limits.limiter import Limiter
+from penguinmails_api.request_log import RequestLog
 from penguinmails_core.api_keys.authenticator import Authenticator, CredentialSource
 from penguinmails_core.api_keys.send_caps import SendCaps
 from penguinmails_core.config import (
     ApiSettings,
+    AuditSettings,
     AuthSettings,
     ContentSettings,
     DatabaseSettings,
     RedisSettings,
+    RequestLogSettings,
     SenderSettings,
     StackSettings,
     WebhookSettings,
@@ -54,7 +57,9 @@ class Settings:
     content: ContentSettings = field(default_factory=ContentSettings)
     api: ApiSettings = field(default_factory=ApiSettings)
     sender: SenderSettings = field(default_factory=SenderSettings)
+    audit: AuditSettings = field(default_factory=AuditSettings)
     auth: AuthSettings = field(default_factory=AuthSettings)
+    request_log: RequestLogSettings = field(default_factory=RequestLogSettings)
     webhooks: WebhookSettings = field(default_factory=WebhookSettings)
 
 
@@ -84,6 +89,7 @@ class Services:
     public: PublicUrl
     resolver: Resolver
     addresses: ClientAddresses
+    request_log: RequestLog
     box: SecretBox | None = None
 
     def serve_at(self, url: str) -> None:
@@ -99,6 +105,7 @@ class Services:
         """Answers what was accepted, then closes connections."""
         await self.identity.close()
         await self.acceptor.drain()
+        await self.request_log.stop()
         await self.limiter.stop()
         await self.limits.stop()
         await self.usage.stop()
@@ -146,6 +153,9 @@ async def open_services(
     await limits.start()
     usage = UsageRecorder(database.ingest)
     await usage.start()
+    addresses = ClientAddresses(settings.api.trusted_proxies)
+    request_log = RequestLog(database_url, addresses, settings.request_log)
+    await request_log.start()
     acceptor = Acceptor(database.ingest, content, on_accepted=lambda: doorbell.ring(MAIL, EVENTS))
     mail = SystemMail(acceptor, draft_limits(settings), settings.stack.system_mail_from)
     public_url = settings.stack.public_url
@@ -170,7 +180,8 @@ async def open_services(
         identity=Identity(database, redis, settings.auth, box, mail),
         public=PublicUrl.of(public_url) if public_url else local_url(f"http://localhost:{settings.api.port}"),
         resolver=resolver or SystemResolver(),
-        addresses=ClientAddresses(settings.api.trusted_proxies),
+        addresses=addresses,
+        request_log=request_log,
         box=box,
     )
 

@@ -211,6 +211,35 @@ class AuthSettings(BaseSettings):
     )
 
 
+class AuditSettings(BaseSettings):
+    """The audit log."""
+
+    model_config = _concern("PENGUINMAILS_AUDIT_")
+
+    retention: Duration = Field(
+        timedelta(days=730), description="How long entries stay; the rest still verifies when older ones are dropped"
+    )
+
+
+class RequestLogSettings(BaseSettings):
+    """The log of API requests that organizations read at `/v1/logs`. Bodies, headers and queries are never kept."""
+
+    model_config = _concern("PENGUINMAILS_REQUEST_LOG_")
+
+    enabled: bool = Field(True, description="Whether requests are logged")
+    sample: float = Field(1.0, ge=0, le=1, description="Share of successful requests that is logged; errors always are")
+    retention: Duration = Field(timedelta(days=7), description="How long requests stay, in whole days")
+    ip: Literal["masked", "full", "off"] = Field(
+        "masked", description="`masked` keeps the network (24 bits of IPv4, 48 of IPv6) of the caller's address"
+    )
+    buffer: int = Field(
+        20_000,
+        ge=100,
+        le=1_000_000,
+        description="Requests that wait in memory for the database; beyond it the oldest go",
+    )
+
+
 class WebhookSettings(BaseSettings):
     """Outgoing webhooks."""
 
@@ -233,7 +262,9 @@ CONCERNS: tuple[type[BaseSettings], ...] = (
     ContentSettings,
     ApiSettings,
     SenderSettings,
+    AuditSettings,
     AuthSettings,
+    RequestLogSettings,
     WebhookSettings,
 )
 # Read elsewhere: the SDK and the embedded stack.

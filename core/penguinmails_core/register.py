@@ -22,7 +22,14 @@ ROLES = (APP_ROLE, INGEST_ROLE, WORKER_ROLE)
 VIEWS = {"content": ("content.blob_references",)}  # views run with the rights of the asking role
 
 # They run with the rights of the owner; PostgreSQL would let every role call them.
-FUNCTIONS = {"public": ("ensure_event_partitions(integer)", "drop_event_partitions(interval)")}
+FUNCTIONS = {
+    "public": (
+        "ensure_event_partitions(integer)",
+        "drop_event_partitions(interval)",
+        "ensure_request_log_partitions(integer)",
+        "drop_request_log_partitions(interval)",
+    )
+}
 
 # A setting that was never set reads as null, one left over from `SET LOCAL` as '': both mean "no rows".
 ORGANIZATION = "nullif(current_setting('app.organization_id', true), '')::uuid"

@@ -31,6 +31,8 @@ COMMANDS = [
     "migrate",
     "doctor",
     "secret-key",
+    "audit",
+    "audit verify",
     "keys",
     "keys create",
     "keys list",
@@ -214,6 +216,28 @@ def test_users(folder: Path, sandbox: Sandbox, server: dict[str, str]) -> None:
         (("--email", "ada", "--organization", organization), "Invalid value for --email"),
     ):
         done = run("users", "create", *refused_ones, folder=folder, env=env)
+        assert (done.returncode, done.stdout) == (2, "")
+        assert word in done.stderr
+        assert "Traceback" not in done.stderr
+
+
+def test_audit_verify(folder: Path, sandbox: Sandbox, server: dict[str, str]) -> None:
+    lines = succeeded(run("audit", "verify", folder=folder, env=server)).splitlines()
+    assert len(lines) >= 2
+    assert all(re.fullmatch(r"ok    org_\w{26}  \d+ entries  \d+:[0-9a-f]{64}", line) for line in lines)
+    organization, noted = lines[0].split()[1], lines[0].split()[-1]
+    one = ("audit", "verify", "--organization", organization)
+    assert len(succeeded(run(*one, "--noted", noted, folder=folder, env=server)).splitlines()) == 1
+    forged = noted[:-1] + ("0" if noted[-1] != "0" else "1")
+    broken = run(*one, "--noted", forged, folder=folder, env=server)
+    assert broken.returncode == 1
+    assert "BREAK" in broken.stdout
+    assert "rewritten" in broken.stdout
+    for arguments, word in (
+        (("audit", "verify", "--noted", noted), "goes with --organization"),
+        ((*one, "--noted", "x"), "SEQUENCE:HASH"),
+    ):
+        done = run(*arguments, folder=folder, env=server)
         assert (done.returncode, done.stdout) == (2, "")
         assert word in done.stderr
         assert "Traceback" not in done.stderr

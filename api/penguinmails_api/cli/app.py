@@ -7,7 +7,7 @@ import sys
 
 import typer
 
-from penguinmails_api.cli import demo, emails, events, keys, operate, plans, sandbox, serve, users
+from penguinmails_api.cli import audit, demo, emails, events, keys, operate, plans, sandbox, serve, users
 
 app = typer.Typer(
     name="penguinmails",
@@ -46,6 +46,7 @@ serve.add_to(app)
 operate.add_to(app)
 demo.add_to(app)
 sandbox.add_to(app)
+app.add_typer(audit.app, name="audit")
 app.add_typer(emails.app, name="emails")
 app.add_typer(events.app, name="events")
 app.add_typer(keys.app, name="keys")

@@ -20,6 +20,8 @@ TAGS = (
     ("webhook_endpoints", "Where events are pushed to."),
     ("api_keys", "Credentials: make, limit, rotate, derive and revoke them."),
     ("graphql", "The same resources as a graph."),
+    ("audit_logs", "Who changed what, when and from where; tampering shows."),
+    ("logs", "The requests that were made to this API."),
     ("webhooks", "What webhook endpoints receive."),
     ("operations", "For those who run the server."),
 )

@@ -92,7 +92,7 @@ class Worker:
             stack.push_async_callback(transport.aclose)
         sender = SenderEngine(database, content, transports, self._box, doorbell, settings.sender, worker_name())
         webhooks = WebhookEngine(database, self._box, doorbell, settings.webhooks)
-        maintenance = Maintenance(database)
+        maintenance = Maintenance(database, settings.audit, settings.request_log)
         for name, engine in (("sender", sender), ("webhooks", webhooks)):
             self._supervise(name, engine.run(), engine.stop)
         self._supervise("maintenance", maintenance.run(), None)

@@ -5,12 +5,14 @@ from __future__ import annotations
 from fastapi import APIRouter
 
 from penguinmails_api.v1.api_keys.endpoints import router as api_keys
+from penguinmails_api.v1.audit_logs.endpoints import router as audit_logs
 from penguinmails_api.v1.domains.endpoints import router as domains
 from penguinmails_api.v1.emails.attachments import router as attachments
 from penguinmails_api.v1.emails.endpoints import router as emails
 from penguinmails_api.v1.emails.send import hot_routes
 from penguinmails_api.v1.emails.send_routes import router as sending
 from penguinmails_api.v1.events.endpoints import router as events
+from penguinmails_api.v1.logs.endpoints import router as logs
 from penguinmails_api.v1.me.endpoints import router as me
 from penguinmails_api.v1.suppressions.endpoints import router as suppressions
 from penguinmails_api.v1.webhook_endpoints.endpoints import router as webhook_endpoints
@@ -25,6 +27,8 @@ ROUTERS: tuple[APIRouter, ...] = (
     suppressions,
     webhook_endpoints,
     api_keys,
+    audit_logs,
+    logs,
 )
 
 __all__ = ["ROUTERS", "hot_routes"]

@@ -159,6 +159,21 @@ async def list_entries(
     return list(await session.scalars(query.order_by(AuditLog.sequence.desc()).limit(limit)))
 
 
+async def extent(session: AsyncSession, principal: Principal, wanted: Filter, most: int) -> tuple[int, int]:
+    """(how many entries match, counted up to `most`, sequence of the newest)"""
+    matching = select(AuditLog.sequence).where(*_visible(principal), *_wanted(wanted)).limit(most).subquery()
+    row = (await session.execute(select(func.count(), func.max(matching.c.sequence)).select_from(matching))).one()
+    return row[0], row[1] or 0
+
+
+async def ascending(
+    session: AsyncSession, principal: Principal, wanted: Filter, *, after: int, last: int, limit: int
+) -> list[AuditLog]:
+    query = select(AuditLog).where(*_visible(principal), *_wanted(wanted))
+    query = query.where(AuditLog.sequence > after, AuditLog.sequence <= last).order_by(AuditLog.sequence).limit(limit)
+    return list(await session.scalars(query))
+
+
 async def get(session: AsyncSession, principal: Principal, entry_id: UUID) -> AuditLog | None:
     return await session.scalar(select(AuditLog).where(*_visible(principal), AuditLog.id == entry_id))
 

@@ -11,6 +11,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
@@ -21,9 +23,9 @@ from penguinmails_core.audit.actor import MAX_LABEL, Actor, ActorKind, Resource
 from penguinmails_core.audit.chain import hash_of
 from penguinmails_core.audit.masking import differences, mask_text
 from penguinmails_core.audit.repository import Filter
-from penguinmails_core.errors import NotFound
+from penguinmails_core.errors import FieldError, NotFound, Unprocessable
 from penguinmails_core.kit.clock import utcnow
-from penguinmails_core.kit.db import Connection
+from penguinmails_core.kit.db import Connection, Pool
 from penguinmails_core.kit.ids import new_uuid
 from penguinmails_core.models import AuditLog
 from penguinmails_core.models.base import Base
@@ -122,6 +124,43 @@ async def get_entry(session: AsyncSession, principal: Principal, entry_id: UUID)
     return entry
 
 
+MAX_EXPORT = 100_000
+EXPORT_PAGE = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Export:
+    """What an export holds: `total` entries up to `last`; what is written meanwhile is not part of it."""
+
+    total: int
+    last: int
+
+
+async def begin_export(session: AsyncSession, principal: Principal, wanted: Filter) -> Export:
+    """Raises `Unprocessable` for more than `MAX_EXPORT` entries."""
+    total, last = await repository.extent(session, principal, wanted, MAX_EXPORT + 1)
+    if total > MAX_EXPORT:
+        detail = f"More than {MAX_EXPORT:,} entries match. Narrow `since` and `until` and export in parts."
+        raise Unprocessable(detail, errors=[FieldError("since", "too_many", detail)])
+    return Export(total, last)
+
+
+async def export_page(
+    session: AsyncSession, principal: Principal, wanted: Filter, export: Export, *, after: int
+) -> list[AuditLog]:
+    """The next entries after that sequence, the oldest first; none at the end."""
+    return await repository.ascending(session, principal, wanted, after=after, last=export.last, limit=EXPORT_PAGE)
+
+
+async def drop_old(pool: Pool, keep: timedelta, *, bite: int) -> int:
+    """Retention: drop entries older than `keep`, as whole prefixes of each chain; returns how many went."""
+    before, total = utcnow() - keep, 0
+    for organization_id in await repository.organizations_with_entries_before(pool, before):
+        while dropped := await repository.forget(pool, organization_id, before, bite):
+            total += dropped
+    return total
+
+
 def _copy(value: Any) -> Any:
     if isinstance(value, dict):
         return dict(value)
@@ -138,9 +177,13 @@ def _clean(text: str | None, most: int | None) -> str | None:
 __all__ = [
     "Actor",
     "ActorKind",
+    "Export",
     "Facts",
     "Filter",
     "Resource",
+    "begin_export",
+    "drop_old",
+    "export_page",
     "facts",
     "get_entry",
     "list_entries",

@@ -10,6 +10,7 @@ from penguinmails_core.errors import FieldError, Unprocessable
 
 _ID = b"\x01"
 _POSITION = b"\x02"
+_NUMBER = b"\x05"
 
 
 def encode_id(value: UUID) -> str:
@@ -31,6 +32,16 @@ def decode_position(cursor: str, parameter: str) -> tuple[int, UUID]:
     """Raises `Unprocessable` naming the parameter."""
     raw = _decode(cursor, parameter, _POSITION, 24)
     return int.from_bytes(raw[:8], "big"), UUID(bytes=raw[8:])
+
+
+def encode_number(value: int) -> str:
+    """For lists sorted by a sequence."""
+    return _encode(_NUMBER + value.to_bytes(8, "big"))
+
+
+def decode_number(cursor: str, parameter: str) -> int:
+    """Raises `Unprocessable` naming the parameter."""
+    return int.from_bytes(_decode(cursor, parameter, _NUMBER, 8), "big") & (2**63 - 1)
 
 
 def _encode(raw: bytes) -> str:

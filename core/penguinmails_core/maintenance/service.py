@@ -10,10 +10,13 @@ from datetime import timedelta
 import asyncpg
 
 from penguinmails_core.api_keys.notices import forget_ended, notice_expiring
+from penguinmails_core.audit.service import drop_old
+from penguinmails_core.config import AuditSettings, RequestLogSettings
 from penguinmails_core.idempotency.service import sweep
 from penguinmails_core.identity.repository import sweep as sweep_identity
 from penguinmails_core.kit.db import Database
 from penguinmails_core.maintenance import repository
+from penguinmails_core.request_logs import repository as request_logs
 
 log = logging.getLogger(__name__)
 
@@ -25,10 +28,17 @@ _SIP = 1000
 
 
 class Maintenance:
-    """`run_once` is safe in several processes at once."""
+    """`run_once` is safe in several processes at once. Settings are read from the environment unless given."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(
+        self,
+        database: Database,
+        audit: AuditSettings | None = None,
+        request_log: RequestLogSettings | None = None,
+    ) -> None:
         self._database = database
+        self._audit = audit or AuditSettings()
+        self._request_log = request_log or RequestLogSettings()
 
     async def run(self) -> None:
         """At once and every hour, until cancelled; a round that fails is tried again with the next: the default
@@ -44,6 +54,9 @@ class Maintenance:
         pool = self._database.worker
         await repository.ensure_partitions(pool, DAYS_AHEAD)
         await repository.drop_partitions(pool, KEEP_EVENTS)
+        await request_logs.ensure_partitions(pool, DAYS_AHEAD)
+        await request_logs.drop_partitions(pool, self._request_log.retention)
+        await drop_old(pool, self._audit.retention, bite=_BITE)
         while await sweep(pool, limit=_BITE) >= _BITE:
             pass
         await sweep_identity(pool)

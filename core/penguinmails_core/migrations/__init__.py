@@ -31,7 +31,7 @@ def _upgrade(connection: Connection, branches: tuple[str, ...]) -> None:
         for statement in security_statements(SCHEMA_OF_BRANCH[branch]):
             connection.execute(text(statement.replace(":", r"\:")))
     if "core" in branches:
-        connection.execute(text("select ensure_event_partitions(7)"))
+        connection.execute(text("select ensure_event_partitions(7), ensure_request_log_partitions(7)"))
 
 
 async def _migrate_one(dsn: str, branches: tuple[str, ...]) -> None:

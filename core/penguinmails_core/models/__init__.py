@@ -19,6 +19,7 @@ from penguinmails_core.models.identity import (
 from penguinmails_core.models.member import Invitation, Member, Role, WorkspaceMember
 from penguinmails_core.models.organization import Organization, User, Workspace
 from penguinmails_core.models.plan import LimitOverride, OrganizationPlan, Plan, ReputationRule, SendingReputation
+from penguinmails_core.models.request_log import RequestLog
 from penguinmails_core.models.suppression import Suppression
 from penguinmails_core.models.usage import DeliveryHour, UsageCounter, UsageRollup, UsageSends, UsageThreshold
 from penguinmails_core.models.webhook import WebhookAttempt, WebhookDelivery, WebhookEndpoint
@@ -54,6 +55,7 @@ __all__ = [
     "RecipientStatus",
     "RecoveryCode",
     "ReputationRule",
+    "RequestLog",
     "Role",
     "SendingReputation",
     "Suppression",

@@ -202,3 +202,12 @@ async def test_a_deletion_behind_the_anchor_shows(
     broken = (await verify(database, tenant.id)).broken
     assert broken is not None
     assert broken.sequence == 6
+
+
+async def test_maintenance_drops_what_is_too_old(
+    database: Database, tenant: Tenant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(audit, "utcnow", lambda: utcnow() + timedelta(days=800))
+    assert await audit.drop_old(database.worker, timedelta(days=730), bite=4) >= LAST
+    verdict = await verify(database, tenant.id)
+    assert (verdict.broken, verdict.entries, verdict.dropped) == (None, 0, LAST)

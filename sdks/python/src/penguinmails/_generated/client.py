@@ -15,6 +15,12 @@ if TYPE_CHECKING:
         AsyncApiKeysResource,
         AsyncApiKeysResourceWithRawResponse,
     )
+    from penguinmails._generated.resources.audit_logs import (
+        AsyncAuditLogsResource,
+        AsyncAuditLogsResourceWithRawResponse,
+        AuditLogsResource,
+        AuditLogsResourceWithRawResponse,
+    )
     from penguinmails._generated.resources.domains import (
         AsyncDomainsResource,
         AsyncDomainsResourceWithRawResponse,
@@ -32,6 +38,12 @@ if TYPE_CHECKING:
         AsyncEventsResourceWithRawResponse,
         EventsResource,
         EventsResourceWithRawResponse,
+    )
+    from penguinmails._generated.resources.logs import (
+        AsyncLogsResource,
+        AsyncLogsResourceWithRawResponse,
+        LogsResource,
+        LogsResourceWithRawResponse,
     )
     from penguinmails._generated.resources.me import (
         AsyncMeResource,
@@ -73,6 +85,12 @@ class Resources:
         return ApiKeysResource(self._transport)
 
     @cached_property
+    def audit_logs(self) -> AuditLogsResource:
+        from penguinmails._generated.resources.audit_logs import AuditLogsResource
+
+        return AuditLogsResource(self._transport)
+
+    @cached_property
     def domains(self) -> DomainsResource:
         from penguinmails._generated.resources.domains import DomainsResource
 
@@ -89,6 +107,12 @@ class Resources:
         from penguinmails._generated.resources.events import EventsResource
 
         return EventsResource(self._transport)
+
+    @cached_property
+    def logs(self) -> LogsResource:
+        from penguinmails._generated.resources.logs import LogsResource
+
+        return LogsResource(self._transport)
 
     @cached_property
     def me(self) -> MeResource:
@@ -120,6 +144,10 @@ class ResourcesWithRawResponse:
         return self._resources.api_keys.with_raw_response
 
     @property
+    def audit_logs(self) -> AuditLogsResourceWithRawResponse:
+        return self._resources.audit_logs.with_raw_response
+
+    @property
     def domains(self) -> DomainsResourceWithRawResponse:
         return self._resources.domains.with_raw_response
 
@@ -130,6 +158,10 @@ class ResourcesWithRawResponse:
     @property
     def events(self) -> EventsResourceWithRawResponse:
         return self._resources.events.with_raw_response
+
+    @property
+    def logs(self) -> LogsResourceWithRawResponse:
+        return self._resources.logs.with_raw_response
 
     @property
     def me(self) -> MeResourceWithRawResponse:
@@ -164,6 +196,12 @@ class AsyncResources:
         return AsyncApiKeysResource(self._transport)
 
     @cached_property
+    def audit_logs(self) -> AsyncAuditLogsResource:
+        from penguinmails._generated.resources.audit_logs import AsyncAuditLogsResource
+
+        return AsyncAuditLogsResource(self._transport)
+
+    @cached_property
     def domains(self) -> AsyncDomainsResource:
         from penguinmails._generated.resources.domains import AsyncDomainsResource
 
@@ -180,6 +218,12 @@ class AsyncResources:
         from penguinmails._generated.resources.events import AsyncEventsResource
 
         return AsyncEventsResource(self._transport)
+
+    @cached_property
+    def logs(self) -> AsyncLogsResource:
+        from penguinmails._generated.resources.logs import AsyncLogsResource
+
+        return AsyncLogsResource(self._transport)
 
     @cached_property
     def me(self) -> AsyncMeResource:
@@ -211,6 +255,10 @@ class AsyncResourcesWithRawResponse:
         return self._resources.api_keys.with_raw_response
 
     @property
+    def audit_logs(self) -> AsyncAuditLogsResourceWithRawResponse:
+        return self._resources.audit_logs.with_raw_response
+
+    @property
     def domains(self) -> AsyncDomainsResourceWithRawResponse:
         return self._resources.domains.with_raw_response
 
@@ -221,6 +269,10 @@ class AsyncResourcesWithRawResponse:
     @property
     def events(self) -> AsyncEventsResourceWithRawResponse:
         return self._resources.events.with_raw_response
+
+    @property
+    def logs(self) -> AsyncLogsResourceWithRawResponse:
+        return self._resources.logs.with_raw_response
 
     @property
     def me(self) -> AsyncMeResourceWithRawResponse:

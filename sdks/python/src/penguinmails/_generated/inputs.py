@@ -10,10 +10,12 @@ from penguinmails._generated import models
 
 __all__ = [
     "ApiKeyStatusInput",
+    "AuditActorKindInput",
     "DomainStatusInput",
     "EmailClassInput",
     "EmailStatusFilterInput",
     "EmailsGetExpandInput",
+    "LogStatusClassInput",
     "ModeInput",
     "ScopeInput",
     "SuppressionReasonInput",
@@ -27,6 +29,7 @@ __all__ = [
 ]
 
 ApiKeyStatusInput: TypeAlias = models.ApiKeyStatus | Literal["active", "expired", "revoked"]
+AuditActorKindInput: TypeAlias = models.AuditActorKind | Literal["user", "api_key", "oauth_app", "system", "operator"]
 DomainStatusInput: TypeAlias = models.DomainStatus | Literal["pending", "verified", "failed"]
 EmailClassInput: TypeAlias = models.EmailClass | Literal["transactional", "campaign"]
 EmailStatusFilterInput: TypeAlias = (
@@ -46,6 +49,7 @@ EmailStatusFilterInput: TypeAlias = (
     ]
 )
 EmailsGetExpandInput: TypeAlias = models.EmailsGetExpand | Literal["content", "events"]
+LogStatusClassInput: TypeAlias = models.LogStatusClass | Literal["success", "redirect", "client_error", "server_error"]
 ModeInput: TypeAlias = models.Mode | Literal["live", "test"]
 ScopeInput: TypeAlias = (
     models.Scope

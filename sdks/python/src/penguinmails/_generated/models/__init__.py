@@ -15,6 +15,12 @@ from penguinmails._generated.models.api_key_rotated_event import ApiKeyRotatedEv
 from penguinmails._generated.models.api_key_status import ApiKeyStatus
 from penguinmails._generated.models.api_key_with_secret import ApiKeyWithSecret
 from penguinmails._generated.models.attachment_disposition import AttachmentDisposition
+from penguinmails._generated.models.audit_actor import AuditActor
+from penguinmails._generated.models.audit_actor_kind import AuditActorKind
+from penguinmails._generated.models.audit_log import AuditLog
+from penguinmails._generated.models.audit_log_list import AuditLogList
+from penguinmails._generated.models.audit_mode import AuditMode
+from penguinmails._generated.models.audit_resource import AuditResource
 from penguinmails._generated.models.domain import Domain
 from penguinmails._generated.models.domain_created import DomainCreated
 from penguinmails._generated.models.domain_created_event import DomainCreatedEvent
@@ -66,6 +72,10 @@ from penguinmails._generated.models.event_evidence import EventEvidence
 from penguinmails._generated.models.event_list import EventList
 from penguinmails._generated.models.event_mode import EventMode
 from penguinmails._generated.models.event_recipient import EventRecipient
+from penguinmails._generated.models.log import Log
+from penguinmails._generated.models.log_credential_kind import LogCredentialKind
+from penguinmails._generated.models.log_list import LogList
+from penguinmails._generated.models.log_status_class import LogStatusClass
 from penguinmails._generated.models.mailbox import Mailbox
 from penguinmails._generated.models.me import Me
 from penguinmails._generated.models.me_api_key import MeApiKey
@@ -129,6 +139,12 @@ __all__ = [
     "ApiKeyStatus",
     "ApiKeyWithSecret",
     "AttachmentDisposition",
+    "AuditActor",
+    "AuditActorKind",
+    "AuditLog",
+    "AuditLogList",
+    "AuditMode",
+    "AuditResource",
     "Domain",
     "DomainCreated",
     "DomainCreatedEvent",
@@ -180,6 +196,10 @@ __all__ = [
     "EventList",
     "EventMode",
     "EventRecipient",
+    "Log",
+    "LogCredentialKind",
+    "LogList",
+    "LogStatusClass",
     "Mailbox",
     "Me",
     "MeApiKey",
