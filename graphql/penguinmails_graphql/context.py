@@ -12,9 +12,9 @@ from typing import Any, Protocol, Self, TypeVar
 import strawberry
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from penguinmails_core.api_keys.send_caps import SendCaps
 from penguinmails_core.content.service import ContentService
 from penguinmails_core.domains.service import VerifiedDomains
+from penguinmails_core.emails.accept import AcceptRequest, Verdict
 from penguinmails_core.emails.draft import DraftLimits
 from penguinmails_core.errors import Unavailable
 from penguinmails_core.idempotency import service as idempotency
@@ -32,7 +32,6 @@ class GraphServices(Protocol):
 
     database: Database
     doorbell: Doorbell
-    send_caps: SendCaps
     domains: VerifiedDomains
     draft_limits: DraftLimits
     content: ContentService
@@ -40,13 +39,17 @@ class GraphServices(Protocol):
 
 @dataclass(slots=True)
 class GraphContext:
-    """``async with GraphContext(...) as context``. `webhook_endpoints` is None on a server that cannot seal secrets.
+    """``async with GraphContext(...) as context``. `accept` charges the caller's limits and commits mail; `sudo` raises
+    `ReauthenticationRequired` for a person in a browser whose sign-in is not fresh. `webhook_endpoints` is None on a
+    server that cannot seal secrets.
 
     All reads of a request share one transaction, one after another: fifty root fields take one connection, not fifty.
     """
 
     principal: Principal
     services: GraphServices
+    accept: Callable[[AcceptRequest], Awaitable[Verdict]]
+    sudo: Callable[[], Awaitable[None]]
     webhook_endpoints: WebhookEndpoints | None
     request_id: str
     loaders: dict[Any, Any] = field(default_factory=dict)

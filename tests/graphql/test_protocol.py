@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 from graphql import build_schema, get_introspection_query
 
-from penguinmails_api.services import Services
+from penguinmails_api.services import Services, Settings
+from penguinmails_core.config import ApiSettings, DatabaseSettings
 from penguinmails_core.emails import service
 from penguinmails_graphql.limits import MAX_DEPTH, MAX_FIELDS
 from penguinmails_graphql.schema import schema
@@ -151,3 +152,28 @@ async def test_directions_do_not_mix(graph: GraphClient) -> None:
     for arguments in ('first: 1, last: 1, before: "x"', 'after: "x", before: "y"', "last: 3"):
         assert (await graph.error(f"{{ emails({arguments}) {{ nodes {{ id }} }} }}"))["status"] == 422, arguments
     assert (await graph.error('{ emails(after: "junk") { nodes { id } } }'))["errors"][0]["code"] == "invalid_cursor"
+
+
+class TestBudget:
+    """REST and GraphQL share one."""
+
+    @pytest.fixture
+    def settings(self) -> Settings:
+        pools = DatabaseSettings(pool_size=4, ingest_connections=1, worker_connections=2)
+        return Settings(database=pools, api=ApiSettings(rate_limit=600, rate_burst=60))
+
+    async def test_an_expensive_question_takes_more(self, graph: GraphClient) -> None:
+        cheap = await graph.api.post("/graphql", json={"query": "{ viewer { mode } }"})
+        left = int(cheap.headers["ratelimit-remaining"])
+        query = "{ webhookEndpoints(first: 10) { nodes { deliveries(first: 100) { nodes { id } } } } }"
+        answer = await graph.api.post("/graphql", json={"query": query})
+        assert answer.json()["extensions"]["cost"]["requested"] == 11
+        assert int(answer.headers["ratelimit-remaining"]) <= left - 10
+        rest = await graph.api.get("/v1/me")
+        assert int(rest.headers["ratelimit-remaining"]) < left - 10
+
+    async def test_what_the_budget_cannot_bear_does_not_run(self, graph: GraphClient) -> None:
+        query = "{ webhookEndpoints(first: 60) { nodes { deliveries(first: 100) { nodes { id } } } } }"
+        answer = await graph.api.post("/graphql", json={"query": query})
+        assert answer.status_code == 429
+        assert answer.json()["code"] == "rate_limit_exceeded"

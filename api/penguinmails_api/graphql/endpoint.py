@@ -7,6 +7,7 @@ with `errors` for the fields that failed.
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import orjson
@@ -14,7 +15,9 @@ import orjson
 from penguinmails_api.context import RequestContext
 from penguinmails_api.gateway import HotRoute, Receive, Scope, parse_json, read_body
 from penguinmails_api.responses import RawResponse
-from penguinmails_core.errors import FieldError, Unprocessable
+from penguinmails_core.audit.actor import ORIGIN
+from penguinmails_core.emails.accept import AcceptRequest, Verdict
+from penguinmails_core.errors import FieldError, Problem, Unprocessable
 from penguinmails_core.idempotency.keys import HEADER
 from penguinmails_graphql.context import GraphContext
 from penguinmails_graphql.execute import Executor, GraphRequest, Refused
@@ -37,14 +40,48 @@ async def answer_graphql(ctx: RequestContext, scope: Scope, receive: Receive) ->
     if isinstance(prepared, Refused):
         return RawResponse(400, orjson.dumps(prepared.body(ctx.request_id)), content_type=_MEDIA_TYPE)
     services = ctx.services
+    await services.admission.charge(ctx, prepared.size.cost)
     endpoints = webhook_endpoints(services.box, services.settings.webhooks) if services.box is not None else None
-    async with GraphContext(ctx.caller, services, endpoints, ctx.request_id) as context:
-        answer = await _executor.run(prepared, context)
+    token = ORIGIN.set(ctx)  # for the audit log
+    try:
+        async with GraphContext(
+            ctx.caller, services, _accept_for(ctx), _sudo_for(ctx), endpoints, ctx.request_id
+        ) as context:
+            answer = await _executor.run(prepared, context)
+    finally:
+        ORIGIN.reset(token)
     # Variables that do not fit the operation are found when it runs, before anything has.
     status = 200 if answer.get("data") is not None or any("path" in error for error in answer["errors"]) else 400
     return RawResponse(
         status, orjson.dumps(answer, default=str), content_type=content_type if status == 200 else _MEDIA_TYPE
     )
+
+
+def _accept_for(ctx: RequestContext) -> Callable[[AcceptRequest], Awaitable[Verdict]]:
+    async def accept(request: AcceptRequest) -> Verdict:
+        """Sends count against the same quotas as REST's; those of mail that was not accepted are given back."""
+        admission = ctx.services.admission
+        await admission.charge(ctx, ctx.cost, sum(len(message.recipients) for message in request.messages))
+        try:
+            verdict = await ctx.services.send_caps.accept(ctx.caller, request)
+        except Problem:
+            admission.give_back(ctx)
+            raise
+        if verdict.fresh:
+            ctx.sends = 0  # a later mutation of the request gives back its own alone
+        else:
+            admission.give_back(ctx)
+        return verdict
+
+    return accept
+
+
+def _sudo_for(ctx: RequestContext) -> Callable[[], Awaitable[None]]:
+    async def sudo() -> None:
+        if ctx.session is not None:
+            await ctx.services.identity.require_sudo(ctx.session)
+
+    return sudo
 
 
 def _request(document: Any) -> GraphRequest:

@@ -131,7 +131,7 @@ async def _send(
         request.fingerprint = mark_of(mutation, [asdict(item) for item in inputs])
         request.status = 200
         request.response = orjson.dumps([draft.email_id for draft in drafts])
-    verdict = await context.services.send_caps.accept(caller, request)
+    verdict = await context.accept(request)
     wanted = [draft.id for draft in drafts]
     if not verdict.fresh:
         assert verdict.response is not None

@@ -134,6 +134,7 @@ class WebhookEndpointsMutation:
     @strawberry.mutation(description="Nothing more is sent to it, what waits is cancelled.")
     async def delete_webhook_endpoint(self, info: Info, id: strawberry.ID) -> DeletedPayload:
         caller, endpoint_id = caller_of(info, WRITE), _endpoint_id(id)
+        await info.context.sudo()
 
         async def work(session: AsyncSession) -> None:
             await info.context.endpoints().delete(session, caller, endpoint_id)
@@ -149,6 +150,7 @@ class WebhookEndpointsMutation:
         idempotency_key: IdempotencyKey = None,
     ) -> WebhookEndpointSecretPayload:
         caller, service, endpoint_id = caller_of(info, WRITE), info.context.endpoints(), _endpoint_id(id)
+        await info.context.sudo()
 
         async def work(session: AsyncSession) -> Made:
             return await service.rotate_secret(session, caller, endpoint_id)

@@ -113,7 +113,7 @@ async def verify_domain(request: Request, domain_id: DomainIdInPath) -> Response
     "/{domain_id}",
     summary="Delete a domain",
     status_code=204,
-    **operation("domains_delete", scope=WRITE, if_match=True),
+    **operation("domains_delete", scope=WRITE, sudo=True, if_match=True),
 )
 async def delete_domain(context: Context, domain_id: DomainIdInPath) -> None:
     """With its keys. Nothing more is accepted from it; what still waits fails with `domain_not_verified` when its turn

@@ -114,7 +114,7 @@ async def update_endpoint(
     "/{endpoint_id}",
     summary="Delete a webhook endpoint",
     status_code=204,
-    **operation("webhook_endpoints_delete", scope=WRITE, if_match=True),
+    **operation("webhook_endpoints_delete", scope=WRITE, sudo=True, if_match=True),
 )
 async def delete_endpoint(context: Context, endpoint_id: EndpointIdInPath) -> None:
     """Nothing more is sent to it, what waits is cancelled. A request that is under way may still arrive."""
@@ -127,7 +127,7 @@ async def delete_endpoint(context: Context, endpoint_id: EndpointIdInPath) -> No
     "/{endpoint_id}/rotate_secret",
     summary="Rotate a webhook endpoint's secret",
     response_model=WebhookEndpointWithSecret,
-    **operation("webhook_endpoints_rotate_secret", scope=WRITE, errors=(413, 415), idempotent=True),
+    **operation("webhook_endpoints_rotate_secret", scope=WRITE, sudo=True, errors=(413, 415), idempotent=True),
 )
 async def rotate_secret(request: Request, endpoint_id: EndpointIdInPath) -> Response:
     """A new secret, shown this once. For 24 hours every request carries two signatures, so that receivers can change
