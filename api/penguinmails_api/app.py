@@ -9,7 +9,7 @@ from typing import Any
 from fastapi import FastAPI
 from fastapi.middleware.asyncexitstack import AsyncExitStackMiddleware
 from fastapi.routing import APIRoute, APIRouter
-from starlette.routing import Match
+from starlette.routing import BaseRoute, Match
 from starlette.types import ASGIApp
 
 from penguinmails_api import health, openapi
@@ -21,14 +21,17 @@ from penguinmails_api.identity.routes import ROUTERS as SIGN_IN
 from penguinmails_api.reference.routes import ROUTERS as PAGES
 from penguinmails_api.services import Services
 from penguinmails_api.v1 import ROUTERS, hot_routes
+from penguinmails_api.v2 import ROUTERS as V2
+from penguinmails_api.v2 import hot_routes as v2_routes
 
 
 class Api(FastAPI):
     """FastAPI without its middleware: errors are rendered by the gateway, and bodies are bounded there."""
 
     def __init__(self) -> None:
+        self._v2: dict[str, Any] | None = None
         super().__init__(docs_url=None, redoc_url=None, openapi_url=None, redirect_slashes=False)
-        for router in (*ROUTERS, graphql, health.router, *PAGES, *SIGN_IN):
+        for router in (*ROUTERS, *V2, graphql, health.router, *PAGES, *SIGN_IN):
             self.add(router)
 
     def add(self, router: APIRouter) -> None:
@@ -40,8 +43,14 @@ class Api(FastAPI):
 
     def openapi(self) -> dict[str, Any]:
         if not self.openapi_schema:
-            self.openapi_schema = openapi.build(self.routes)
+            self.openapi_schema = openapi.build([route for route in self.routes if not _is_v2(route)])
         return self.openapi_schema
+
+    def openapi_v2(self) -> dict[str, Any]:
+        """Of what version 2 does differently; all else is in version 1."""
+        if self._v2 is None:
+            self._v2 = openapi.build([route for route in self.routes if _is_v2(route)], events=False)
+        return self._v2
 
     def methods_of(self, path: str) -> str:
         """What a 405 says in Allow: the methods of all routes at this path."""
@@ -51,6 +60,10 @@ class Api(FastAPI):
             if isinstance(route, APIRoute) and route.matches(probe)[0] is not Match.NONE:
                 methods |= route.methods or set()
         return ", ".join(sorted(methods))
+
+
+def _is_v2(route: BaseRoute) -> bool:
+    return str(getattr(route, "path", "")).startswith("/v2/")
 
 
 @cache
@@ -67,5 +80,5 @@ def create_gateway(
 ) -> Gateway:
     """The ASGI application over open services. The caller closes them after the server has stopped."""
     if hot is None:
-        hot = hot_routes(services.settings.api) | graphql_routes()
+        hot = hot_routes(services.settings.api) | v2_routes(services.settings.api) | graphql_routes()
     return Gateway(api(), services, hot, access_log=access_log)

@@ -113,6 +113,11 @@ async def get_specification(request: Request) -> JSONResponse:
     return JSONResponse(request.app.openapi())
 
 
+@router.get("/openapi/v2.json", include_in_schema=False)
+async def get_specification_v2(request: Request) -> JSONResponse:
+    return JSONResponse(request.app.openapi_v2())
+
+
 @router.get("/asyncapi.json", include_in_schema=False)
 async def get_events_specification() -> JSONResponse:
     return JSONResponse(asyncapi.build(VERSION))

@@ -13,6 +13,7 @@ from penguinmails_core.config import DatabaseSettings
 from penguinmails_core.embedded import EmbeddedStack
 from penguinmails_core.kit.crypto import SecretBox
 from penguinmails_core.kit.db import Database
+from penguinmails_core.kit.dns import StaticResolver
 from tests.fixtures.client import ApiClient
 from tests.fixtures.factories import Tenant, make_tenant
 
@@ -27,7 +28,9 @@ def settings() -> Settings:
 async def services(
     database: Database, redis: Redis, stack: EmbeddedStack, settings: Settings
 ) -> AsyncIterator[Services]:
-    services = await open_services(stack.database_url, stack.redis_url, settings, box=SecretBox([b"k" * 32]))
+    services = await open_services(
+        stack.database_url, stack.redis_url, settings, box=SecretBox([b"k" * 32]), resolver=StaticResolver({})
+    )
     try:
         yield services
     finally:

@@ -13,6 +13,7 @@ PUBLIC = {
 
 KEPT_OUT = {
     "/openapi.json": "the specification itself",
+    "/openapi/v2.json": "the specification of version 2",
     "/asyncapi.json": "the specification of events",
     "/docs": "pages for people",
     "/docs.md": "pages for people",

@@ -15,17 +15,23 @@ from penguinmails_api.app import Api, api
 from penguinmails_api.routing import operation
 from penguinmails_api.v1 import hot_routes
 from penguinmails_api.v1.emails import send_routes
+from penguinmails_api.v2 import hot_routes as v2_routes
 from penguinmails_core.config import ApiSettings
 from tests.contract.completeness import Document, faults, gaps, operations, served, stand_ins
 from tests.contract.lists import KEPT_OUT, PUBLIC
 from tests.fixtures.client import ApiClient
 
-HOT = set(hot_routes(ApiSettings()))
+HOT = set(hot_routes(ApiSettings())) | set(v2_routes(ApiSettings()))
+
+
+def whole(app: Api) -> Document:
+    """The paths of both versions; all else is of version 1."""
+    return {**app.openapi(), "paths": app.openapi()["paths"] | app.openapi_v2()["paths"]}
 
 
 def test_every_route_is_documented_and_every_operation_served() -> None:
     found = served(api().routes, HOT)
-    document = api().openapi()
+    document = whole(api())
     events = len(document["webhooks"])
     sys.stdout.write(f"{len(found)} routes, {sum(1 for _ in operations(document))} operations, {events} events\n")
     assert len(found) > 20
@@ -39,17 +45,18 @@ def test_the_functions_that_document_hot_routes_are_never_called() -> None:
 
 def test_every_operation_says_everything() -> None:
     assert faults(api().openapi()) == []
+    assert faults(api().openapi_v2()) == []
 
 
 def test_only_the_listed_operations_are_public() -> None:
-    without = {entry["operationId"] for _, _, entry in operations(api().openapi()) if not entry["security"]}
+    without = {entry["operationId"] for _, _, entry in operations(whole(api())) if not entry["security"]}
     assert without == set(PUBLIC), "say in tests/contract/lists.py why anybody may call it"
 
 
 async def test_everything_else_asks_for_credentials(client: ApiClient) -> None:
     """With none and with wrong ones; bodies do not matter, since nobody reads them."""
     tried = 0
-    for method, path, entry in operations(api().openapi()):
+    for method, path, entry in operations(whole(api())):
         if entry["security"]:
             for caller in (client.as_(None, address=f"192.0.2.{tried % 250}"),):
                 response = await caller.request(method.upper(), path)
@@ -64,7 +71,7 @@ async def test_everything_else_asks_for_credentials(client: ApiClient) -> None:
 
 def test_a_route_without_specification_is_found() -> None:
     app = Api()
-    document = app.openapi()
+    document = whole(app)
     hidden = APIRouter()
 
     @hidden.get("/v1/forgotten", include_in_schema=False)
@@ -75,7 +82,7 @@ def test_a_route_without_specification_is_found() -> None:
 
 
 def test_a_hot_route_and_a_mounted_application_without_specification_are_found() -> None:
-    document = api().openapi()
+    document = whole(api())
     found = served(api().routes, HOT | {("POST", "/v1/fast")})
     assert gaps(found, document, KEPT_OUT) == ["POST /v1/fast is served and not documented"]
 
@@ -90,10 +97,10 @@ def test_a_hot_route_and_a_mounted_application_without_specification_are_found()
 
 
 def test_an_operation_that_nothing_answers_is_found() -> None:
-    document = copy.deepcopy(api().openapi())
+    document = copy.deepcopy(whole(api()))
     document["paths"]["/v1/ghost"] = {"get": document["paths"]["/v1/me"]["get"]}
     assert gaps(served(api().routes, HOT), document, KEPT_OUT) == ["GET /v1/ghost is documented and not served"]
-    found = gaps(served(api().routes, HOT), api().openapi(), KEPT_OUT | {"/old": "was removed"})
+    found = gaps(served(api().routes, HOT), whole(api()), KEPT_OUT | {"/old": "was removed"})
     assert found == ["/old is kept out of the document and not served"]
 
 

@@ -34,9 +34,10 @@ def redocly(path: Path) -> tuple[int, str]:
     return result.returncode, result.stdout + result.stderr
 
 
-def test_the_document_is_clean(tmp_path: Path) -> None:
-    path = tmp_path / "v1.json"
-    path.write_text(render(api().openapi()))
+@pytest.mark.parametrize("version", ["v1", "v2"])
+def test_the_document_is_clean(tmp_path: Path, version: str) -> None:
+    path = tmp_path / f"{version}.json"
+    path.write_text(render(api().openapi() if version == "v1" else api().openapi_v2()))
     assert spectral(path) == []
     status, said = redocly(path)
     assert status == 0, said

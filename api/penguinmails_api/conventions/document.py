@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from typing import Any
 
@@ -70,15 +69,6 @@ def declarations(routes: Sequence[BaseRoute]) -> dict[str, Declared]:
         for route in routes
         if isinstance(route, APIRoute) and route.operation_id
     }
-
-
-def forget_unused(document: Document) -> None:
-    """No operation may be deprecated at the time; then nobody needs to read of it."""
-    text = json.dumps(document["paths"])
-    for kind, entries in (("headers", HEADERS), ("parameters", PARAMETERS)):
-        for name in entries:
-            if f'"#/components/{kind}/{name}"' not in text:
-                del document["components"][kind][name]
 
 
 def describe(method: str, path: str, operation: Document, declared: Declared, schemas: Document) -> None:

@@ -1,4 +1,4 @@
-"""Writes the contract: openapi/v1.json (or the file that is named) and openapi/events.asyncapi.json beside it."""
+"""Writes the contract: openapi/v1.json (or the file that is named), and beside it v2.json and events.asyncapi.json."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ def main() -> None:
     target = Path(sys.argv[1] if len(sys.argv) > 1 else "openapi/v1.json")
     target.parent.mkdir(parents=True, exist_ok=True)
     target.write_text(render(api().openapi()), encoding="utf-8")
+    (target.parent / "v2.json").write_text(render(api().openapi_v2()), encoding="utf-8")
     (target.parent / "events.asyncapi.json").write_text(render(asyncapi.build(VERSION)), encoding="utf-8")
 
 

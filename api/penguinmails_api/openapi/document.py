@@ -13,6 +13,7 @@ from penguinmails_api.conventions import document as conventions
 from penguinmails_api.openapi.finish import finish
 from penguinmails_api.openapi.headers import ALWAYS, HEADERS, IDEMPOTENCY_KEY, LIMITS
 from penguinmails_api.openapi.problems import ERRORS, FIELD_ERROR, PROBLEM, problem_responses
+from penguinmails_api.openapi.prune import prune
 from penguinmails_api.openapi.text import DESCRIPTION, TAGS
 from penguinmails_api.version import VERSION
 from penguinmails_core import scopes
@@ -21,8 +22,8 @@ from penguinmails_webhooks.events import openapi_webhooks
 Document = dict[str, Any]
 
 
-def build(routes: Sequence[BaseRoute]) -> Document:
-    """The document for these routes."""
+def build(routes: Sequence[BaseRoute], *, events: bool = True) -> Document:
+    """The document for these routes. `events`: with all webhooks, which no version of the paths changes."""
     document = get_openapi(
         title="PenguinMails",
         version=VERSION,
@@ -50,10 +51,14 @@ def build(routes: Sequence[BaseRoute]) -> Document:
     for name in ("HTTPValidationError", "ValidationError"):
         schemas.pop(name, None)
     schemas |= {"Problem": PROBLEM, "FieldError": FIELD_ERROR}
-    document["webhooks"], event_schemas = openapi_webhooks()
-    for name, schema in event_schemas.items():
-        schemas.setdefault(name, schema)
-    conventions.forget_unused(document)
+    if events:
+        document["webhooks"], event_schemas = openapi_webhooks()
+        for name, schema in event_schemas.items():
+            schemas.setdefault(name, schema)
+    used = {tag for path in document["paths"].values() for operation in path.values() for tag in operation["tags"]}
+    used |= {"webhooks"} if events else set()
+    document["tags"] = [tag for tag in document["tags"] if tag["name"] in used]
+    prune(document)
     finish(document)
     return document
 

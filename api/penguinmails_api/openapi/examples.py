@@ -38,7 +38,7 @@ _BY_NAME = {
     "timezone": "Europe/Vienna",
     "token": "kq3v9m2c7x",
 }
-_DEEP = 12
+_DEEP = 20
 
 
 class NoExample(ValueError):

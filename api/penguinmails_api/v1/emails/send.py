@@ -7,7 +7,7 @@ route is an ordinary FastAPI endpoint.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any
 from urllib.parse import parse_qs
@@ -50,16 +50,15 @@ async def send_email(ctx: RequestContext, scope: Scope, receive: Receive) -> Raw
     """Accept one message: 202 once it is committed."""
     caller = ctx.caller
     caller.require(ApiScope.EMAILS_WRITE)
-    if scope["query_string"]:
-        _rehearse(ctx, _parameters(scope, (DRY_RUN,)))
+    rehearse_if_asked(ctx, scope)
     body = await read_body(receive)
     try:
         email: EmailCreate = _validate_email(body)
     except ValidationError as error:
-        raise _invalid(error, body) from None
+        raise as_invalid(error, body) from None
     draft = await _draft(ctx, email, utcnow(), "")
     answer = orjson.dumps(draft.answer())
-    return await _accept(ctx, scope, body, [draft.rows], 202, answer)
+    return await accept_rows(ctx, scope, body, [draft.rows], 202, answer)
 
 
 async def send_batch(ctx: RequestContext, scope: Scope, receive: Receive) -> RawResponse:
@@ -75,7 +74,7 @@ async def send_batch(ctx: RequestContext, scope: Scope, receive: Receive) -> Raw
     try:
         batch: EmailBatchCreate = _validate_batch(body)
     except ValidationError as error:
-        raise _invalid(error, body) from None
+        raise as_invalid(error, body) from None
     now = utcnow()
     drafts: list[Draft] = []
     problems: list[Problem] = []
@@ -87,7 +86,7 @@ async def send_batch(ctx: RequestContext, scope: Scope, receive: Receive) -> Raw
     if problems:
         raise _together(problems)
     answer = orjson.dumps({"data": [draft.answer() for draft in drafts]})
-    return await _accept(ctx, scope, body, [draft.rows for draft in drafts], 202, answer)
+    return await accept_rows(ctx, scope, body, [draft.rows for draft in drafts], 202, answer)
 
 
 async def _send_partial(ctx: RequestContext, scope: Scope, body: bytes) -> RawResponse:
@@ -124,7 +123,7 @@ async def _send_partial(ctx: RequestContext, scope: Scope, body: bytes) -> RawRe
         drafts = [entry for entry, refused in zip(drafts, problems, strict=True) if refused is None]
     rows = [draft.rows for _, draft in drafts]
     answer = orjson.dumps({"data": results, "accepted": len(rows), "failed": len(results) - len(rows)}, default=str)
-    return await _accept(ctx, scope, body, rows, 207, answer, spent)
+    return await accept_rows(ctx, scope, body, rows, 207, answer, spent)
 
 
 def _failed(index: int, problem: Problem, ctx: RequestContext) -> dict[str, Any]:
@@ -154,7 +153,7 @@ async def _draft(ctx: RequestContext, email: EmailCreate, now: datetime, base: s
     return await compose(ctx.caller, email, services.domains, services.draft_limits, now=now, base=base)
 
 
-async def _accept(
+async def accept_rows(
     ctx: RequestContext,
     scope: Scope,
     body: bytes,
@@ -206,6 +205,12 @@ def _replay(verdict: Verdict) -> RawResponse:
     return RawResponse(verdict.status, verdict.response, _REPLAYED)
 
 
+def rehearse_if_asked(ctx: RequestContext, scope: Scope) -> None:
+    """For routes whose only parameter is `dry_run`. Raises `Unprocessable` for others."""
+    if scope["query_string"]:
+        _rehearse(ctx, _parameters(scope, (DRY_RUN,)))
+
+
 def _rehearse(ctx: RequestContext, given: dict[str, list[str]]) -> None:
     """`?dry_run=true`: all checks are made, and nothing is accepted."""
     if flag(DRY_RUN, given.get(DRY_RUN, ())):
@@ -226,7 +231,8 @@ def _parameters(scope: Scope, known: Sequence[str]) -> dict[str, list[str]]:
     return found
 
 
-def _invalid(error: ValidationError, body: bytes) -> Problem:
+def as_invalid(error: ValidationError, body: bytes, address_fields: Collection[str] = _ADDRESS_FIELDS) -> Problem:
+    """`address_fields` take an address or a list of them, which pydantic reports as two shapes."""
     details = error.errors(include_url=False)
     if details[0]["type"] == "json_invalid":
         try:
@@ -234,15 +240,17 @@ def _invalid(error: ValidationError, body: bytes) -> Problem:
         except orjson.JSONDecodeError as fault:
             return invalid_json(fault.msg, fault.lineno, fault.colno)
         return invalid_json(details[0]["ctx"]["error"], 1, 1)
-    return validation_problem(_details(error, ()))
+    return validation_problem(_details(error, (), address_fields))
 
 
-def _details(error: ValidationError, prefix: tuple[str | int, ...]) -> list[dict[str, Any]]:
+def _details(
+    error: ValidationError, prefix: tuple[str | int, ...], address_fields: Collection[str] = _ADDRESS_FIELDS
+) -> list[dict[str, Any]]:
     """Errors located in the body; of the two shapes that an address field may have, the one the caller meant."""
     found: dict[tuple[str | int, ...], dict[str, Any]] = {}
     for detail in error.errors(include_url=False):
         loc = [*prefix, *detail["loc"]]
-        place = next((i for i, part in enumerate(loc) if part in _ADDRESS_FIELDS), None)
+        place = next((i for i, part in enumerate(loc) if part in address_fields), None)
         path: tuple[str | int, ...] = ("body", *loc)
         entry: dict[str, Any] = {**detail, "loc": path}
         if place is not None:
