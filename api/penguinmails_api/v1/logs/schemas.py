@@ -53,7 +53,7 @@ class LogListQuery(PageQuery):
         [], max_length=20, description="With this status; may be repeated."
     )
     status_class: list[LogStatusClass] = Field([], max_length=4, description="With a status of this class.")
-    method: list[Annotated[str, Field(pattern="^[A-Z]{3,10}$")]] = Field(
+    method: list[Annotated[str, Field(max_length=10, pattern="^[A-Z]{3,10}$")]] = Field(
         [], max_length=6, description="With this method, such as `POST`; may be repeated."
     )
     route: str | None = Field(
