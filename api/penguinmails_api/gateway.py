@@ -145,7 +145,8 @@ class Gateway:
             await answer.send_raw(self._problem(error, ctx, scope))
         seconds = time.perf_counter() - started
         if ctx.principal is not None:
-            self.services.usage.add(ctx.principal, ctx.operation, ctx.cost, answer.status)
+            cost = 0 if ctx.refused else ctx.cost
+            self.services.usage.add(ctx.principal, ctx.operation, cost, answer.status)
         route = self._route(scope)
         self.services.metrics.observe(method, route, answer.status, seconds)
         if self._log is not None and ctx.principal is not None:

@@ -43,6 +43,7 @@ from penguinmails_core.kit.doorbell import EVENTS, MAIL, Doorbell
 from penguinmails_core.limits.cache import LimitsCache
 from penguinmails_core.system_mail.service import SystemMail
 from penguinmails_core.usage.recorder import UsageRecorder
+from penguinmails_core.usage.thresholds import ThresholdWatch
 
 log = logging.getLogger(__name__)
 
@@ -78,6 +79,7 @@ class Services:
     admission: Admission
     failures: Failures
     usage: UsageRecorder
+    thresholds: ThresholdWatch
     metrics: Metrics
     draft_limits: DraftLimits
     acceptor: Acceptor
@@ -109,6 +111,7 @@ class Services:
         await self.limiter.stop()
         await self.limits.stop()
         await self.usage.stop()
+        await self.thresholds.stop()
         await self.authenticator.stop()
         await self.doorbell.stop()
         await self.content.close()
@@ -156,6 +159,8 @@ async def open_services(
     addresses = ClientAddresses(settings.api.trusted_proxies)
     request_log = RequestLog(database_url, addresses, settings.request_log)
     await request_log.start()
+    thresholds = ThresholdWatch(database, doorbell, default_plan=settings.api.default_plan)
+    await thresholds.start()
     acceptor = Acceptor(database.ingest, content, on_accepted=lambda: doorbell.ring(MAIL, EVENTS))
     mail = SystemMail(acceptor, draft_limits(settings), settings.stack.system_mail_from)
     public_url = settings.stack.public_url
@@ -167,9 +172,10 @@ async def open_services(
         authenticator=authenticator,
         limiter=limiter,
         limits=limits,
-        admission=Admission(limiter, limits, settings.api),
+        admission=Admission(limiter, limits, settings.api, thresholds.hint),
         failures=Failures(),
         usage=usage,
+        thresholds=thresholds,
         metrics=Metrics(),
         draft_limits=draft_limits(settings),
         acceptor=acceptor,

@@ -17,7 +17,7 @@ from penguinmails_core.errors import FieldError
 from penguinmails_core.events.types import EventType
 from penguinmails_core.kit.clock import rfc3339
 from penguinmails_core.kit.ids import Prefix, encode
-from penguinmails_webhooks import api_key_events  # noqa: F401  (fills the catalogue)
+from penguinmails_webhooks import api_key_events, usage_events  # noqa: F401  (fill the catalogue)
 from penguinmails_webhooks.catalogue import CATALOGUE, EventData
 from penguinmails_webhooks.payloads import (
     DomainEventData,
@@ -312,6 +312,9 @@ def render(row: Mapping[str, Any]) -> bytes:
     )
 
 
+_OF_THE_ORGANIZATION = (EventType.WEBHOOK_ENDPOINT_DISABLED, EventType.USAGE_THRESHOLD_REACHED)
+
+
 def example_event(event: EventType) -> dict[str, Any]:
     """A whole event as it would be received, for docs, for the specification and for trying an endpoint."""
     data = CATALOGUE[event]
@@ -323,7 +326,7 @@ def example_event(event: EventType) -> dict[str, Any]:
         "sequence": 1,
         "previous_sequence": None,
         "organization_id": "org_01k5w8m3xjf2r9v0q4tz7h6cdj",
-        "workspace_id": None if event is EventType.WEBHOOK_ENDPOINT_DISABLED else "ws_01k5w8m3xjf2r9v0q4tz7h6cdk",
+        "workspace_id": None if event in _OF_THE_ORGANIZATION else "ws_01k5w8m3xjf2r9v0q4tz7h6cdk",
         "mode": "live",
         "data": dict(data.example),
     }

@@ -19,6 +19,7 @@ TAGS = (
     ("suppressions", "Who is not mailed, and why."),
     ("webhook_endpoints", "Where events are pushed to."),
     ("api_keys", "Credentials: make, limit, rotate, derive and revoke them."),
+    ("usage", "What was used, what is left, and when it runs out."),
     ("graphql", "The same resources as a graph."),
     ("audit_logs", "Who changed what, when and from where; tampering shows."),
     ("logs", "The requests that were made to this API."),

@@ -7,7 +7,9 @@ nobody else writes the headers.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any, NamedTuple
+from uuid import UUID
 
 from penguinmails_api.context import Headers, RequestContext
 from penguinmails_api.rate_limits.limiter import Limiter
@@ -39,6 +41,10 @@ def batch_cost(messages: int) -> int:
     return 1 if messages <= 1 else 1 + math.ceil(messages / MESSAGES_PER_REQUEST)
 
 
+HINT_AT = 20  # per cent left: from here on somebody may want to know
+Hint = Callable[[UUID, str, float, int, int], None]
+
+
 class _Known(NamedTuple):
     limits: OrganizationLimits
     spent: Spent
@@ -48,8 +54,11 @@ class _Known(NamedTuple):
 class Admission:
     """`charge` is called once for most requests: by the gateway, or late by handlers that know the price only then."""
 
-    def __init__(self, limiter: Limiter, limits: LimitsCache, settings: ApiSettings) -> None:
+    def __init__(
+        self, limiter: Limiter, limits: LimitsCache, settings: ApiSettings, hint: Hint = lambda *_: None
+    ) -> None:
         self.limiter = limiter
+        self._hint = hint
         self.limits = limits
         self._key_bucket, self._address_bucket = _buckets_of(settings)
         self._bound: dict[tuple[object, ...], _Known] = {}
@@ -89,6 +98,11 @@ class Admission:
             ctx.refused = True
             raise self._problem(ctx, verdict, due, sends)
         ctx.sends += sends
+        for line, state in zip(verdict.lines, verdict.states, strict=True):
+            policy = line.policy
+            if isinstance(policy, Window) and state.remaining * 100 <= HINT_AT * policy.quota:
+                used = policy.quota - state.remaining
+                self._hint(ctx.caller.organization_id, policy.name, policy.start, used, policy.quota)
 
     async def charge_error(self, ctx: RequestContext, error: Exception) -> Exception:
         """Errors cost as much as successes: what was not charged yet is now, and over the limit that is the answer."""

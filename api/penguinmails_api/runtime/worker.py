@@ -21,6 +21,7 @@ from penguinmails_core.kit.db import Database
 from penguinmails_core.kit.dns import SystemResolver
 from penguinmails_core.kit.doorbell import Doorbell
 from penguinmails_core.kit.tasks import end
+from penguinmails_core.limits.reputation import Reputation
 from penguinmails_core.maintenance.service import Maintenance
 from penguinmails_sender.engine.engine import SenderEngine
 from penguinmails_sender.transports import NullMxGuard, SimulatedTransport, SmtpTransport, Transport
@@ -96,6 +97,7 @@ class Worker:
         for name, engine in (("sender", sender), ("webhooks", webhooks)):
             self._supervise(name, engine.run(), engine.stop)
         self._supervise("maintenance", maintenance.run(), None)
+        self._supervise("reputation", Reputation(database, doorbell).run(), None)
         self._supervise("collector", _collect_for_ever(database, content), None)
         return self
 

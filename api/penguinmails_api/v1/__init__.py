@@ -15,6 +15,7 @@ from penguinmails_api.v1.events.endpoints import router as events
 from penguinmails_api.v1.logs.endpoints import router as logs
 from penguinmails_api.v1.me.endpoints import router as me
 from penguinmails_api.v1.suppressions.endpoints import router as suppressions
+from penguinmails_api.v1.usage.endpoints import router as usage
 from penguinmails_api.v1.webhook_endpoints.endpoints import router as webhook_endpoints
 
 ROUTERS: tuple[APIRouter, ...] = (
@@ -29,6 +30,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     api_keys,
     audit_logs,
     logs,
+    usage,
 )
 
 __all__ = ["ROUTERS", "hot_routes"]

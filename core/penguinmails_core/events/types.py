@@ -32,5 +32,6 @@ class EventType(StrEnum):
     API_KEY_ROTATED = "api_key.rotated"
     API_KEY_REVOKED = "api_key.revoked"
     API_KEY_EXPIRING = "api_key.expiring"
+    USAGE_THRESHOLD_REACHED = "usage.threshold_reached"
     WEBHOOK_ENDPOINT_DISABLED = "webhook_endpoint.disabled"
     WEBHOOK_TEST = "webhook.test"

@@ -73,7 +73,7 @@ class UsageThreshold(Base):
     """A threshold (per cent) of a quota that was reached in a period, and told once."""
 
     __tablename__ = "usage_thresholds"
-    facts = TableFacts("tenant", _KEPT, app=("select",))
+    facts = TableFacts("tenant", _KEPT, app=("select", "insert"))
 
     organization_id: Mapped[uuid.UUID] = mapped_column(primary_key=True)
     quota: Mapped[str] = mapped_column(Text, primary_key=True)

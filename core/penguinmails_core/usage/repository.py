@@ -13,10 +13,12 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import func, select, text
+from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from penguinmails_core.kit.db import Connection, Pool
-from penguinmails_core.models import UsageCounter
+from penguinmails_core.limits.catalogue import Limit
+from penguinmails_core.models import Domain, Member, UsageCounter, UsageThreshold, Workspace
 from penguinmails_core.usage.periods import first_id
 
 SENDS = "sends"  # the name of the roll-up in `usage_rollups`
@@ -176,6 +178,35 @@ async def requests(
         for name in ("requests", "cost", "refused", "errors"):
             row[name] = int(row[name])  # type: ignore[index]
     return found
+
+
+async def cost_of_day(session: AsyncSession, organization_id: UUID, day: date) -> int:
+    """Of all callers, live and test."""
+    found = await session.scalar(
+        select(func.sum(UsageCounter.cost)).where(
+            UsageCounter.organization_id == organization_id, UsageCounter.day == day
+        )
+    )
+    return int(found or 0)
+
+
+async def counts(session: AsyncSession, organization_id: UUID) -> dict[Limit, int]:
+    """How many an organization has of what a plan limits in number."""
+    queries = {
+        Limit.MAX_USERS: select(func.count()).where(Member.organization_id == organization_id),
+        Limit.MAX_WORKSPACES: select(func.count()).where(Workspace.organization_id == organization_id),
+        Limit.MAX_DOMAINS: select(func.count()).where(Domain.organization_id == organization_id),
+    }
+    return {limit: int(await session.scalar(query) or 0) for limit, query in queries.items()}
+
+
+async def claim_threshold(
+    session: AsyncSession, organization_id: UUID, quota: str, period_start: datetime, threshold: int
+) -> bool:
+    """True for the one who is to tell it."""
+    row = {"organization_id": organization_id, "quota": quota, "period_start": period_start, "threshold": threshold}
+    statement = insert(UsageThreshold).values(**row).on_conflict_do_nothing().returning(UsageThreshold.threshold)
+    return await session.scalar(statement) is not None
 
 
 async def requests_of_key(

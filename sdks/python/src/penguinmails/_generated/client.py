@@ -57,6 +57,12 @@ if TYPE_CHECKING:
         SuppressionsResource,
         SuppressionsResourceWithRawResponse,
     )
+    from penguinmails._generated.resources.usage import (
+        AsyncUsageResource,
+        AsyncUsageResourceWithRawResponse,
+        UsageResource,
+        UsageResourceWithRawResponse,
+    )
     from penguinmails._generated.resources.webhook_endpoints import (
         AsyncWebhookEndpointsResource,
         AsyncWebhookEndpointsResourceWithRawResponse,
@@ -127,6 +133,12 @@ class Resources:
         return SuppressionsResource(self._transport)
 
     @cached_property
+    def usage(self) -> UsageResource:
+        from penguinmails._generated.resources.usage import UsageResource
+
+        return UsageResource(self._transport)
+
+    @cached_property
     def webhook_endpoints(self) -> WebhookEndpointsResource:
         from penguinmails._generated.resources.webhook_endpoints import WebhookEndpointsResource
 
@@ -170,6 +182,10 @@ class ResourcesWithRawResponse:
     @property
     def suppressions(self) -> SuppressionsResourceWithRawResponse:
         return self._resources.suppressions.with_raw_response
+
+    @property
+    def usage(self) -> UsageResourceWithRawResponse:
+        return self._resources.usage.with_raw_response
 
     @property
     def webhook_endpoints(self) -> WebhookEndpointsResourceWithRawResponse:
@@ -238,6 +254,12 @@ class AsyncResources:
         return AsyncSuppressionsResource(self._transport)
 
     @cached_property
+    def usage(self) -> AsyncUsageResource:
+        from penguinmails._generated.resources.usage import AsyncUsageResource
+
+        return AsyncUsageResource(self._transport)
+
+    @cached_property
     def webhook_endpoints(self) -> AsyncWebhookEndpointsResource:
         from penguinmails._generated.resources.webhook_endpoints import AsyncWebhookEndpointsResource
 
@@ -281,6 +303,10 @@ class AsyncResourcesWithRawResponse:
     @property
     def suppressions(self) -> AsyncSuppressionsResourceWithRawResponse:
         return self._resources.suppressions.with_raw_response
+
+    @property
+    def usage(self) -> AsyncUsageResourceWithRawResponse:
+        return self._resources.usage.with_raw_response
 
     @property
     def webhook_endpoints(self) -> AsyncWebhookEndpointsResourceWithRawResponse:

@@ -27,6 +27,7 @@ from penguinmails._generated.models import (
     SuppressionLiftedEvent,
     SuppressionRestoredEvent,
     UnknownEvent,
+    UsageThresholdReachedEvent,
     WebhookEndpointDisabledEvent,
     WebhookTestEvent,
 )
@@ -40,6 +41,7 @@ Event: TypeAlias = (
     | ApiKeyRotatedEvent
     | ApiKeyRevokedEvent
     | ApiKeyExpiringEvent
+    | UsageThresholdReachedEvent
     | EmailQueuedEvent
     | EmailScheduledEvent
     | EmailSentEvent

@@ -106,6 +106,21 @@ from penguinmails._generated.models.suppression_restored import SuppressionResto
 from penguinmails._generated.models.suppression_restored_event import SuppressionRestoredEvent
 from penguinmails._generated.models.suppression_status import SuppressionStatus
 from penguinmails._generated.models.unknown_event import UnknownEvent
+from penguinmails._generated.models.usage import Usage
+from penguinmails._generated.models.usage_actor_kind import UsageActorKind
+from penguinmails._generated.models.usage_limit import UsageLimit
+from penguinmails._generated.models.usage_of_actor import UsageOfActor
+from penguinmails._generated.models.usage_of_day import UsageOfDay
+from penguinmails._generated.models.usage_of_operation import UsageOfOperation
+from penguinmails._generated.models.usage_override import UsageOverride
+from penguinmails._generated.models.usage_period import UsagePeriod
+from penguinmails._generated.models.usage_plan import UsagePlan
+from penguinmails._generated.models.usage_quota import UsageQuota
+from penguinmails._generated.models.usage_threshold_reached import UsageThresholdReached
+from penguinmails._generated.models.usage_threshold_reached_event import UsageThresholdReachedEvent
+from penguinmails._generated.models.usage_throttle import UsageThrottle
+from penguinmails._generated.models.usage_totals import UsageTotals
+from penguinmails._generated.models.usage_unit import UsageUnit
 from penguinmails._generated.models.webhook_attempt import WebhookAttempt
 from penguinmails._generated.models.webhook_delivery_detail import WebhookDeliveryDetail
 from penguinmails._generated.models.webhook_delivery_expanded import WebhookDeliveryExpanded
@@ -230,6 +245,21 @@ __all__ = [
     "SuppressionRestoredEvent",
     "SuppressionStatus",
     "UnknownEvent",
+    "Usage",
+    "UsageActorKind",
+    "UsageLimit",
+    "UsageOfActor",
+    "UsageOfDay",
+    "UsageOfOperation",
+    "UsageOverride",
+    "UsagePeriod",
+    "UsagePlan",
+    "UsageQuota",
+    "UsageThresholdReached",
+    "UsageThresholdReachedEvent",
+    "UsageThrottle",
+    "UsageTotals",
+    "UsageUnit",
     "WebhookAttempt",
     "WebhookDeliveryDetail",
     "WebhookDeliveryExpanded",

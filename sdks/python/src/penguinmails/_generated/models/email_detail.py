@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from penguinmails._generated.models.suppression_lifted_event import SuppressionLiftedEvent
     from penguinmails._generated.models.suppression_restored_event import SuppressionRestoredEvent
     from penguinmails._generated.models.unknown_event import UnknownEvent
+    from penguinmails._generated.models.usage_threshold_reached_event import UsageThresholdReachedEvent
     from penguinmails._generated.models.webhook_endpoint_disabled_event import WebhookEndpointDisabledEvent
     from penguinmails._generated.models.webhook_test_event import WebhookTestEvent
 
@@ -55,6 +56,7 @@ class EmailDetail(Model):
             | ApiKeyRotatedEvent
             | ApiKeyRevokedEvent
             | ApiKeyExpiringEvent
+            | UsageThresholdReachedEvent
             | EmailQueuedEvent
             | EmailScheduledEvent
             | EmailSentEvent

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from penguinmails._generated.models.suppression_lifted_event import SuppressionLiftedEvent
     from penguinmails._generated.models.suppression_restored_event import SuppressionRestoredEvent
     from penguinmails._generated.models.unknown_event import UnknownEvent
+    from penguinmails._generated.models.usage_threshold_reached_event import UsageThresholdReachedEvent
     from penguinmails._generated.models.webhook_attempt import WebhookAttempt
     from penguinmails._generated.models.webhook_delivery_status import WebhookDeliveryStatus
     from penguinmails._generated.models.webhook_endpoint import WebhookEndpoint
@@ -57,6 +58,7 @@ class WebhookDeliveryExpanded(Model):
         | ApiKeyRotatedEvent
         | ApiKeyRevokedEvent
         | ApiKeyExpiringEvent
+        | UsageThresholdReachedEvent
         | EmailQueuedEvent
         | EmailScheduledEvent
         | EmailSentEvent
