@@ -18,6 +18,7 @@ from tests.fixtures.factories import Recipient, Tenant, make_content, make_domai
 BODIES: dict[str, dict[str, Any]] = {
     "emails_update": {"scheduled_at": "2026-12-24T18:00:00Z"},
     "webhook_endpoints_update": {"description": "changed"},
+    "webhook_endpoints_resend_all": {},
     "api_keys_update": {"name": "changed"},
     "api_keys_derive": {"name": "child", "scopes": ["emails:read"]},
 }

@@ -93,13 +93,15 @@ def from_path(prefix: str, what: str) -> BeforeValidator:
     What is not an id of this kind does not exist: 404, as for a foreign id.
     """
 
-    def decode(value: Any) -> UUID:
-        try:
-            return ids.decode(prefix, str(value))
-        except ids.IdError as error:
-            raise NotFound(f"There is no such {what}: {error}.") from None
+    return BeforeValidator(lambda value: read_id(prefix, what, value))
 
-    return BeforeValidator(decode)
+
+def read_id(prefix: str, what: str, value: Any) -> UUID:
+    """Raises `NotFound` for what is not an id of this kind."""
+    try:
+        return ids.decode(prefix, str(value))
+    except ids.IdError as error:
+        raise NotFound(f"There is no such {what}: {error}.") from None
 
 
 Limit = Annotated[int, Field(ge=1, le=MAX_LIMIT, description=f"How many, 1 to {MAX_LIMIT}; more is refused.")]

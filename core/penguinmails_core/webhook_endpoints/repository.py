@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -118,6 +119,32 @@ async def cancel_deliveries(session: AsyncSession, endpoint: WebhookEndpoint, re
         .values(status="cancelled", due_at=None, last_error=reason)
         .execution_options(synchronize_session=False)
     )
+
+
+async def resend_all(
+    session: AsyncSession, endpoint: WebhookEndpoint, statuses: Sequence[str], since: datetime | None, limit: int
+) -> int:
+    """Make up to `limit` deliveries in one of `statuses` due, the oldest events first; those whose event is not kept
+    any more stay as they are. Returns how many."""
+    kept = select(Event.id).where(
+        Event.organization_id == WebhookDelivery.organization_id,
+        Event.id == WebhookDelivery.event_id,
+        Event.created_at == WebhookDelivery.event_created_at,
+    )
+    wanted = select(WebhookDelivery.id).where(
+        *_of(endpoint), WebhookDelivery.status.in_(statuses), WebhookDelivery.due_at.is_(None), kept.exists()
+    )
+    if since is not None:
+        wanted = wanted.where(WebhookDelivery.event_created_at >= since)
+    wanted = wanted.order_by(WebhookDelivery.event_id).limit(limit).with_for_update(skip_locked=True)
+    result = await session.scalars(
+        update(WebhookDelivery)
+        .where(WebhookDelivery.organization_id == endpoint.organization_id, WebhookDelivery.id.in_(wanted))
+        .values(status="pending", due_at=func.now())
+        .returning(WebhookDelivery.id)
+        .execution_options(synchronize_session=False)
+    )
+    return len(list(result))
 
 
 async def owe(session: AsyncSession, endpoint: WebhookEndpoint, delivery_id: UUID, event_id: UUID, kind: str) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, TypeVar
 from uuid import UUID
 
@@ -33,6 +33,7 @@ Row = TypeVar("Row")
 MAX_ENDPOINTS = 50
 MAX_DESCRIPTION = 500
 MAX_METADATA, MAX_METADATA_KEY, MAX_METADATA_VALUE = 50, 64, 500
+MAX_RESEND = 10_000
 SECRET_OVERLAP = timedelta(hours=24)
 TEST_MESSAGE = "If you can read this and the signature verifies, your endpoint works."
 CANCELLED = "endpoint_disabled: the endpoint was disabled or deleted before this could be delivered"
@@ -241,6 +242,19 @@ class WebhookEndpoints:
         await session.flush()
         await session.refresh(delivery)
         return await self._delivery(session, endpoint, delivery_id)
+
+    async def resend_all(
+        self,
+        session: AsyncSession,
+        principal: Principal,
+        endpoint_id: UUID,
+        statuses: Sequence[str],
+        since: datetime | None,
+    ) -> int:
+        """As `resend`, for up to 10,000 deliveries that have ended in one of `statuses`, of events since then. Returns
+        how many there were: 10,000 means that there may be more. Raises `Conflict` when the endpoint is disabled."""
+        endpoint = await self._enabled(session, principal, endpoint_id)
+        return await repository.resend_all(session, endpoint, statuses, since, MAX_RESEND)
 
     async def _enabled(self, session: AsyncSession, principal: Principal, endpoint_id: UUID) -> WebhookEndpoint:
         endpoint = await self.get(session, principal, endpoint_id, lock=True)

@@ -95,6 +95,19 @@ async def emails_retry(world: World) -> Request:
 
 
 @recipe
+async def emails_cancel_batch(world: World) -> Request:
+    return "/v1/emails/cancel", {"ids": [(await world.email()).rpartition("/")[2]]}
+
+
+@recipe
+async def webhook_endpoints_resend_all(world: World) -> Request:
+    endpoint = await world.endpoint()
+    await world.client.post(f"{endpoint}/test")
+    await world.database.worker.execute("update webhook_deliveries set status = 'exhausted', due_at = null")
+    return f"{endpoint}/deliveries/resend", {}
+
+
+@recipe
 async def webhook_endpoints_create(world: World) -> Request:
     return "/v1/webhook_endpoints", {"url": "https://a.example.com/", "events": ["*"]}
 

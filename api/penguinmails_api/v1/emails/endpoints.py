@@ -9,11 +9,15 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from penguinmails_api.conventions.etags import match
 from penguinmails_api.idempotency import answer_once
+from penguinmails_api.responses import problem_document
 from penguinmails_api.routing import Context, get_context, operation
-from penguinmails_api.v1.common import MAX_LIMIT
+from penguinmails_api.v1.common import MAX_LIMIT, read_id
 from penguinmails_api.v1.emails.content import load_content
 from penguinmails_api.v1.emails.schemas import (
     Email,
+    EmailCancelBatch,
+    EmailCancelRequest,
+    EmailCancelResult,
     EmailContent,
     EmailDetail,
     EmailIdInPath,
@@ -24,11 +28,12 @@ from penguinmails_api.v1.emails.schemas import (
 from penguinmails_api.v1.events.endpoints import read_position
 from penguinmails_api.v1.events.schemas import EmailEventListQuery, Event, EventList, render_event, render_events
 from penguinmails_core.emails import service
-from penguinmails_core.errors import NotFound
+from penguinmails_core.errors import NotFound, Problem
 from penguinmails_core.events import service as events
 from penguinmails_core.events.repository import EventFilter
 from penguinmails_core.kit import cursors
 from penguinmails_core.kit.doorbell import EVENTS, MAIL
+from penguinmails_core.kit.ids import Prefix
 from penguinmails_core.principal import Principal
 from penguinmails_core.scopes import Scope
 
@@ -91,6 +96,39 @@ async def update_email(context: Context, email_id: EmailIdInPath, body: EmailUpd
         email = Email.of(await service.reschedule_email(session, caller, email_id, body.scheduled_at))
     context.services.doorbell.ring(MAIL, EVENTS)
     return email
+
+
+@router.post(
+    "/cancel",
+    summary="Cancel many emails",
+    status_code=207,
+    response_model=EmailCancelBatch,
+    response_description="Each email's own result.",
+    **operation("emails_cancel_batch", scope=Scope.EMAILS_WRITE, errors=(413, 415), idempotent=True),
+)
+async def cancel_batch(request: Request, body: EmailCancelRequest) -> Response:
+    """Up to 100 at once, each as `cancel` would: what is too late to stop does not keep the others from being
+    stopped."""
+    context = get_context(request)
+    caller = context.caller
+
+    async def one(session: AsyncSession, index: int) -> EmailCancelResult:
+        try:
+            email_id = read_id(Prefix.EMAIL, "email", body.ids[index])
+            email = Email.of(await service.cancel_email(session, caller, email_id))
+        except Problem as problem:
+            document = problem_document(problem, context.request_id)
+            return EmailCancelResult(index=index, status=problem.status, email=None, problem=document)
+        return EmailCancelResult(index=index, status=200, email=email, problem=None)
+
+    async def work(session: AsyncSession) -> EmailCancelBatch:
+        # In one order for everybody, so that two of these cannot wait for each other.
+        order = sorted(range(len(body.ids)), key=lambda index: body.ids[index])
+        results = sorted([await one(session, index) for index in order], key=lambda result: result.index)
+        done = sum(result.status == 200 for result in results)
+        return EmailCancelBatch(data=results, cancelled=done, failed=len(results) - done)
+
+    return await answer_once(request, work, status=207, ring=(EVENTS,))
 
 
 @router.post(

@@ -1,7 +1,7 @@
 """Messages as the API shows them, and what may be asked of them."""
 
 from enum import StrEnum
-from typing import Annotated, Self
+from typing import Annotated, Any, Self
 from uuid import UUID
 
 from pydantic import AfterValidator, Field, model_validator
@@ -238,6 +238,32 @@ class EmailContent(Resource):
                 for item in content.attachments
             ],
         )
+
+
+MAX_CANCEL = 100
+
+
+class EmailCancelRequest(RequestBody):
+    ids: list[Annotated[str, typeid(Prefix.EMAIL), Field(max_length=30)]] = Field(
+        min_length=1, max_length=MAX_CANCEL, description=f"1 to {MAX_CANCEL} ids of emails."
+    )
+
+
+class EmailCancelResult(Resource):
+    """What became of one email: `email` when it is cancelled now, `problem` when not."""
+
+    index: int = Field(description="Place in the request, from 0.")
+    status: int = Field(description="200 or the status the email alone would have got.", examples=[200])
+    email: Email | None
+    problem: dict[str, Any] | None = Field(description="A problem document (RFC 9457).")
+
+
+class EmailCancelBatch(Resource):
+    """Each email's own result, in the order of the request."""
+
+    data: list[EmailCancelResult]
+    cancelled: int
+    failed: int
 
 
 class EmailDetail(Email):

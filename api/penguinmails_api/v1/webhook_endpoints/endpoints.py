@@ -25,6 +25,8 @@ from penguinmails_api.v1.webhook_endpoints.schemas import (
     WebhookEndpointListQuery,
     WebhookEndpointUpdate,
     WebhookEndpointWithSecret,
+    WebhookResendRequest,
+    WebhookResent,
     WebhookTestQueued,
 )
 from penguinmails_core.errors import NotFound, Unavailable
@@ -204,6 +206,26 @@ async def get_delivery(
             endpoint = await service_of(context).get(session, caller, endpoint_id)
             answer.endpoint = WebhookEndpoint.of(endpoint)
     return answer
+
+
+@router.post(
+    "/{endpoint_id}/deliveries/resend",
+    summary="Send failed deliveries again",
+    status_code=202,
+    response_model=WebhookResent,
+    **operation("webhook_endpoints_resend_all", scope=WRITE, errors=(413, 415), idempotent=True),
+)
+async def resend_deliveries(request: Request, endpoint_id: EndpointIdInPath, body: WebhookResendRequest) -> Response:
+    """After an outage: all that was given up is due at once, the oldest events first, with the same `webhook-id`s. Up
+    to 10,000 at a time."""
+    context = get_context(request)
+    service = service_of(context)
+
+    async def work(session: AsyncSession) -> WebhookResent:
+        count = await service.resend_all(session, context.caller, endpoint_id, body.status, body.since)
+        return WebhookResent(resent=count)
+
+    return await answer_once(request, work, status=202, ring=(WEBHOOKS,))
 
 
 @router.post(

@@ -10,6 +10,7 @@ from pydantic import Field, model_validator
 from penguinmails_api.v1.common import (
     DEFAULT_LIMIT,
     Limit,
+    Moment,
     Page,
     QueryParameters,
     RequestBody,
@@ -217,6 +218,31 @@ class WebhookTestQueued(Resource):
 
     event_id: Annotated[str, typeid(Prefix.EVENT)] = Field(description="Arrives as `webhook-id`.")
     delivery_id: Annotated[str, typeid(Prefix.WEBHOOK_DELIVERY)]
+
+
+class WebhookEndedStatus(StrEnum):
+    """How a delivery can have ended without being delivered."""
+
+    EXHAUSTED = "exhausted"
+    CANCELLED = "cancelled"
+
+
+class WebhookResendRequest(RequestBody):
+    """Which deliveries are tried again."""
+
+    status: list[WebhookEndedStatus] = Field(
+        default_factory=lambda: [WebhookEndedStatus.EXHAUSTED],
+        min_length=1,
+        max_length=2,
+        description="That ended so; left out: `exhausted`.",
+    )
+    since: Moment | None = Field(None, description="Of events at this time or later; left out: all that are kept.")
+
+
+class WebhookResent(Resource):
+    """How many deliveries are due again."""
+
+    resent: int = Field(description="At most 10,000; then there may be more: call it again.")
 
 
 class _WebhookDelivery(Resource):

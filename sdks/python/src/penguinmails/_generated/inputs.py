@@ -21,6 +21,7 @@ __all__ = [
     "SuppressionReasonInput",
     "SuppressionStatusInput",
     "WebhookDeliveryStatusInput",
+    "WebhookEndedStatusInput",
     "WebhookEndpointStatusInput",
     "WebhookEndpointsDeliveryExpandInput",
     "AttachmentCreateInput",
@@ -85,6 +86,7 @@ SuppressionStatusInput: TypeAlias = models.SuppressionStatus | Literal["active",
 WebhookDeliveryStatusInput: TypeAlias = (
     models.WebhookDeliveryStatus | Literal["pending", "delivered", "exhausted", "cancelled"]
 )
+WebhookEndedStatusInput: TypeAlias = models.WebhookEndedStatus | Literal["exhausted", "cancelled"]
 WebhookEndpointStatusInput: TypeAlias = models.WebhookEndpointStatus | Literal["enabled", "disabled"]
 WebhookEndpointsDeliveryExpandInput: TypeAlias = models.WebhookEndpointsDeliveryExpand | Literal["event", "endpoint"]
 

@@ -42,6 +42,8 @@ from penguinmails._generated.models.email_batch_partial import EmailBatchPartial
 from penguinmails._generated.models.email_batch_result import EmailBatchResult
 from penguinmails._generated.models.email_bounced import EmailBounced
 from penguinmails._generated.models.email_bounced_event import EmailBouncedEvent
+from penguinmails._generated.models.email_cancel_batch import EmailCancelBatch
+from penguinmails._generated.models.email_cancel_result import EmailCancelResult
 from penguinmails._generated.models.email_cancelled import EmailCancelled
 from penguinmails._generated.models.email_cancelled_event import EmailCancelledEvent
 from penguinmails._generated.models.email_class import EmailClass
@@ -127,6 +129,7 @@ from penguinmails._generated.models.webhook_delivery_expanded import WebhookDeli
 from penguinmails._generated.models.webhook_delivery_list import WebhookDeliveryList
 from penguinmails._generated.models.webhook_delivery_status import WebhookDeliveryStatus
 from penguinmails._generated.models.webhook_delivery_summary import WebhookDeliverySummary
+from penguinmails._generated.models.webhook_ended_status import WebhookEndedStatus
 from penguinmails._generated.models.webhook_endpoint import WebhookEndpoint
 from penguinmails._generated.models.webhook_endpoint_disabled import WebhookEndpointDisabled
 from penguinmails._generated.models.webhook_endpoint_disabled_event import WebhookEndpointDisabledEvent
@@ -134,6 +137,7 @@ from penguinmails._generated.models.webhook_endpoint_list import WebhookEndpoint
 from penguinmails._generated.models.webhook_endpoint_status import WebhookEndpointStatus
 from penguinmails._generated.models.webhook_endpoint_with_secret import WebhookEndpointWithSecret
 from penguinmails._generated.models.webhook_endpoints_delivery_expand import WebhookEndpointsDeliveryExpand
+from penguinmails._generated.models.webhook_resent import WebhookResent
 from penguinmails._generated.models.webhook_test import WebhookTest
 from penguinmails._generated.models.webhook_test_event import WebhookTestEvent
 from penguinmails._generated.models.webhook_test_queued import WebhookTestQueued
@@ -181,8 +185,10 @@ __all__ = [
     "EmailBatchResult",
     "EmailBounced",
     "EmailBouncedEvent",
+    "EmailCancelBatch",
     "EmailCancelled",
     "EmailCancelledEvent",
+    "EmailCancelResult",
     "EmailClass",
     "EmailComplained",
     "EmailComplainedEvent",
@@ -266,6 +272,7 @@ __all__ = [
     "WebhookDeliveryList",
     "WebhookDeliveryStatus",
     "WebhookDeliverySummary",
+    "WebhookEndedStatus",
     "WebhookEndpoint",
     "WebhookEndpointDisabled",
     "WebhookEndpointDisabledEvent",
@@ -273,6 +280,7 @@ __all__ = [
     "WebhookEndpointsDeliveryExpand",
     "WebhookEndpointStatus",
     "WebhookEndpointWithSecret",
+    "WebhookResent",
     "WebhookTest",
     "WebhookTestEvent",
     "WebhookTestQueued",

@@ -13,6 +13,7 @@ from penguinmails._generated.models import (
     EmailAccepted,
     EmailBatchAccepted,
     EmailBatchPartial,
+    EmailCancelBatch,
     EmailContent,
     EmailDetail,
     EmailList,
@@ -49,6 +50,13 @@ _BATCH: Operation[EmailBatchAccepted | EmailBatchPartial] = Operation(
     "POST",
     "/v1/emails/batch",
     {202: json_of(EmailBatchAccepted), 207: json_of(EmailBatchPartial)},
+    idempotent=True,
+)
+_CANCEL_BATCH: Operation[EmailCancelBatch] = Operation(
+    "emails.cancel_batch",
+    "POST",
+    "/v1/emails/cancel",
+    {207: json_of(EmailCancelBatch)},
     idempotent=True,
 )
 _GET: Operation[EmailDetail] = Operation(
@@ -296,6 +304,36 @@ class EmailsResource:
             options=options,
         )
 
+    def cancel_batch(
+        self,
+        *,
+        ids: Sequence[str],
+        dry_run: bool | None = None,
+        **options: Unpack[IdempotentOptions],
+    ) -> EmailCancelBatch:
+        """Cancel many emails.
+
+        Up to 100 at once, each as `cancel` would: what is too late to stop does not keep the others from being
+        stopped.
+
+        Scope: emails:write.
+
+        Args:
+            ids: 1 to 100 ids of emails.
+            dry_run: Check everything and answer what would happen, and keep nothing: no change, no event, no
+                Idempotency-Key. The answer has `Dry-Run: true`.
+        """
+        return self._transport.call(
+            _CANCEL_BATCH,
+            query={
+                "dry_run": dry_run,
+            },
+            body={
+                "ids": ids,
+            },
+            options=options,
+        )
+
     def get(
         self,
         email_id: str,
@@ -507,6 +545,7 @@ class EmailsResourceWithRawResponse:
         self.list = raw(emails.list)
         self.send = raw(emails.send)
         self.batch = raw(emails.batch)
+        self.cancel_batch = raw(emails.cancel_batch)
         self.get = raw(emails.get)
         self.update = raw(emails.update)
         self.attachment = raw(emails.attachment)
@@ -711,6 +750,36 @@ class AsyncEmailsResource:
             },
             body={
                 "emails": emails,
+            },
+            options=options,
+        )
+
+    async def cancel_batch(
+        self,
+        *,
+        ids: Sequence[str],
+        dry_run: bool | None = None,
+        **options: Unpack[IdempotentOptions],
+    ) -> EmailCancelBatch:
+        """Cancel many emails.
+
+        Up to 100 at once, each as `cancel` would: what is too late to stop does not keep the others from being
+        stopped.
+
+        Scope: emails:write.
+
+        Args:
+            ids: 1 to 100 ids of emails.
+            dry_run: Check everything and answer what would happen, and keep nothing: no change, no event, no
+                Idempotency-Key. The answer has `Dry-Run: true`.
+        """
+        return await self._transport.call(
+            _CANCEL_BATCH,
+            query={
+                "dry_run": dry_run,
+            },
+            body={
+                "ids": ids,
             },
             options=options,
         )
@@ -926,6 +995,7 @@ class AsyncEmailsResourceWithRawResponse:
         self.list = async_raw(emails.list)
         self.send = async_raw(emails.send)
         self.batch = async_raw(emails.batch)
+        self.cancel_batch = async_raw(emails.cancel_batch)
         self.get = async_raw(emails.get)
         self.update = async_raw(emails.update)
         self.attachment = async_raw(emails.attachment)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import Unpack
@@ -15,6 +16,7 @@ from penguinmails._generated.models import (
     WebhookEndpoint,
     WebhookEndpointList,
     WebhookEndpointWithSecret,
+    WebhookResent,
     WebhookTestQueued,
 )
 from penguinmails._pages import AsyncPaginator, CursorList, Page
@@ -67,6 +69,13 @@ _DELIVERIES: Operation[CursorList[WebhookDeliverySummary]] = Operation(
     "GET",
     "/v1/webhook_endpoints/{endpoint_id}/deliveries",
     {200: json_of(WebhookDeliveryList)},
+)
+_RESEND_ALL: Operation[WebhookResent] = Operation(
+    "webhook_endpoints.resend_all",
+    "POST",
+    "/v1/webhook_endpoints/{endpoint_id}/deliveries/resend",
+    {202: json_of(WebhookResent)},
+    idempotent=True,
 )
 _DELIVERY: Operation[WebhookDeliveryExpanded] = Operation(
     "webhook_endpoints.delivery",
@@ -316,6 +325,48 @@ class WebhookEndpointsResource:
             options=options,
         )
 
+    def resend_all(
+        self,
+        endpoint_id: str,
+        *,
+        dry_run: bool | None = None,
+        since: datetime.datetime | str | None = None,
+        status: Sequence[inputs.WebhookEndedStatusInput] | None = None,
+        **options: Unpack[IdempotentOptions],
+    ) -> WebhookResent:
+        """Send failed deliveries again.
+
+        After an outage: all that was given up is due at once, the oldest events first, with the same
+        `webhook-id`s. Up to 10,000 at a time.
+
+        Scope: webhook_endpoints:write.
+
+        Args:
+            endpoint_id: Id of the endpoint.
+            dry_run: Check everything and answer what would happen, and keep nothing: no change, no event, no
+                Idempotency-Key. The answer has `Dry-Run: true`.
+            since: Of events at this time or later; left out: all that are kept.
+            status: That ended so; left out: `exhausted`.
+        """
+        return self._transport.call(
+            _RESEND_ALL,
+            path={
+                "endpoint_id": endpoint_id,
+            },
+            query={
+                "dry_run": dry_run,
+            },
+            body={
+                **given(
+                    {
+                        "since": since,
+                        "status": status,
+                    }
+                )
+            },
+            options=options,
+        )
+
     def delivery(
         self,
         endpoint_id: str,
@@ -454,6 +505,7 @@ class WebhookEndpointsResourceWithRawResponse:
         self.update = raw(webhook_endpoints.update)
         self.delete = raw(webhook_endpoints.delete)
         self.deliveries = raw(webhook_endpoints.deliveries)
+        self.resend_all = raw(webhook_endpoints.resend_all)
         self.delivery = raw(webhook_endpoints.delivery)
         self.resend = raw(webhook_endpoints.resend)
         self.rotate_secret = raw(webhook_endpoints.rotate_secret)
@@ -679,6 +731,48 @@ class AsyncWebhookEndpointsResource:
             options=options,
         )
 
+    async def resend_all(
+        self,
+        endpoint_id: str,
+        *,
+        dry_run: bool | None = None,
+        since: datetime.datetime | str | None = None,
+        status: Sequence[inputs.WebhookEndedStatusInput] | None = None,
+        **options: Unpack[IdempotentOptions],
+    ) -> WebhookResent:
+        """Send failed deliveries again.
+
+        After an outage: all that was given up is due at once, the oldest events first, with the same
+        `webhook-id`s. Up to 10,000 at a time.
+
+        Scope: webhook_endpoints:write.
+
+        Args:
+            endpoint_id: Id of the endpoint.
+            dry_run: Check everything and answer what would happen, and keep nothing: no change, no event, no
+                Idempotency-Key. The answer has `Dry-Run: true`.
+            since: Of events at this time or later; left out: all that are kept.
+            status: That ended so; left out: `exhausted`.
+        """
+        return await self._transport.call(
+            _RESEND_ALL,
+            path={
+                "endpoint_id": endpoint_id,
+            },
+            query={
+                "dry_run": dry_run,
+            },
+            body={
+                **given(
+                    {
+                        "since": since,
+                        "status": status,
+                    }
+                )
+            },
+            options=options,
+        )
+
     async def delivery(
         self,
         endpoint_id: str,
@@ -817,6 +911,7 @@ class AsyncWebhookEndpointsResourceWithRawResponse:
         self.update = async_raw(webhook_endpoints.update)
         self.delete = async_raw(webhook_endpoints.delete)
         self.deliveries = async_raw(webhook_endpoints.deliveries)
+        self.resend_all = async_raw(webhook_endpoints.resend_all)
         self.delivery = async_raw(webhook_endpoints.delivery)
         self.resend = async_raw(webhook_endpoints.resend)
         self.rotate_secret = async_raw(webhook_endpoints.rotate_secret)
