@@ -18,6 +18,7 @@ from penguinmails_api.gateway import AccessLog, Gateway, HotRoute
 from penguinmails_api.graphql.endpoint import hot_routes as graphql_routes
 from penguinmails_api.graphql.routes import router as graphql
 from penguinmails_api.identity.routes import ROUTERS as SIGN_IN
+from penguinmails_api.oauth2.routes import ROUTERS as OAUTH
 from penguinmails_api.reference.routes import ROUTERS as PAGES
 from penguinmails_api.services import Services
 from penguinmails_api.v1 import ROUTERS, hot_routes
@@ -31,7 +32,7 @@ class Api(FastAPI):
     def __init__(self) -> None:
         self._v2: dict[str, Any] | None = None
         super().__init__(docs_url=None, redoc_url=None, openapi_url=None, redirect_slashes=False)
-        for router in (*ROUTERS, *V2, graphql, health.router, *PAGES, *SIGN_IN):
+        for router in (*ROUTERS, *V2, graphql, health.router, *OAUTH, *PAGES, *SIGN_IN):
             self.add(router)
 
     def add(self, router: APIRouter) -> None:

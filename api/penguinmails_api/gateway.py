@@ -160,6 +160,8 @@ class Gateway:
             ctx.limit_headers = self.services.failures.look(self._client_address(scope))
         problem = as_problem(error, ctx, scope, self._route(scope))
         ctx.error_code = problem.code
+        if "WWW-Authenticate" in problem.headers:  # where a client learns whom to ask for a token (RFC 9728 §5.1)
+            problem.headers["WWW-Authenticate"] += f', resource_metadata="{self.services.oauth.resource_metadata}"'
         return problem_response(problem, ctx.request_id)
 
     def _route(self, scope: Scope) -> str:

@@ -13,6 +13,7 @@ from redis.exceptions import RedisError
 
 from penguinmails_api.client_address import ClientAddresses
 from penguinmails_api.metrics import Metrics
+from penguinmails_api.oauth2.service import OAuth
 from penguinmails_api.rate_limits.admission import Admission, Failures
 from penguinmails_api.rate_limits.limiter import Limiter
 from penguinmails_api.request_log import RequestLog
@@ -24,6 +25,7 @@ from penguinmails_core.config import (
     AuthSettings,
     ContentSettings,
     DatabaseSettings,
+    OAuthSettings,
     RedisSettings,
     RequestLogSettings,
     SenderSettings,
@@ -61,6 +63,7 @@ class Settings:
     audit: AuditSettings = field(default_factory=AuditSettings)
     auth: AuthSettings = field(default_factory=AuthSettings)
     request_log: RequestLogSettings = field(default_factory=RequestLogSettings)
+    oauth: OAuthSettings = field(default_factory=OAuthSettings)
     webhooks: WebhookSettings = field(default_factory=WebhookSettings)
 
 
@@ -93,6 +96,10 @@ class Services:
     addresses: ClientAddresses
     request_log: RequestLog
     box: SecretBox | None = None
+    oauth: OAuth = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.oauth = OAuth(self.database, self.doorbell, self.settings.oauth, self.box, lambda: self.public)
 
     def serve_at(self, url: str) -> None:
         """Where the server listens, such as ``http://127.0.0.1:8025``: the public URL unless the setting names one."""
@@ -100,7 +107,9 @@ class Services:
             self.public = local_url(url)
 
     def source_of(self, bearer: str | None) -> CredentialSource:
-        """Who knows this kind of credential."""
+        """Who knows this kind of credential. Access tokens are JWTs, whose header begins so in base64url."""
+        if bearer is not None and bearer.startswith("eyJ"):
+            return self.oauth.tokens
         return self.authenticator
 
     async def close(self) -> None:
@@ -113,6 +122,7 @@ class Services:
         await self.usage.stop()
         await self.thresholds.stop()
         await self.authenticator.stop()
+        await self.oauth.stop()
         await self.doorbell.stop()
         await self.content.close()
         if self.redis is not None:
@@ -164,7 +174,7 @@ async def open_services(
     acceptor = Acceptor(database.ingest, content, on_accepted=lambda: doorbell.ring(MAIL, EVENTS))
     mail = SystemMail(acceptor, draft_limits(settings), settings.stack.system_mail_from)
     public_url = settings.stack.public_url
-    return Services(
+    services = Services(
         settings=settings,
         database=database,
         redis=redis,
@@ -190,6 +200,8 @@ async def open_services(
         request_log=request_log,
         box=box,
     )
+    await services.oauth.start()
+    return services
 
 
 def draft_limits(settings: Settings) -> DraftLimits:

@@ -240,6 +240,29 @@ class RequestLogSettings(BaseSettings):
     )
 
 
+class OAuthSettings(BaseSettings):
+    """The OAuth2 and OpenID server."""
+
+    model_config = _concern("PENGUINMAILS_OAUTH_")
+
+    access_token_lifetime: Duration = Field(timedelta(minutes=10), description="How long an access token is good")
+    refresh_token_lifetime: Duration = Field(
+        timedelta(days=90), description="An app that does not refresh for so long must ask the person again"
+    )
+    refresh_grace: Duration = Field(
+        timedelta(seconds=10),
+        description="A refresh token used twice within this time is two requests at once, later it is theft: the whole "
+        "grant is revoked. 0: always theft",
+    )
+    key_rotation: Duration = Field(timedelta(days=90), description="How long a signing key signs")
+    dynamic_registration: bool = Field(
+        True, description="May apps register themselves (RFC 7591)? They read, and send only once an owner approves"
+    )
+    registration_burst: int = Field(
+        20, ge=1, description="Apps that may register themselves from one address at once; then one a minute"
+    )
+
+
 class WebhookSettings(BaseSettings):
     """Outgoing webhooks."""
 
@@ -265,6 +288,7 @@ CONCERNS: tuple[type[BaseSettings], ...] = (
     AuditSettings,
     AuthSettings,
     RequestLogSettings,
+    OAuthSettings,
     WebhookSettings,
 )
 # Read elsewhere: the SDK and the embedded stack.

@@ -39,8 +39,14 @@ def served(routes: Iterable[BaseRoute], hot: Iterable[tuple[str, str]], prefix: 
         else:
             path = prefix + str(getattr(route, "path", route))
             found |= {(method, path) for method in getattr(route, "methods", None) or ("*",)}
-    # Starlette adds HEAD to every plain GET route by itself.
-    return {pair for pair in found if not (pair[0] == "HEAD" and ("GET", pair[1]) in found)}
+    paths = {path for method, path in found if method != "OPTIONS"}
+    # Starlette adds HEAD to every plain GET route by itself. OPTIONS beside other methods is asked by browsers before
+    # they let a page of another origin call us (CORS), never by a client.
+    return {
+        (method, path)
+        for method, path in found
+        if not (method == "HEAD" and ("GET", path) in found) and not (method == "OPTIONS" and path in paths)
+    }
 
 
 def gaps(served: Served, document: Document, kept_out: Mapping[str, str]) -> list[str]:

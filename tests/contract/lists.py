@@ -8,6 +8,17 @@ PUBLIC = {
     "operations_readiness": "asked by load balancers",
     "operations_metrics": "asked by Prometheus; a proxy keeps it off the internet",
     "operations_problem": "the page that a problem's `type` leads to, read in a browser",
+    "oauth2_token": "clients authenticate with their own credentials (RFC 6749)",
+    "oauth2_revoke": "clients authenticate with their own credentials",
+    "oauth2_introspect": "clients authenticate with their own credentials",
+    "oauth2_device_authorization": "clients authenticate with their own credentials",
+    "oauth2_userinfo": "takes an access token, and answers as OpenID Connect wants",
+    "oauth2_userinfo_post": "as oauth2_userinfo",
+    "oauth2_server_metadata": "how clients find the OAuth server",
+    "oauth2_openid_metadata": "how clients find the OpenID provider",
+    "oauth2_resource_metadata": "how clients find whom to ask for a token",
+    "oauth2_resource_part_metadata": "as oauth2_resource_metadata",
+    "oauth2_jwks": "public keys",
 }
 """operationId -> why anybody may call it."""
 

@@ -23,6 +23,9 @@ TAGS = (
     ("graphql", "The same resources as a graph."),
     ("audit_logs", "Who changed what, when and from where; tampering shows."),
     ("logs", "The requests that were made to this API."),
+    ("oauth_apps", "Clients of the OAuth server: register, approve, rotate secrets."),
+    ("oauth_grants", "What people and the organization granted to apps."),
+    ("oauth2", "The OAuth2 and OpenID server. Libraries call it; its errors are those of RFC 6749."),
     ("webhooks", "What webhook endpoints receive."),
     ("operations", "For those who run the server."),
 )

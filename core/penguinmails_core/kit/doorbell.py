@@ -24,6 +24,7 @@ EVENTS = "events"  # the event log grew
 WEBHOOKS = "webhooks"  # a delivery is due
 KEYS = "keys"  # an API key changed: caches forget
 LIMITS = "limits"  # a plan, an override or a reputation changed: caches forget
+TOKENS = "tokens"  # a grant was revoked: caches forget
 
 _PREFIX = "penguinmails:bell:"
 

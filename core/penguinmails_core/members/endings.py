@@ -12,10 +12,12 @@ from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from penguinmails_core.oauth.leaving import end_grants
+
 Ending = Callable[[AsyncSession, UUID, UUID], Awaitable[None]]
 """``await end(session, organization_id, user_id)``: `session` is bound to the organization. It must not commit."""
 
-ENDINGS: list[Ending] = []
+ENDINGS: list[Ending] = [end_grants]
 """In this order. Revoke, do not delete: the audit log and the usage of a credential name it."""
 
 

@@ -17,6 +17,20 @@ from penguinmails_core.models.identity import (
     WebauthnChallenge,
 )
 from penguinmails_core.models.member import Invitation, Member, Role, WorkspaceMember
+from penguinmails_core.models.oauth import (
+    NOBODY,
+    OAuthApp,
+    OAuthApproval,
+    OAuthCode,
+    OAuthDevice,
+    OAuthGrant,
+    OAuthInteraction,
+    OAuthProof,
+    OAuthPushedRequest,
+    OAuthRefreshToken,
+    OAuthRevokedToken,
+    OAuthSigningKey,
+)
 from penguinmails_core.models.organization import Organization, User, Workspace
 from penguinmails_core.models.plan import LimitOverride, OrganizationPlan, Plan, ReputationRule, SendingReputation
 from penguinmails_core.models.request_log import RequestLog
@@ -26,6 +40,7 @@ from penguinmails_core.models.webhook import WebhookAttempt, WebhookDelivery, We
 
 __all__ = [
     "FINAL",
+    "NOBODY",
     "ApiKey",
     "ApiKeySecret",
     "ApiKeySends",
@@ -48,6 +63,17 @@ __all__ = [
     "Invitation",
     "LimitOverride",
     "Member",
+    "OAuthApp",
+    "OAuthApproval",
+    "OAuthCode",
+    "OAuthDevice",
+    "OAuthGrant",
+    "OAuthInteraction",
+    "OAuthProof",
+    "OAuthPushedRequest",
+    "OAuthRefreshToken",
+    "OAuthRevokedToken",
+    "OAuthSigningKey",
     "Organization",
     "OrganizationPlan",
     "Passkey",

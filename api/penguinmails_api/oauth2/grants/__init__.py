@@ -1,0 +1,1 @@
+"""The grant types, each a class of Authlib with its open ends closed."""
