@@ -281,7 +281,7 @@ def choices(schema: Node) -> list[Node]:
 
 def label(document: Node, choice: Node) -> str:
     if "$ref" in choice:
-        return "#" + choice["$ref"].rpartition("/")[2]
+        return f"#{choice['$ref'].rpartition('/')[2]}"
     return str(choice.get("type") or choice.get("const") or "any")
 
 

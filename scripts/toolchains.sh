@@ -2,7 +2,7 @@
 # Installs the programs that tests need and that pip cannot bring.
 #
 #   scripts/toolchains.sh             everything
-#   scripts/toolchains.sh chromium    only what is named (chromium, node)
+#   scripts/toolchains.sh chromium    only what is named (chromium, node, s3)
 #   scripts/toolchains.sh --try       the same, but exit status 0 even when something cannot be installed
 #
 # Idempotent, and quiet about what is already there. Works as root or through sudo on Debian and Ubuntu;
@@ -76,6 +76,18 @@ install_node() {
     fi
 }
 
+# A real S3 server for the tests of the content tier, which otherwise have moto's. Not part of "everything": building it
+# takes minutes.
+install_s3() {
+    [ ! -x tests/tools/bin/versitygw ] || return 0
+    if ! command -v go >/dev/null 2>&1; then
+        say "a real S3 server needs Go 1.24 or newer; without it the tests use moto's"
+        return 1
+    fi
+    say "building versitygw (a few minutes)"
+    GOBIN="$PWD/tests/tools/bin" go install github.com/versity/versitygw/cmd/versitygw@v1.8.0
+}
+
 cd "$(dirname "$0")/.."
 failure=1
 if [ "${1:-}" = --try ]; then
@@ -86,8 +98,8 @@ fi
 status=0
 for tool in "$@"; do
     case $tool in
-        chromium | node) "install_$tool" || status=$failure ;;
-        *) say "unknown toolchain '$tool'; known: chromium, node"; exit 2 ;;
+        chromium | node | s3) "install_$tool" || status=$failure ;;
+        *) say "unknown toolchain '$tool'; known: chromium, node, s3"; exit 2 ;;
     esac
 done
 exit $status

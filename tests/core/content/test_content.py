@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import base64
+import contextlib
+import socket
+import subprocess
+import time
 from collections.abc import AsyncIterator, Iterator
 from datetime import timedelta
 from typing import Any
@@ -23,6 +27,7 @@ from penguinmails_core.kit.db import Database
 from penguinmails_core.kit.ids import new_uuid
 from penguinmails_core.migrations import migrate
 from penguinmails_core.principal import Principal
+from tests.conftest import ROOT
 from tests.fixtures.mail import draft, principal, request_of
 
 NOW = timedelta(0)
@@ -38,6 +43,29 @@ def s3_endpoint() -> Iterator[str]:
         yield f"http://{host}:{port}"
     finally:
         server.stop()
+
+
+@pytest.fixture(scope="module")
+def real_s3_endpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Versity S3 Gateway, a real server, where it is installed."""
+    program = ROOT / "tests" / "tools" / "bin" / "versitygw"
+    if not program.exists():
+        pytest.skip("no real S3 server here: `scripts/toolchains.sh s3` installs one (needs Go)")
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    folder = tmp_path_factory.mktemp("s3")
+    options = ["--port", f"127.0.0.1:{port}", "--access", "key", "--secret", "secret", "posix", str(folder)]
+    with subprocess.Popen([str(program), *options], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+        try:
+            for _ in range(200):
+                with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 0.2):
+                    break
+                assert process.poll() is None, "versitygw ended at once"
+                time.sleep(0.05)
+            yield f"http://127.0.0.1:{port}"
+        finally:
+            process.terminate()
 
 
 async def _s3_settings(endpoint: str, **more: Any) -> ContentSettings:
@@ -75,13 +103,14 @@ async def _own_server(database_url: str) -> str:
     return dsn
 
 
-@pytest.fixture(params=["rows", "s3", "own server", "own server and s3"])
+@pytest.fixture(params=["rows", "s3", "real s3", "own server", "own server and s3"])
 async def content(
     request: pytest.FixtureRequest, database: Database, s3_endpoint: str
 ) -> AsyncIterator[ContentService]:
     url = SecretStr(await _own_server(database.dsn)) if "own server" in request.param else None
     if "s3" in request.param:
-        settings = await _s3_settings(s3_endpoint, database_url=url)
+        endpoint = request.getfixturevalue("real_s3_endpoint") if "real" in request.param else s3_endpoint
+        settings = await _s3_settings(endpoint, database_url=url)
     else:
         settings = ContentSettings(database_url=url)
     service = await ContentService.open(database, settings)
