@@ -9,6 +9,7 @@ from typing import Any
 from fastapi import FastAPI
 from fastapi.middleware.asyncexitstack import AsyncExitStackMiddleware
 from fastapi.routing import APIRoute, APIRouter
+from fastapi.telemetry import TelemetryConfig
 from starlette.routing import BaseRoute, Match
 from starlette.types import ASGIApp
 
@@ -19,11 +20,21 @@ from penguinmails_api.graphql.endpoint import hot_routes as graphql_routes
 from penguinmails_api.graphql.routes import router as graphql
 from penguinmails_api.identity.routes import ROUTERS as SIGN_IN
 from penguinmails_api.oauth2.routes import ROUTERS as OAUTH
+from penguinmails_api.observability.logs import access_log as write_access_log
 from penguinmails_api.reference.routes import ROUTERS as PAGES
 from penguinmails_api.services import Services
 from penguinmails_api.v1 import ROUTERS, hot_routes
 from penguinmails_api.v2 import ROUTERS as V2
 from penguinmails_api.v2 import hot_routes as v2_routes
+
+# FastAPI's own would send exception texts, which may hold addresses; ours is in `observability/telemetry.py`.
+_NO_TELEMETRY: TelemetryConfig = {
+    "tracing": False,
+    "metrics": False,
+    "logs": False,
+    "operation_spans": False,
+    "auto_configure": False,
+}
 
 
 class Api(FastAPI):
@@ -31,7 +42,9 @@ class Api(FastAPI):
 
     def __init__(self) -> None:
         self._v2: dict[str, Any] | None = None
-        super().__init__(docs_url=None, redoc_url=None, openapi_url=None, redirect_slashes=False)
+        super().__init__(
+            docs_url=None, redoc_url=None, openapi_url=None, redirect_slashes=False, telemetry=_NO_TELEMETRY
+        )
         for router in (*ROUTERS, *V2, graphql, health.router, *OAUTH, *PAGES, *SIGN_IN):
             self.add(router)
 
@@ -82,4 +95,10 @@ def create_gateway(
     """The ASGI application over open services. The caller closes them after the server has stopped."""
     if hot is None:
         hot = hot_routes(services.settings.api) | v2_routes(services.settings.api) | graphql_routes()
+    if access_log is None and services.settings.stack.access_log:
+        access_log = write_access_log
+    if services.telemetry is not None:
+        from penguinmails_api.observability.telemetry import TracedGateway
+
+        return TracedGateway(api(), services, hot, access_log=access_log)
     return Gateway(api(), services, hot, access_log=access_log)

@@ -139,7 +139,7 @@ class Gateway:
                     ORIGIN.reset(token)
         except Exception as error:
             if answer.status:  # too late to say anything; the server ends the connection
-                log.exception("%s %s broke off", method, self._route(scope), extra={"request_id": ctx.request_id})
+                log.exception("%s %s broke off", method, self.route_of(scope), extra={"request_id": ctx.request_id})
                 raise
             error = await self.services.admission.charge_error(ctx, error)
             await answer.send_raw(self._problem(error, ctx, scope))
@@ -147,7 +147,7 @@ class Gateway:
         if ctx.principal is not None:
             cost = 0 if ctx.refused else ctx.cost
             self.services.usage.add(ctx.principal, ctx.operation, cost, answer.status)
-        route = self._route(scope)
+        route = self.route_of(scope)
         self.services.metrics.observe(method, route, answer.status, seconds)
         if self._log is not None and ctx.principal is not None:
             self._log(ctx, method, route, answer.status, seconds)
@@ -158,13 +158,14 @@ class Gateway:
         """Every guarded answer tells limits, those to requests that were refused before their key was read too."""
         if not ctx.limit_headers and scope["path"].startswith(_GUARDED):
             ctx.limit_headers = self.services.failures.look(self._client_address(scope))
-        problem = as_problem(error, ctx, scope, self._route(scope))
+        problem = as_problem(error, ctx, scope, self.route_of(scope))
         ctx.error_code = problem.code
         if "WWW-Authenticate" in problem.headers:  # where a client learns whom to ask for a token (RFC 9728 §5.1)
             problem.headers["WWW-Authenticate"] += f', resource_metadata="{self.services.oauth.resource_metadata}"'
         return problem_response(problem, ctx.request_id)
 
-    def _route(self, scope: Scope) -> str:
+    def route_of(self, scope: Scope) -> str:
+        """The template of the route that answered, once it has."""
         path: str = scope["path"]
         return path if (scope["method"], path) in self._hot else route_template(scope)
 

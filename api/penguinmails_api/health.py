@@ -103,8 +103,6 @@ async def get_metrics(context: Context) -> Response:
     """Text format. Holds no personal data, but keep it off the public internet: let a proxy refuse the path."""
     services = context.services
     await services.metrics.refresh(services.database.worker)
-    if services.acceptor is not None:
-        services.metrics.totals.values["messages_accepted"] = services.acceptor.counters.messages
     return Response(services.metrics.render(), media_type=metrics.CONTENT_TYPE)
 
 

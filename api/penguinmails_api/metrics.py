@@ -21,6 +21,7 @@ from penguinmails_core.operations import repository
 CONTENT_TYPE = CONTENT_TYPE_LATEST
 _METHODS = frozenset(("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"))
 _REFRESH = 10.0  # seconds
+_MOST_LANES = 100  # series
 _BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 
 
@@ -28,7 +29,6 @@ class Totals(Collector):
     """Counters that are kept elsewhere: `values` is filled before each scrape."""
 
     DESCRIPTIONS: ClassVar[dict[str, str]] = {
-        "messages_accepted": "Messages accepted by this process",
         "events": "Events written since the statistics were reset, by all processes",
         "email_attempts": "Delivery attempts started since the statistics were reset, by all processes",
         "webhook_attempts": "Webhook requests sent since the statistics were reset, by all processes",
@@ -63,6 +63,9 @@ class Metrics:
             registry=registry,
         )
         self._webhooks_due = Gauge("penguinmails_webhook_deliveries_due", "Deliveries waiting", registry=registry)
+        self._endpoints = Gauge(
+            "penguinmails_webhook_endpoints", "Webhook endpoints by status", ["status"], registry=registry
+        )
         self._children: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
         self._read_at = -_REFRESH
 
@@ -84,11 +87,22 @@ class Metrics:
         self._read_at = time.monotonic()
         self._depth.clear()
         self._oldest.clear()
-        for lane, waiting, overdue in await repository.queue_depth(worker):
+        for lane, waiting, overdue in _bounded(await repository.queue_depth(worker)):
             self._depth.labels(lane).set(waiting)
             self._oldest.labels(lane).set(overdue)
+        for status, count in (await repository.webhook_endpoints(worker)).items():
+            self._endpoints.labels(status).set(count)
         self._webhooks_due.set(await repository.webhook_deliveries_due(worker))
         self.totals.values |= await repository.rows_inserted(worker)
 
     def render(self) -> bytes:
         return generate_latest(self.registry)
+
+
+def _bounded(lanes: list[tuple[str, int, float]]) -> list[tuple[str, int, float]]:
+    """The longest queues by name, all others as one: a lane for each mailbox would be a series for each mailbox."""
+    lanes = sorted(lanes, key=lambda lane: lane[1], reverse=True)
+    named, rest = lanes[:_MOST_LANES], lanes[_MOST_LANES:]
+    if rest:
+        named.append(("other", sum(lane[1] for lane in rest), max(lane[2] for lane in rest)))
+    return named

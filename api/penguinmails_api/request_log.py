@@ -66,6 +66,10 @@ class RequestLog:
             self._task = asyncio.create_task(self._flush_regularly(), name="request log")
 
     @property
+    def waiting(self) -> int:
+        return len(self._queue)
+
+    @property
     def enabled(self) -> bool:
         return self._settings.enabled
 

@@ -6,14 +6,18 @@ import asyncio
 import logging
 from contextlib import suppress
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from prometheus_client import CollectorRegistry
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from penguinmails_api.client_address import ClientAddresses
 from penguinmails_api.metrics import Metrics
 from penguinmails_api.oauth2.service import OAuth
+from penguinmails_api.observability.api_metrics import api_readings
+from penguinmails_api.observability.readings import Readings
 from penguinmails_api.rate_limits.admission import Admission, Failures
 from penguinmails_api.rate_limits.limiter import Limiter
 from penguinmails_api.request_log import RequestLog
@@ -30,7 +34,9 @@ from penguinmails_core.config import (
     RequestLogSettings,
     SenderSettings,
     StackSettings,
+    TelemetrySettings,
     WebhookSettings,
+    WorkerSettings,
 )
 from penguinmails_core.content.service import ContentService
 from penguinmails_core.domains.service import VerifiedDomains
@@ -46,6 +52,9 @@ from penguinmails_core.limits.cache import LimitsCache
 from penguinmails_core.system_mail.service import SystemMail
 from penguinmails_core.usage.recorder import UsageRecorder
 from penguinmails_core.usage.thresholds import ThresholdWatch
+
+if TYPE_CHECKING:
+    from penguinmails_api.observability.telemetry import Telemetry
 
 log = logging.getLogger(__name__)
 
@@ -64,6 +73,8 @@ class Settings:
     auth: AuthSettings = field(default_factory=AuthSettings)
     request_log: RequestLogSettings = field(default_factory=RequestLogSettings)
     oauth: OAuthSettings = field(default_factory=OAuthSettings)
+    telemetry: TelemetrySettings = field(default_factory=TelemetrySettings)
+    worker: WorkerSettings = field(default_factory=WorkerSettings)
     webhooks: WebhookSettings = field(default_factory=WebhookSettings)
 
 
@@ -96,6 +107,7 @@ class Services:
     addresses: ClientAddresses
     request_log: RequestLog
     box: SecretBox | None = None
+    telemetry: Telemetry | None = None
     oauth: OAuth = field(init=False)
 
     def __post_init__(self) -> None:
@@ -129,6 +141,8 @@ class Services:
             with suppress(RedisError, OSError):
                 await self.redis.aclose()
         await self.database.close()
+        if self.telemetry is not None:
+            await self.telemetry.stop()
 
 
 async def open_services(
@@ -201,7 +215,20 @@ async def open_services(
         box=box,
     )
     await services.oauth.start()
+    services.metrics.registry.register(Readings(api_readings(services)))
+    services.telemetry = open_telemetry(settings, "api", services.metrics.registry)
     return services
+
+
+def open_telemetry(settings: Settings, service: str, registry: CollectorRegistry) -> Telemetry | None:
+    """None when it is off: then nothing of it is even imported. Raises `ConfigError` without its libraries."""
+    if not settings.telemetry.enabled:
+        return None
+    from penguinmails_api.observability.telemetry import Telemetry
+
+    telemetry = Telemetry(settings.telemetry, service)
+    telemetry.bridge(registry)
+    return telemetry
 
 
 def draft_limits(settings: Settings) -> DraftLimits:

@@ -66,6 +66,10 @@ class StackSettings(BaseSettings):
         "Required with an external database; the embedded stack makes one and keeps it in the data folder.",
     )
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least level that is logged")
+    log_format: Literal["text", "json"] = Field(
+        "text", description="Log lines for people, or one JSON object a line; addresses and secrets are masked in both"
+    )
+    access_log: bool = Field(False, description="Log a line for each request to the API")
     public_url: str | None = Field(
         None,
         description="Where people and OAuth clients reach this server, such as https://mail.example.com: links in "
@@ -263,6 +267,35 @@ class OAuthSettings(BaseSettings):
     )
 
 
+class WorkerSettings(BaseSettings):
+    """The worker process."""
+
+    model_config = _concern("PENGUINMAILS_WORKER_")
+
+    metrics_port: int | None = Field(
+        None,
+        ge=0,
+        le=65535,
+        description="Serve Prometheus metrics on this port; 0 picks a free one. Default: off",
+    )
+    metrics_host: str = Field("127.0.0.1", description="Address for it to listen on")
+
+
+class TelemetrySettings(BaseSettings):
+    """OpenTelemetry over OTLP/HTTP; needs `pip install 'penguinmails-server[otel]'`. The standard OTEL_EXPORTER_OTLP_*
+    variables hold too."""
+
+    model_config = _concern("PENGUINMAILS_OTEL_")
+
+    enabled: bool = Field(False, description="Send traces and metrics")
+    endpoint: str | None = Field(
+        None, description="Collector, such as http://collector:4318. Default: OTEL_EXPORTER_OTLP_ENDPOINT"
+    )
+    service_name: str = Field("penguinmails", description="`service.name` of all that is sent")
+    sample: float = Field(1.0, ge=0, le=1, description="Share of traces that is kept")
+    metrics_interval: Duration = Field(timedelta(seconds=60), description="How often metrics are sent")
+
+
 class WebhookSettings(BaseSettings):
     """Outgoing webhooks."""
 
@@ -289,6 +322,8 @@ CONCERNS: tuple[type[BaseSettings], ...] = (
     AuthSettings,
     RequestLogSettings,
     OAuthSettings,
+    TelemetrySettings,
+    WorkerSettings,
     WebhookSettings,
 )
 # Read elsewhere: the SDK and the embedded stack.

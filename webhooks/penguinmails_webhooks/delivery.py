@@ -7,6 +7,7 @@ import random
 import time
 from datetime import datetime
 
+from penguinmails_core.kit import trace
 from penguinmails_core.kit.clock import utcnow
 from penguinmails_core.kit.crypto import CryptoError, SecretBox
 from penguinmails_core.kit.http import HttpResult, InvalidRequest, InvalidUrl, OutgoingError, OutgoingHttp
@@ -44,7 +45,11 @@ class Sender:
             if delivery.event is None:
                 error, final = "expired: the event log does not keep this event any more", True
             else:
-                result = await self._post(delivery)
+                endpoint, event = encode(Prefix.WEBHOOK_ENDPOINT, delivery.key[1]), delivery.event["type"]
+                with trace.span("webhook attempt", endpoint_id=endpoint, event=event, number=delivery.number) as span:
+                    result = await self._post(delivery)
+                    if span is not None:
+                        span.set_attribute("http.response.status_code", result.status)
         except OutgoingError as problem:
             error, final = str(problem), isinstance(problem, InvalidUrl | InvalidRequest)
         except CryptoError as problem:

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import logging
-import sys
-
 import typer
 
 from penguinmails_api.cli import audit, demo, emails, events, keys, operate, plans, sandbox, serve, users
@@ -32,14 +29,14 @@ def root(
     log_level: str = typer.Option("", help="debug, info, warning or error; logs go to standard error."),
     version: bool = typer.Option(False, "--version", callback=_show_version, is_eager=True, help="Show the version."),
 ) -> None:
+    from penguinmails_api.observability.logs import configure_logging
     from penguinmails_core.config import StackSettings
 
-    level = (log_level or StackSettings().log_level).upper()
+    settings = StackSettings()
+    level = (log_level or settings.log_level).upper()
     if level not in ("DEBUG", "INFO", "WARNING", "ERROR"):
         raise typer.BadParameter("must be debug, info, warning or error", param_hint="--log-level")
-    logging.basicConfig(stream=sys.stderr, level=level, format="%(asctime)s %(levelname)-7s %(name)s: %(message)s")
-    for noisy in ("alembic", "httpx", "penguinmails"):
-        logging.getLogger(noisy).setLevel(logging.WARNING)
+    configure_logging(level, settings.log_format)
 
 
 serve.add_to(app)

@@ -127,6 +127,11 @@ class Limiter:
         self._away_until = 0.0
         self._warned = False
 
+    @property
+    def fallen_back(self) -> bool:
+        """Whether Redis is away, so that this process counts for itself."""
+        return self._warned
+
     async def take(self, bound: Bound, cost: int = 1, sends: int = 0) -> Verdict:
         """Take `cost` requests and `sends` sends from every line of the caller, or nothing from any. Never raises."""
         if bound.local or self._redis is None or time.monotonic() < self._away_until:

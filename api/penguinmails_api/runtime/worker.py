@@ -11,7 +11,8 @@ from datetime import timedelta
 
 from redis.asyncio import Redis
 
-from penguinmails_api.services import Settings
+from penguinmails_api.observability.worker_metrics import MetricsServer, worker_registry
+from penguinmails_api.services import Settings, open_telemetry
 from penguinmails_core.config import ConfigError, SenderSettings
 from penguinmails_core.content.collector import collect
 from penguinmails_core.content.service import ContentService
@@ -69,6 +70,7 @@ class Worker:
         self._box = box
         self._settings = settings
         self._stack = AsyncExitStack()
+        self.metrics: MetricsServer | None = None
 
     async def __aenter__(self) -> Worker:
         settings = self._settings
@@ -94,12 +96,24 @@ class Worker:
         sender = SenderEngine(database, content, transports, self._box, doorbell, settings.sender, worker_name())
         webhooks = WebhookEngine(database, self._box, doorbell, settings.webhooks)
         maintenance = Maintenance(database, settings.audit, settings.request_log)
+        await self._observe(sender, webhooks)
         for name, engine in (("sender", sender), ("webhooks", webhooks)):
             self._supervise(name, engine.run(), engine.stop)
         self._supervise("maintenance", maintenance.run(), None)
         self._supervise("reputation", Reputation(database, doorbell).run(), None)
         self._supervise("collector", _collect_for_ever(database, content), None)
         return self
+
+    async def _observe(self, sender: SenderEngine, webhooks: WebhookEngine) -> None:
+        """Metrics for those who asked for them."""
+        registry = worker_registry(sender, webhooks)
+        if self._settings.worker.metrics_port is not None:
+            self.metrics = MetricsServer(registry, self._settings.worker)
+            await self.metrics.start()
+            self._stack.push_async_callback(self.metrics.stop)
+        telemetry = open_telemetry(self._settings, "worker", registry)
+        if telemetry is not None:
+            self._stack.push_async_callback(telemetry.stop)
 
     def _supervise(self, name: str, work: object, stop: object) -> None:
         task = asyncio.ensure_future(work)  # type: ignore[call-overload]

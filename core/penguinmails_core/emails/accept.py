@@ -18,7 +18,7 @@ import asyncpg
 
 from penguinmails_core.emails.accept_sql import accept_statement
 from penguinmails_core.errors import IdempotencyInFlight, IdempotencyMismatch, Internal, Problem, Unavailable
-from penguinmails_core.kit import dry_run
+from penguinmails_core.kit import dry_run, trace
 from penguinmails_core.kit.db import Pool
 
 log = logging.getLogger(__name__)
@@ -275,7 +275,8 @@ class Acceptor:
         arguments = _arguments(requests, self._content.rides_along)
         for attempt in range(1, _RETRIES + 1):
             try:
-                rows = await self._pool.fetch(self._statement, *arguments)
+                with trace.span("accept batch", requests=len(requests), try_number=attempt):
+                    rows = await self._pool.fetch(self._statement, *arguments)
             except (asyncpg.DeadlockDetectedError, asyncpg.SerializationError):
                 if attempt == _RETRIES:
                     raise

@@ -31,6 +31,14 @@ async def webhook_deliveries_due(worker: Pool) -> int:
     return count
 
 
+async def webhook_endpoints(worker: Pool) -> dict[str, int]:
+    """How many there are in each status."""
+    counts = dict.fromkeys(("enabled", "disabled"), 0)
+    for row in await worker.fetch("select status, count(*) as count from webhook_endpoints group by status"):
+        counts[row["status"]] = row["count"]
+    return counts
+
+
 async def rows_inserted(worker: Pool) -> dict[str, int]:
     """Rows ever inserted into `events`, `email_attempts` and `webhook_attempts`, all processes together."""
     return {row["name"]: row["rows"] for row in await worker.fetch(_INSERTED)}

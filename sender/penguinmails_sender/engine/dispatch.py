@@ -13,10 +13,12 @@ from typing import Any
 from penguinmails_core.config import SenderSettings
 from penguinmails_core.content.service import ContentService
 from penguinmails_core.errors import Unavailable
+from penguinmails_core.kit import trace
 from penguinmails_core.kit.addresses import AddressError, canonical
 from penguinmails_core.kit.clock import utcnow
 from penguinmails_core.kit.crypto import CryptoError, SecretBox
 from penguinmails_core.kit.db import Database
+from penguinmails_core.kit.ids import Prefix, encode
 from penguinmails_core.sending import repository
 from penguinmails_sender.engine.budget import Budget
 from penguinmails_sender.engine.outcomes import (
@@ -143,7 +145,11 @@ class Dispatcher:
         # SMTP takes a while; it must not begin when somebody else may soon believe, or believes, that we are gone.
         if min(job.deadline for job in group.jobs) - time.monotonic() < self._least:
             return [hand_back(job, "the lease was too short", 0.0) for job in group.jobs]
-        results = await _deliver(transport, envelope)
+        email = encode(Prefix.EMAIL, group.row["message_id"])
+        with trace.span("smtp attempt", email_id=email, mode=group.row["mode"], recipients=len(group.jobs)) as span:
+            results = await _deliver(transport, envelope)
+            if span is not None:
+                span.set_attribute("penguinmails.outcomes", sorted({str(result.outcome) for result in results}))
         now = utcnow()
         return [
             decide(job, result, final=transport.final, policy=self._policy, now=now, rng=self._rng)

@@ -11,8 +11,10 @@ import asyncio
 import logging
 import random
 import time
+from collections import Counter
 from collections.abc import Coroutine, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
@@ -37,6 +39,15 @@ log = logging.getLogger(__name__)
 _LOST_AT_ONCE = 500
 _BACKLOG = 2000  # results waiting for the database; beyond it nothing new is claimed
 _DRAIN_SECONDS = 10.0
+
+
+@dataclass(slots=True)
+class Counters:
+    """Since the start of this process. `outcomes`: attempts that ended, by what became of them."""
+
+    claimed: int = 0
+    taken_over: int = 0
+    outcomes: Counter[str] = field(default_factory=Counter)
 
 
 class SenderEngine:
@@ -80,6 +91,7 @@ class SenderEngine:
         self.most_open = 4 * settings.claim_size  # recipients in hand at once
         self.unconfirmed: list[UUID] = []  # attempts of claims whose commit nobody confirmed
         self.sent = 0
+        self.counters = Counters()
 
     # ------------------------------------------------------------------ the loops
 
@@ -159,6 +171,16 @@ class SenderEngine:
         await self._doorbell.wait(MAIL, self._settings.poll.total_seconds())
 
     @property
+    def in_hand(self) -> int:
+        """Recipients that are claimed and have no result on disk."""
+        return len(self._open)
+
+    @property
+    def backlog(self) -> int:
+        """Results that wait for the database."""
+        return self._writer.backlog
+
+    @property
     def _full(self) -> bool:
         return len(self._open) >= self.most_open or self._writer.backlog >= _BACKLOG
 
@@ -197,6 +219,7 @@ class SenderEngine:
         # From here on the attempts are on disk: a kill before their results makes them ambiguous, never unknown.
         if finished:
             self._doorbell.ring(EVENTS)
+        self.counters.claimed += len(rows)
         jobs = [Job(row, row["attempt_id"], deadline) for row in rows if row["verdict"] == "sending"]
         for job in jobs:
             self._open[job.attempt_id] = job
@@ -221,6 +244,7 @@ class SenderEngine:
     def _written(self, decisions: Sequence[Decision]) -> None:
         for decision in decisions:
             self._open.pop(decision.job.attempt_id, None)
+        self.counters.outcomes.update(decision.outcome for decision in decisions)
         self.sent += sum(decision.outcome in ("sent", "delivered") for decision in decisions)
         self._room.set()
         self._doorbell.ring(EVENTS)
@@ -278,6 +302,7 @@ class SenderEngine:
             if rows:
                 await tell_lost(connection, rows)
         if rows:
+            self.counters.taken_over += len(rows)
             log.warning("sender: took over %d attempts whose outcome nobody knows", len(rows))
             self._doorbell.ring(MAIL, EVENTS)
         return len(rows)
