@@ -11,6 +11,8 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Literal, TextIO
 
 from penguinmails_core.audit.masking import mask_text
+from penguinmails_core.kit.ids import Prefix, encode
+from penguinmails_core.principal import Principal, PrincipalKind
 
 if TYPE_CHECKING:
     from penguinmails_api.context import RequestContext
@@ -71,19 +73,29 @@ def configure_logging(
     return handler
 
 
+_PREFIXES = {
+    PrincipalKind.API_KEY: Prefix.API_KEY,
+    PrincipalKind.OAUTH: Prefix.OAUTH_GRANT,
+    PrincipalKind.SESSION: Prefix.USER,
+}
+
+
+def _named(principal: Principal) -> str:
+    return encode(_PREFIXES[principal.kind], principal.id)
+
+
 _access = logging.getLogger("penguinmails_api.access")
 
 
 def access_log(context: RequestContext, scope: Any, status: int, seconds: float) -> None:
     """One line for each request: never its query, and of who asks only the id of the credential."""
-    principal = context.principal
     facts = {
         "request_id": context.request_id,
         "method": scope["method"],
         "path": scope["path"][:_MAX_PATH],
         "status": status,
         "duration_ms": round(seconds * 1000, 3),
-        "principal": f"{principal.kind}:{principal.id}" if principal is not None else None,
+        "principal": _named(context.principal) if context.principal is not None else None,
         "error_code": context.error_code,
     }
     _access.info(

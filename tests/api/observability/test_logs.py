@@ -15,6 +15,8 @@ from penguinmails_api.app import create_gateway
 from penguinmails_api.observability.logs import configure_logging, mask
 from penguinmails_api.services import Services
 from penguinmails_core.config import StackSettings
+from penguinmails_core.kit import ids
+from penguinmails_core.kit.ids import Prefix
 from tests.fixtures.client import ApiClient
 from tests.fixtures.factories import Tenant
 
@@ -103,7 +105,7 @@ async def test_the_access_log(lines: Lines, services: Services, tenant: Tenant) 
     first, second = (line for line in lines.objects if line["logger"].endswith(".access"))
     assert first["request_id"] == answer.headers["request-id"]
     assert (first["method"], first["path"], first["status"]) == ("GET", "/v1/emails/msg_x", answer.status_code)
-    assert first["principal"] == f"api_key:{tenant.live_key.id}"
+    assert first["principal"] == ids.encode(Prefix.API_KEY, tenant.live_key.id)
     assert (second["status"], second["principal"], second["error_code"]) == (400, None, "key_in_query")
     assert tenant.key not in lines.text
     assert KEY not in lines.text
