@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable
 import uvloop
 from rich.console import Console
 
-from bench.cases import accept, pipeline
+from bench.cases import accept, limits, pipeline
 from bench.report import Result, table
 from bench.world import World, open_world
 
@@ -18,6 +18,7 @@ Case = Callable[[World, int, float], Awaitable[list[Result]]]
 CASES: dict[str, Case] = {
     "accept": accept.accept,
     "batch100": accept.batch100,
+    "limits": limits.limits,
     "send_rsa": pipeline.send_rsa,
     "flat_queue": pipeline.flat_queue,
     "end_to_end": pipeline.end_to_end,

@@ -75,6 +75,7 @@ class World:
     env: dict[str, str]
     database: Database
     _exit: AsyncExitStack = field(default_factory=AsyncExitStack)
+    _servers: dict[str, int] = field(default_factory=dict)
 
     @property
     def dsn(self) -> str:
@@ -89,7 +90,13 @@ class World:
         url = (await asyncio.wait_for(process.stdout.readline(), 60)).decode().strip()
         if not url.startswith("http"):
             raise RuntimeError("the API did not start: " + (self.folder / "serve.log").read_text()[-2000:])
+        self._servers[url] = process.pid
         return url
+
+    def cpu_seconds(self, url: str) -> float:
+        """Processor time that the API at `url` has used, user and system (proc(5))."""
+        fields = Path(f"/proc/{self._servers[url]}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
     async def worker(self, smtp_port: int, **env: str) -> asyncio.subprocess.Process:
         command = [sys.executable, "-P", "-m", "penguinmails_api.cli", "worker"]
@@ -179,6 +186,7 @@ class World:
             "users",
             "members",
         }
+        keep |= {name for name, facts in tables().items() if facts.seeded}
         connection = await asyncpg.connect(self.dsn)
         try:
             await connection.execute("truncate " + ", ".join(set(tables()) - keep) + " cascade")
@@ -205,6 +213,19 @@ def _free_port() -> int:
         return port
 
 
+async def _make_plan(dsn: str) -> None:
+    """A plan with every limit, each too high to be reached: the cost of limits is part of what is measured."""
+    connection = await asyncpg.connect(dsn)
+    try:
+        await connection.execute(
+            "insert into plans (code, name, api_requests_per_second, api_requests_per_minute, api_burst, "
+            "api_requests_per_day, emails_per_second, max_emails_per_day, max_emails_per_month) "
+            "select 'bench', 'Bench', n, n, n, n, n, n, n from (select 1000000000) as v (n)"
+        )
+    finally:
+        await connection.close()
+
+
 @asynccontextmanager
 async def open_world() -> AsyncIterator[World]:
     folder = Path(tempfile.mkdtemp(prefix="penguinmails-bench-"))
@@ -213,6 +234,7 @@ async def open_world() -> AsyncIterator[World]:
     try:
         await asyncio.to_thread(stack.start)
         await migrate(stack.database_url)
+        await _make_plan(stack.database_url)
         keys = local_keys(folder)
         box = secret_box(keys)
         database = await Database.open(stack.database_url, pool_size=2)
@@ -221,8 +243,7 @@ async def open_world() -> AsyncIterator[World]:
             "DATABASE_URL": stack.database_url,
             "REDIS_URL": stack.redis_url,
             "PENGUINMAILS_SECRET_KEYS": keys,
-            "PENGUINMAILS_API_RATE_LIMIT": "100000000",
-            "PENGUINMAILS_API_RATE_BURST": "100000000",
+            "PENGUINMAILS_API_DEFAULT_PLAN": "bench",
         }
         world = World(folder, stack, tenant, box, keys, env, database)
         try:

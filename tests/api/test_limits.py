@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import re
+import time
 
 import pytest
 from redis.asyncio import Redis
@@ -208,6 +209,19 @@ async def test_a_redis_that_hangs_does_not_hang_us() -> None:
     await hanging.aclose()
     server.close()
     await server.wait_closed()
+
+
+async def test_a_busy_process_does_not_take_redis_for_away(redis: Redis, caplog: pytest.LogCaptureFixture) -> None:
+    """The answer waits in the socket while something else holds the loop for longer than the timeout."""
+    for turns in range(16):  # wherever the call has come to
+        limiter, bound = Limiter(redis), bucket(3, key=f"key {turns}")
+        await limiter.take(bound)
+        asked = asyncio.ensure_future(limiter.take(bound))
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        time.sleep(0.1)
+        assert (await asked).states[0].remaining == 1
+    assert caplog.records == []
 
 
 async def test_a_readiness_check_names_a_lost_redis(services: Services, tenant: Tenant) -> None:

@@ -135,11 +135,13 @@ class Admission:
             ctx.limit_headers = bound.headers(verdict)
             raise self._problem(ctx, verdict, 1, 0)
 
-    def give_back(self, ctx: RequestContext) -> None:
-        """The mail of this request was not accepted after all (a replay, or the database was away)."""
-        if ctx.bound is not None and ctx.sends:
-            self.limiter.give_back(ctx.bound, ctx.sends)
-        ctx.sends = 0
+    def give_back(self, ctx: RequestContext, sends: int | None = None) -> None:
+        """Mail of this request was not accepted after all (a replay, or the database was away): all, or so many sends
+        of it."""
+        sends = ctx.sends if sends is None else sends
+        if ctx.bound is not None and sends:
+            self.limiter.give_back(ctx.bound, sends)
+        ctx.sends -= sends
 
     def _problem(self, ctx: RequestContext, verdict: Verdict, cost: int, sends: int) -> Problem:
         entry = self.limits.cached(ctx.caller.organization_id) if ctx.principal is not None else None
@@ -213,7 +215,7 @@ def route_lines(facts: RouteFacts, caller: str, organization: str, address: str)
     for declared in facts.limits:
         subject = {"caller": caller, "organization": organization, "address": address}[declared.by]
         for bucket in declared.buckets(facts.operation):
-            found.append(Line(bucket, f"r:{bucket.name}:{subject}"))
+            found.append(Line(bucket, f"r:{bucket.name}:{subject}", per_call=True))
     return found
 
 

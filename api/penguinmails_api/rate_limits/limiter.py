@@ -23,6 +23,7 @@ from penguinmails_api.rate_limits.policies import Bound, Line, State, Verdict
 log = logging.getLogger(__name__)
 
 REDIS_TIMEOUT = 0.05  # seconds; slower is as good as away
+GRACE = 0.01  # seconds, to read what came while the loop was busy
 RETRY_REDIS_AFTER = 1.0  # seconds
 _FLIGHTS = 2  # script calls at once: while they are out, the next batch grows
 _PREFIX = "penguinmails:{rate}:"  # the braces keep all keys on one node of a cluster
@@ -134,7 +135,8 @@ class Limiter:
 
     async def take(self, bound: Bound, cost: int = 1, sends: int = 0) -> Verdict:
         """Take `cost` requests and `sends` sends from every line of the caller, or nothing from any. Never raises."""
-        if bound.local or self._redis is None or time.monotonic() < self._away_until:
+        shared = not bound.local or (sends and bound.sends)
+        if not shared or self._redis is None or time.monotonic() < self._away_until:
             return self.local.take(bound, cost, sends)
         refusal = bound.remembered() if cost else None
         if refusal is not None:
@@ -203,12 +205,26 @@ class Limiter:
         return answer
 
     async def _call(self, script: str, sha: str, keys: list[str], arguments: Sequence[bytes | int | float]) -> Any:
+        """Raises `TimeoutError` when Redis is slow, and not when it is this process that was busy: an answer that waits
+        in the socket is still read."""
+        call = asyncio.ensure_future(self._evaluate(script, sha, keys, arguments))
+        try:
+            for patience in (REDIS_TIMEOUT, 0, 0, GRACE):
+                done, _ = await asyncio.wait((call,), timeout=patience)
+                if done:
+                    return call.result()
+            raise TimeoutError
+        finally:
+            if not call.done():
+                call.cancel()
+                await asyncio.wait((call,))
+
+    async def _evaluate(self, script: str, sha: str, keys: list[str], arguments: Sequence[bytes | int | float]) -> Any:
         redis: Any = self._redis
-        async with asyncio.timeout(REDIS_TIMEOUT):
-            try:
-                return await redis.evalsha(sha, len(keys), *keys, *arguments)
-            except NoScriptError:
-                return await redis.eval(script, len(keys), *keys, *arguments)
+        try:
+            return await redis.evalsha(sha, len(keys), *keys, *arguments)
+        except NoScriptError:
+            return await redis.eval(script, len(keys), *keys, *arguments)
 
     async def _give_back(self, redis: Redis, lines: Sequence[Line], sends: int) -> None:
         arguments: list[float] = []

@@ -100,10 +100,11 @@ class State(NamedTuple):
 
 
 class Line(NamedTuple):
-    """One bucket or window of one subject."""
+    """One bucket or window of one subject. `per_call`: a request counts once here, whatever it costs."""
 
     policy: Policy
     key: str
+    per_call: bool = False
 
 
 class Verdict(NamedTuple):
@@ -133,8 +134,8 @@ class Verdict(NamedTuple):
 
 
 class Bound:
-    """The lines of one caller. `local`: counted in this process only. Remembers a refusal: until its time is over the
-    answer cannot change, so nobody is asked again."""
+    """The lines of one caller. `local`: those of requests are counted in this process only. Remembers a refusal: until
+    its time is over the answer cannot change, so nobody is asked again."""
 
     __slots__ = ("_policies", "local", "refusal", "refused_until", "requests", "sends")
 
@@ -152,7 +153,7 @@ class Bound:
         return self.requests if cost else ()
 
     def costs(self, cost: int, sends: int) -> tuple[int, ...]:
-        mine = (cost,) * len(self.requests) if cost else ()
+        mine = tuple([1 if line.per_call else cost for line in self.requests]) if cost else ()
         return (*mine, *((sends,) * len(self.sends))) if sends else mine
 
     def remember(self, verdict: Verdict) -> None:
