@@ -254,6 +254,37 @@ def test_keys(folder: Path, sandbox: Sandbox, server: dict[str, str]) -> None:
     assert sandbox.api("POST", "/v1/emails", {}, key=made).json()["code"] == "missing_scope"
 
 
+def test_plans(folder: Path, sandbox: Sandbox, server: dict[str, str]) -> None:
+    """A change by the command is felt by the server that runs."""
+    organization, key = sandbox.second["id"], sandbox.second["api_key"]
+    listed = succeeded(run("plans", "list", folder=folder, env=server))
+    assert re.search(r"^starter +49 +60 +100 +10 +2,000 +10,000$", listed, re.M)
+    assert len(json.loads(succeeded(run("plans", "list", "--json", folder=folder, env=server)))) >= 5
+    succeeded(run("plans", "set", organization, "professional", folder=folder, env=server))
+    usage = sandbox.api("GET", "/v1/usage", key=key).json()
+    assert usage["plan"]["code"] == "professional"
+    reason = ["--reason", "launch week", "--days", "7"]
+    succeeded(run("plans", "override", organization, "max_emails_per_day", "77777", *reason, folder=folder, env=server))
+
+    def told() -> bool:
+        return '"sends-day";q=77777' in sandbox.api("GET", "/v1/me", key=key).headers["ratelimit-policy"]
+
+    eventually(told, "the new limit")
+    succeeded(run("plans", "override", organization, "max_emails_per_day", "plan", folder=folder, env=server))
+    succeeded(run("plans", "set", organization, "self_hosted", folder=folder, env=server))
+    for arguments, word in (
+        (("set", organization, "gold"), "there are starter"),
+        (("set", "org_x", "starter"), "26 characters"),
+        (("override", organization, "max_dreams", "1", "--reason", "x"), "there is no limit max_dreams"),
+        (("override", organization, "max_users", "many", "--reason", "x"), "number, none or plan"),
+        (("override", organization, "max_users", "1"), "say why"),
+    ):
+        refused = run("plans", *arguments, folder=folder, env=server)
+        assert refused.returncode == 2
+        assert word in re.sub(r"[\s│]+", " ", refused.stderr)
+        assert "Traceback" not in refused.stderr
+
+
 def test_keys_live(folder: Path, sandbox: Sandbox, server: dict[str, str]) -> None:
     """From a shell: made with limits, listed, rotated, revoked; the running server hears of it."""
     of = ["--organization", sandbox.second["id"]]

@@ -20,15 +20,19 @@ HEADERS: Document = {
         "required": True,
         "schema": {"type": "string", "examples": [VERSION]},
     },
-    "RateLimit-Limit": {"description": "Requests allowed at once.", "required": True, "schema": {"type": "integer"}},
-    "RateLimit-Remaining": {
-        "description": "Requests left at this moment.",
+    "RateLimit-Limit": {
+        "description": "Size of the limit that is nearest to its end; `RateLimit` names it.",
         "required": True,
         "schema": {"type": "integer"},
     },
-    "RateLimit-Reset": {"description": "Seconds until all are back.", "required": True, "schema": {"type": "integer"}},
+    "RateLimit-Remaining": {
+        "description": "What is left of it at this moment.",
+        "required": True,
+        "schema": {"type": "integer"},
+    },
+    "RateLimit-Reset": {"description": "Seconds until it is whole.", "required": True, "schema": {"type": "integer"}},
     "RateLimit-Policy": {
-        "description": "All limits: q requests in w seconds (draft-ietf-httpapi-ratelimit-headers).",
+        "description": "All limits: q requests, or q of `qu`, in w seconds (draft-ietf-httpapi-ratelimit-headers).",
         "required": True,
         "schema": {"type": "string", "examples": ['"default";q=600000;w=60, "burst";q=20000;w=2']},
     },

@@ -155,11 +155,10 @@ class Admission:
             requests.append(Line(Bucket(names[0], rate, burst, label=names[1]), f"k:{principal.id}"))
         if self._address_bucket is not None:
             requests.append(Line(self._address_bucket, f"a:{address}"))
+        local = not requests and not facts.limits
+        requests = requests or [Line(SAFETY_NET, f"k:{principal.id}")]
         requests += route_lines(facts, str(principal.id), str(principal.organization_id), address)
-        sends = _send_lines(entry, principal.mode)
-        if requests:
-            return Bound(requests, sends)
-        return Bound([Line(SAFETY_NET, f"k:{principal.id}")], sends, local=True)
+        return Bound(requests, _send_lines(entry, principal.mode), local=local)
 
 
 class Failures:

@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from penguinmails_api.context import RequestContext
 from penguinmails_api.conventions.etags import match
 from penguinmails_api.idempotency import answer_once
+from penguinmails_api.rate_limits.special import limit
 from penguinmails_api.routing import Context, get_context, operation
 from penguinmails_api.v1.domains.schemas import Domain, DomainCreate, DomainIdInPath, DomainList, DomainListQuery
 from penguinmails_core.domains import manage
@@ -90,6 +91,7 @@ async def _current(session: AsyncSession, context: RequestContext, domain_id: UU
     response_model=Domain,
     **operation("domains_verify", scope=WRITE, errors=(413, 415), idempotent=True),
 )
+@limit("30/minute", by="organization")
 async def verify_domain(request: Request, domain_id: DomainIdInPath) -> Response:
     """Looks at DNS now. The domain is `verified` when DNS holds the RSA key that was made for it, `failed` when it does
     not, and stays as it is when DNS gives no answer. 409 while another organization's key is published there."""

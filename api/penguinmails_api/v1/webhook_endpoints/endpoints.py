@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from penguinmails_api.context import RequestContext
 from penguinmails_api.conventions.etags import match
 from penguinmails_api.idempotency import answer_once
+from penguinmails_api.rate_limits.special import limit
 from penguinmails_api.routing import Context, get_context, operation
 from penguinmails_api.v1.events.schemas import Event, render_event
 from penguinmails_api.v1.webhook_endpoints.schemas import (
@@ -151,6 +152,7 @@ async def rotate_secret(request: Request, endpoint_id: EndpointIdInPath) -> Resp
     response_model=WebhookTestQueued,
     **operation("webhook_endpoints_test", scope=WRITE, errors=(413, 415), idempotent=True),
 )
+@limit("30/minute", by="organization")
 async def send_test(request: Request, endpoint_id: EndpointIdInPath) -> Response:
     """Queues a `webhook.test` event to this endpoint only, whatever it is subscribed to. See its delivery for what the
     receiver answered."""
