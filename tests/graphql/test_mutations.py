@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import pytest
 
+from penguinmails_api.services import Services
+from penguinmails_core.audit.actor import Actor
 from penguinmails_core.kit import ids
 from penguinmails_core.kit.db import Database
 from penguinmails_core.kit.ids import Prefix
+from penguinmails_core.limits import service as limits
 from tests.fixtures.factories import Recipient, Tenant, make_domain, make_email
 from tests.graphql.conftest import GraphClient
 
@@ -175,3 +178,18 @@ async def test_suppressions(graph: GraphClient) -> None:
     assert back["restoreSuppression"]["suppression"]["status"] == "ACTIVE"
     data = await graph('{ suppressions(filter: {text: "ada"}) { nodes { address } } }')
     assert data["suppressions"]["nodes"] == [{"address": "ada@example.com"}]
+
+
+@pytest.mark.usefixtures("domain")
+async def test_sends_and_requests_come_from_the_budget_of_rest(
+    graph: GraphClient, tenant: Tenant, services: Services
+) -> None:
+    for name, value in (("max_emails_per_day", 5), ("api_requests_per_minute", 1), ("api_burst", 20)):
+        await limits.override(services.database, Actor.operator(tenant.id), name, value, reason="a test")
+    services.limits.forget()
+    query = "mutation ($inputs: [SendEmailInput!]!) { sendEmails(inputs: $inputs) { emails { subject } } }"
+    await graph(query, inputs=[MESSAGE] * 3)
+    assert (await graph.api.get("/v1/me")).headers["ratelimit-remaining"] == str(20 - 2 - 1)
+    refused = await graph.error(query, inputs=[MESSAGE] * 3)
+    assert (refused["code"], refused["violated_policies"]) == ("send_quota_exceeded", ["sends-day"])
+    assert (await graph.api.post("/v1/emails/batch", json={"emails": [MESSAGE] * 2})).status_code == 202

@@ -14,6 +14,7 @@ import orjson
 
 from penguinmails_api.context import RequestContext
 from penguinmails_api.gateway import HotRoute, Receive, Scope, parse_json, read_body
+from penguinmails_api.rate_limits.admission import batch_cost
 from penguinmails_api.responses import RawResponse
 from penguinmails_core.audit.actor import ORIGIN
 from penguinmails_core.emails.accept import AcceptRequest, Verdict
@@ -61,7 +62,8 @@ def _accept_for(ctx: RequestContext) -> Callable[[AcceptRequest], Awaitable[Verd
     async def accept(request: AcceptRequest) -> Verdict:
         """Sends count against the same quotas as REST's; those of mail that was not accepted are given back."""
         admission = ctx.services.admission
-        await admission.charge(ctx, ctx.cost, sum(len(message.recipients) for message in request.messages))
+        cost = ctx.cost + batch_cost(len(request.messages)) - 1  # the first message is in the price of the document
+        await admission.charge(ctx, cost, sum(len(message.recipients) for message in request.messages))
         try:
             verdict = await ctx.services.send_caps.accept(ctx.caller, request)
         except Problem:

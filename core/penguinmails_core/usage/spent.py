@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from uuid import UUID
 
 from penguinmails_core.kit.clock import utcnow
@@ -14,18 +13,12 @@ from penguinmails_core.usage.periods import Period, Span, period
 
 @dataclass(frozen=True, slots=True)
 class Spent:
-    """Accepted sends: of the organization (live mail) in `day` and `month`, and of each credential today."""
+    """Accepted live sends of the organization in `day` and `month`."""
 
     day: Period | None = None
     month: Period | None = None
     today: int = 0
     this_month: int = 0
-    by_actor: Mapping[UUID, int] = field(default_factory=dict)
-
-    def of(self, span: Span, current: Period) -> int:
-        """Sends of the organization in the current period; 0 when this was counted in an earlier one."""
-        known, sends = (self.day, self.today) if span is Span.DAY else (self.month, self.this_month)
-        return sends if known == current else 0
 
 
 NOTHING = Spent()
@@ -36,12 +29,8 @@ async def spent_of(worker: Pool, organization_id: UUID) -> Spent:
     now = utcnow()
     day, month = period(Span.DAY, now), period(Span.MONTH, now)
     today = this_month = 0
-    by_actor: dict[UUID, int] = {}
     for row in await repository.spent(worker, organization_id, month.start, month.end):
         if row["mode"] == "live":
             this_month += row["sends"]
-        if row["day"] == day.start.date():
-            by_actor[row["actor_id"]] = by_actor.get(row["actor_id"], 0) + row["sends"]
-            if row["mode"] == "live":
-                today += row["sends"]
-    return Spent(day, month, today, this_month, by_actor)
+            today += row["sends"] if row["day"] == day.start.date() else 0
+    return Spent(day, month, today, this_month)
