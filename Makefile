@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 N ?= 1000
 
 .DEFAULT_GOAL := help
-.PHONY: help setup toolchains demo run test lint format bench chaos sdks docs regenerate clean
+.PHONY: help setup toolchains demo run test lint format bench fuzz chaos sdks docs regenerate clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -42,6 +42,9 @@ format: setup ## Format the code
 
 bench: setup ## Measure against the references, in one interleaved run; prints ratios
 	@$(BIN)/python -m bench
+
+fuzz: setup ## Invent N requests or more and judge every answer (make fuzz N=5000)
+	@$(BIN)/python -m tests.contract.fuzz --cases $(if $(filter command line,$(origin N)),$(N),5000)
 
 chaos: setup ## Kill processes at random N times (make chaos N=1000) and count every message
 	@$(BIN)/python -m tests.crash.chaos --rounds $(N)

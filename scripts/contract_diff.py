@@ -2,6 +2,7 @@
 
     .venv/bin/python scripts/contract_diff.py            each openapi/released/v1-*.json against openapi/v1.json, ...
     .venv/bin/python scripts/contract_diff.py OLD NEW    one against another
+    .venv/bin/python scripts/contract_diff.py --freeze   keep openapi/v*.json as what this version has promised
 
 Breaking is what can make a client that worked stop working: less is served, more is asked, or an answer has a shape
 that the client was promised not to see. Requests may become more permissive, answers may gain members. A new value of
@@ -13,6 +14,7 @@ from __future__ import annotations
 import json
 import re
 import sys
+import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -139,7 +141,8 @@ class _Comparison:
                 else:
                     yield from self._schema(place, content.get("schema", {}), there.get("schema", {}), request=False)
         for status in new["responses"]:
-            if status not in old["responses"] and status < "4":
+            # 304 comes to those alone who ask with If-None-Match.
+            if status not in old["responses"] and status < "4" and status != "304":
                 yield Change("response-added", f"{where} -> {status}", "clients do not know this success")
 
     def _webhook(self, event: str, entry: Node) -> Iterator[Change]:
@@ -309,7 +312,27 @@ def pairs(folder: Path) -> list[tuple[Path, Path]]:
     ]
 
 
+def freeze(root: Path) -> list[Path]:
+    """Copies each document to openapi/released/, under the version of pyproject.toml without its last number. Raises
+    ValueError when that version is out already (CHANGELOG.md has a section of it): a promise is not rewritten."""
+    version = tomllib.loads((root / "pyproject.toml").read_text())["project"]["version"]
+    if re.search(rf"^## \[?{re.escape(version)}\b", (root / "CHANGELOG.md").read_text(), re.MULTILINE):
+        raise ValueError(f"{version} is released and its promise stays; raise the version in pyproject.toml first")
+    folder = root / "openapi" / "released"
+    folder.mkdir(exist_ok=True)
+    written = []
+    for current in sorted((root / "openapi").glob("v*.json")):
+        target = folder / f"{current.stem}-{version.rpartition('.')[0]}.json"
+        target.write_text(current.read_text())
+        written.append(target)
+    return written
+
+
 def main(arguments: list[str]) -> int:
+    if arguments == ["--freeze"]:
+        for path in freeze(ROOT):
+            print(f"wrote {path.relative_to(ROOT)}")
+        return 0
     found = [(Path(arguments[0]), Path(arguments[1]))] if len(arguments) == 2 else pairs(ROOT / "openapi")
     broken = 0
     for released, current in found:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from functools import cache
 from typing import Any
@@ -10,8 +11,9 @@ from fastapi import FastAPI
 from fastapi.middleware.asyncexitstack import AsyncExitStackMiddleware
 from fastapi.routing import APIRoute, APIRouter
 from fastapi.telemetry import TelemetryConfig
+from starlette.exceptions import HTTPException
 from starlette.routing import BaseRoute, Match
-from starlette.types import ASGIApp
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from penguinmails_api import health, openapi
 from penguinmails_api.conventions.middleware import Conventions
@@ -42,6 +44,8 @@ class Api(FastAPI):
 
     def __init__(self) -> None:
         self._v2: dict[str, Any] | None = None
+        self._methods: dict[str, set[str]] = {}
+        self._special: list[tuple[re.Pattern[str], str]] = []
         super().__init__(
             docs_url=None, redoc_url=None, openapi_url=None, redirect_slashes=False, telemetry=_NO_TELEMETRY
         )
@@ -51,9 +55,36 @@ class Api(FastAPI):
     def add(self, router: APIRouter) -> None:
         """Routers bring their full prefix, so routes stay one flat list that can be read and counted."""
         self.router.routes.extend(router.routes)
+        for route in router.routes:
+            if isinstance(route, APIRoute):
+                self._methods.setdefault(route.path, set()).update(route.methods or ())
+        self._special = [(route_regex(path), path) for path in self._methods if self._hides_another(path)]
+
+    def _hides_another(self, path: str) -> bool:
+        """Whether a route with an id matches this path too: /v1/emails/{id} and /v1/emails/batch."""
+        mine = path.split("/")
+        return any(
+            other != path
+            and len(theirs := other.split("/")) == len(mine)
+            and all(a == b or b.startswith("{") for a, b in zip(mine, theirs, strict=True))
+            and sum(part.startswith("{") for part in theirs) > sum(part.startswith("{") for part in mine)
+            for other in self._methods
+        )
+
+    def _special_methods(self, path: str) -> set[str] | None:
+        if path in self._methods:
+            return self._methods[path]
+        return next((self._methods[template] for regex, template in self._special if regex.match(path)), None)
 
     def build_middleware_stack(self) -> ASGIApp:
-        return AsyncExitStackMiddleware(Conventions(self.router))
+        return AsyncExitStackMiddleware(Conventions(self._route))
+
+    async def _route(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """A fixed path is a resource of its own: DELETE /v1/emails/batch is 405, and no email is called batch."""
+        methods = self._special_methods(scope["path"])
+        if methods is not None and scope["method"] not in methods:
+            raise HTTPException(405)
+        await self.router(scope, receive, send)
 
     def openapi(self) -> dict[str, Any]:
         if not self.openapi_schema:
@@ -68,6 +99,8 @@ class Api(FastAPI):
 
     def methods_of(self, path: str) -> str:
         """What a 405 says in Allow: the methods of all routes at this path."""
+        if special := self._special_methods(path):
+            return ", ".join(sorted(special))
         probe = {"type": "http", "path": path, "method": "", "root_path": ""}
         methods: set[str] = set()
         for route in self.routes:
@@ -78,6 +111,10 @@ class Api(FastAPI):
 
 def _is_v2(route: BaseRoute) -> bool:
     return str(getattr(route, "path", "")).startswith("/v2/")
+
+
+def route_regex(path: str) -> re.Pattern[str]:
+    return re.compile("^" + re.sub(r"\\\{\w+\\\}", "[^/]+", re.escape(path)) + "$")
 
 
 @cache

@@ -129,7 +129,9 @@ async def get_events_specification() -> JSONResponse:
     **public("operations_problem", errors=(404,)),
 )
 async def get_problem(
-    code: Annotated[str, Path(max_length=100, description="A problem's `code`; with `.md` for Markdown.")],
+    code: Annotated[
+        str, Path(json_schema_extra={"maxLength": 100}, description="A problem's `code`; with `.md` for Markdown.")
+    ],
 ) -> Response:
     """The page that `type` of a problem document leads to: cause and fix, in HTML or Markdown."""
     return problem_page(code)

@@ -37,10 +37,11 @@ async def answer_once(
     if scope["route"].body_field is None and body not in (b"", b"{}"):
         detail = "This operation takes no body. Leave it out, or send {}."
         raise Unprocessable(detail, errors=[FieldError("", "unknown_field", detail)])
+    key = read_key(scope["headers"])  # a rehearsal uses none, and refuses a malformed one like the real request
     keyed = service.KeyedRequest(
         caller.organization_id,
         caller.id,
-        None if context.options.dry_run else read_key(scope["headers"]),
+        None if context.options.dry_run else key,
         fingerprint(request.method, scope["path"], scope["query_string"], body),
     )
 

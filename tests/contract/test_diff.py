@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from scripts.contract_diff import compare, main, pairs
+from scripts.contract_diff import compare, freeze, main, pairs
 
 from penguinmails_api.app import api
 from tests.conftest import ROOT
@@ -151,6 +151,7 @@ COMPATIBLE: list[tuple[str, Mutation]] = [
     ("another way in", lambda d: operation(d)["security"].append({"oauth2": ["things:write"]})),
     ("a new header", lambda d: operation(d)["responses"]["200"]["headers"].update(New={})),
     ("a new error", lambda d: operation(d)["responses"].update({"418": {"description": ""}})),
+    ("not modified", lambda d: operation(d)["responses"].update({"304": {"description": ""}})),
     ("a new event", lambda d: d["webhooks"].update({"thing.gone": {}})),
 ]
 
@@ -213,7 +214,19 @@ def test_every_break_of_the_real_document_is_caught() -> None:
     assert tried > 50
 
 
-def test_nothing_released_is_broken() -> None:
-    assert main([]) == 0
+def test_a_promise_is_kept_once_and_never_rewritten(tmp_path: Path) -> None:
+    (tmp_path / "openapi").mkdir()
+    (tmp_path / "openapi" / "v1.json").write_text("{}")
+    (tmp_path / "pyproject.toml").write_text('[project]\nversion = "3.4.0"\n')
+    (tmp_path / "CHANGELOG.md").write_text("# Changelog\n\n## Unreleased\n\n## 3.3.0\n")
+    assert [path.name for path in freeze(tmp_path)] == ["v1-3.4.json"]
+    (tmp_path / "CHANGELOG.md").write_text("# Changelog\n\n## 3.4.0\n")
+    with pytest.raises(ValueError, match="is released"):
+        freeze(tmp_path)
+
+
+def test_nothing_released_is_broken(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([]) == 0, capsys.readouterr().out
+    assert pairs(ROOT / "openapi")
     for released, current in pairs(ROOT / "openapi"):
         assert current.exists(), released

@@ -9,7 +9,7 @@ from fastapi.routing import APIRoute
 from starlette.routing import BaseRoute
 
 from penguinmails_api.conventions.declared import KEY, Declared, choices, declared_by
-from penguinmails_api.conventions.options import DRY_RUN, EXPAND, FIELDS
+from penguinmails_api.conventions.options import DRY_RUN, EXPAND, FIELDS, MAX_TAGS_CHARACTERS
 
 Document = dict[str, Any]
 
@@ -49,7 +49,7 @@ PARAMETERS: Document = {
         "required": False,
         "x-sdk-internal": True,
         "description": "Do it only when the resource still has this ETag; else 412.",
-        "schema": {"type": "string", "maxLength": 1000, "pattern": _TAG},
+        "schema": {"type": "string", "maxLength": MAX_TAGS_CHARACTERS, "pattern": _TAG},
     },
     "IfNoneMatch": {
         "name": "If-None-Match",
@@ -57,7 +57,7 @@ PARAMETERS: Document = {
         "required": False,
         "x-sdk-internal": True,
         "description": "Answer 304 without a body when the resource still has this ETag.",
-        "schema": {"type": "string", "maxLength": 1000, "pattern": _TAG},
+        "schema": {"type": "string", "maxLength": MAX_TAGS_CHARACTERS},
     },
 }
 

@@ -9,6 +9,7 @@ from urllib.parse import unquote_plus
 
 from penguinmails_core.errors import FieldError, Unprocessable
 
+MAX_TAGS_CHARACTERS = 1000
 FIELDS, EXPAND, DRY_RUN = "fields", "expand", "dry_run"
 _NAMES = (FIELDS, EXPAND, DRY_RUN)
 
@@ -42,6 +43,9 @@ def take(scope: MutableMapping[str, Any]) -> Options:
         elif name == b"if-none-match":
             text = value.decode("latin-1")
             if_none_match = text if if_none_match is None else f"{if_none_match}, {text}"
+    for header, sent in (("If-Match", if_match), ("If-None-Match", if_none_match)):
+        if sent is not None and len(sent) > MAX_TAGS_CHARACTERS:
+            raise refused(header, "too_long", f"`{header}` may have at most {MAX_TAGS_CHARACTERS} characters.")
     if not found and if_match is None and if_none_match is None:
         return NONE
     return Options(
@@ -84,7 +88,9 @@ def _split(query: bytes) -> tuple[dict[str, list[str]], bytes]:
 
 def _words(name: str, values: Sequence[str]) -> tuple[str, ...]:
     """Separated by commas, or repeated."""
-    words = tuple(dict.fromkeys(word.strip() for value in values for word in value.split(",")))
+    words = tuple(word.strip() for value in values for word in value.split(","))
     if "" in words:
         raise refused(name, "empty", f"`{name}` is a list of names, such as `{name}=a,b`.")
+    if len(set(words)) < len(words):
+        raise refused(name, "repeated", f"`{name}` names something twice. Name each once.")
     return words

@@ -16,7 +16,7 @@ from penguinmails_core.scopes import ALL_SCOPES
 
 router = APIRouter(tags=["oauth2"])
 
-Part = Annotated[str, Path(max_length=20, description="Which part of the API.", examples=["v1"])]
+Part = Annotated[str, Path(json_schema_extra={"maxLength": 20}, description="Which part of the API.", examples=["v1"])]
 
 _CACHED = ANYBODY | {"Cache-Control": f"public, max-age={int(JWKS_MAX_AGE.total_seconds())}"}
 _CLIENT_AUTH = ["client_secret_basic", "client_secret_post"]
@@ -25,7 +25,7 @@ _ANYTHING: dict[str, Any] = {"type": "object", "additionalProperties": True}
 
 def document(name: str) -> dict[str, Any]:
     """Keyword arguments for a route that answers a document of another standard."""
-    made = public(f"oauth2_{name}", errors=(503,))
+    made = public(f"oauth2_{name}", errors=(404, 503) if "part" in name else (503,))
     example: dict[str, Any] = {"issuer": "https://mail.example.com"} if name != "jwks" else {"keys": []}
     made["responses"] = {
         200: {

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 TYPE_ID = re.compile(r"^\^([a-z]+)_\[0-7\]")
+_EXAMPLE_ID = re.compile("[a-z]+_[0-7][0-9a-hjkmnp-tv-z]{25}")
 _BY_FORMAT = {
     "date-time": "2026-11-24T12:00:00.000Z",
     "date": "2026-11-24",
@@ -38,6 +39,8 @@ _BY_NAME = {
     "timezone": "Europe/Vienna",
     "token": "kq3v9m2c7x",
 }
+_IN_THE_FUTURE = ("expires_at", "ends_at", "until")
+_LATER = "2030-01-31T12:00:00.000Z"
 _DEEP = 20
 
 
@@ -45,14 +48,38 @@ class NoExample(ValueError):
     """A schema that nothing can be made of; the message names the place."""
 
 
-def complete(schema: Mapping[str, Any], schemas: Mapping[str, Any]) -> Any:
-    """One value for `schema`. `schemas` are the document's, for references. Raises `NoExample`."""
-    return _value(schema, schemas, "", 0)
+def complete(schema: Mapping[str, Any], schemas: Mapping[str, Any], *, request: bool = False) -> Any:
+    """One value for `schema`. `schemas` are the document's, for references. Raises `NoExample`.
+
+    Of a `request`, optional ids are left out: those of an example are nobody's, and the sample would be refused.
+    """
+    value = _value(schema, schemas, "", 0)
+    if request and isinstance(value, dict) and not _told(schema, schemas):
+        required = _resolved(schema, schemas).get("required", [])
+        return {name: each for name, each in value.items() if name in required or not _is_id(each)}
+    return value
+
+
+def _resolved(schema: Mapping[str, Any], schemas: Mapping[str, Any]) -> Mapping[str, Any]:
+    while "$ref" in schema:
+        schema = schemas[schema["$ref"].rpartition("/")[2]]
+    return schema
+
+
+def _told(schema: Mapping[str, Any], schemas: Mapping[str, Any]) -> bool:
+    """Whether the example is the model's own."""
+    return bool(_resolved(schema, schemas).get("examples"))
+
+
+def _is_id(value: Any) -> bool:
+    return isinstance(value, str) and bool(_EXAMPLE_ID.fullmatch(value))
 
 
 def _value(schema: Mapping[str, Any], schemas: Mapping[str, Any], name: str, depth: int) -> Any:
     if depth > _DEEP:
         raise NoExample(f"{name}: refers to itself without end")
+    if name in _IN_THE_FUTURE and schema.get("format") == "date-time":
+        return _LATER  # whatever the type's own example says: one that is over would be refused
     if "example" in schema:
         return schema["example"]
     if schema.get("examples"):

@@ -45,11 +45,12 @@ def _describe_parameters(operation: Document) -> None:
 
 
 def _add_examples(operation: Document, schemas: Document) -> None:
-    for place in (operation.get("requestBody", {}), *operation["responses"].values()):
+    body = operation.get("requestBody", {})
+    for place in (body, *operation["responses"].values()):
         for media_type, entry in place.get("content", {}).items():
             if media_type.endswith("json") and "example" not in entry and "examples" not in entry:
                 with contextlib.suppress(NoExample):
-                    entry["example"] = complete(entry.get("schema", {}), schemas)
+                    entry["example"] = complete(entry.get("schema", {}), schemas, request=place is body)
 
 
 def _say_sizes(node: Any) -> None:

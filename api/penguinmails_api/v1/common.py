@@ -1,6 +1,6 @@
 """Types that all resources share: ids, times, pages, answers."""
 
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import Annotated, Any, ClassVar, Generic, TypeVar
 from uuid import UUID
 
@@ -72,8 +72,18 @@ def _to_utc(value: datetime) -> datetime:
     return value.astimezone(UTC)
 
 
-Moment = Annotated[AwareDatetime, AfterValidator(_to_utc)]
+def _not_a_number(value: Any) -> Any:
+    """pydantic would read `0` as the first second of 1970."""
+    if isinstance(value, int | float) or (isinstance(value, str) and "-" not in value[1:]):
+        raise ValueError("give it as RFC 3339 says, such as 2026-12-24 or 2026-12-24T18:00:00Z")
+    return value
+
+
+Moment = Annotated[AwareDatetime, BeforeValidator(_not_a_number), AfterValidator(_to_utc)]
 """A time in a request: RFC 3339 with an offset."""
+
+Day = Annotated[date, BeforeValidator(_not_a_number)]
+"""A day in a request: RFC 3339 `full-date`."""
 
 
 def typeid(prefix: str) -> WithJsonSchema:

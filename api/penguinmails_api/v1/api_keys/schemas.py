@@ -59,7 +59,7 @@ AllowedDomains = Annotated[
     Field(description="Domains it may send from, subdomains not included; null for any.", examples=[["example.com"]]),
 ]
 MaxSendsPerDay = Annotated[
-    int | None,
+    Annotated[int, Field(strict=True)] | None,
     Field(
         ge=1,
         le=rules.MAX_CAP,
@@ -134,7 +134,7 @@ class ApiKeyUpdate(_Given):
 
 
 class ApiKeyRotate(RequestBody):
-    overlap_seconds: int = Field(
+    overlap_seconds: Annotated[int, Field(strict=True)] = Field(
         int(service.DEFAULT_OVERLAP.total_seconds()),
         ge=0,
         le=int(service.MAX_OVERLAP.total_seconds()),

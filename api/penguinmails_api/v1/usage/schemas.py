@@ -8,7 +8,7 @@ from uuid import UUID
 
 from pydantic import Field
 
-from penguinmails_api.v1.common import QueryParameters, Resource, Timestamp, typeid
+from penguinmails_api.v1.common import Day, QueryParameters, Resource, Timestamp, typeid
 from penguinmails_api.v1.me.schemas import Mode
 from penguinmails_core.errors import FieldError, Unprocessable
 from penguinmails_core.kit import ids
@@ -23,10 +23,10 @@ _PREFIXES = {"api_key": Prefix.API_KEY, "oauth_app": Prefix.OAUTH_APP, "user": P
 
 
 class UsageQuery(QueryParameters):
-    start_date: date | None = Field(
+    start_date: Day | None = Field(
         None, description="First day (UTC); default: the first of this month.", examples=["2026-11-01"]
     )
-    end_date: date | None = Field(None, description="Last day, included; default: today.", examples=["2026-11-24"])
+    end_date: Day | None = Field(None, description="Last day, included; default: today.", examples=["2026-11-24"])
     api_key_id: Annotated[str, Field(max_length=100), typeid(Prefix.API_KEY)] | None = Field(
         None, description="Only requests and sends of this key."
     )
