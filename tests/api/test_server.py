@@ -124,7 +124,7 @@ async def test_a_forged_forwarded_for_does_not_open_an_allowlist(
     status, _, body = await connection.ask(
         f"GET /v1/me HTTP/1.1\nHost: api.test\nAuthorization: Bearer {plain}\nX-Forwarded-For: 192.0.2.7"
     )
-    assert (status, json.loads(body)["code"]) == (403, "forbidden")
+    assert (status, json.loads(body)["code"]) == (403, "constraint_violated")
 
 
 async def test_a_complete_answer_is_written_once(port: int, tenant: Tenant) -> None:
