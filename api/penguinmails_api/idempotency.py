@@ -10,6 +10,7 @@ Scope, limits and validation have passed before this runs, so a replay is author
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
+from uuid import UUID
 
 from fastapi import Request, Response
 from pydantic import BaseModel
@@ -24,12 +25,19 @@ Work = Callable[[AsyncSession], Awaitable[BaseModel]]
 
 
 async def answer_once(
-    request: Request, work: Work, *, status: int = 200, redact: Sequence[str] = (), ring: Sequence[str] = ()
+    request: Request,
+    work: Work,
+    *,
+    status: int = 200,
+    redact: Sequence[str] = (),
+    ring: Sequence[str] = (),
+    organization_id: UUID | None = None,
 ) -> Response:
     """Run `work` and answer with the model it returns, or replay the stored answer.
 
     `redact` names top-level members that hold secrets (null in a replay). `ring` are doorbell channels, rung after the
-    commit. Whatever `work` raises undoes everything.
+    commit. Whatever `work` raises undoes everything. `organization_id` is where the work is done, when that is not the
+    caller's own organization.
     """
     context = get_context(request)
     caller, scope = context.caller, request.scope
@@ -39,7 +47,7 @@ async def answer_once(
         raise Unprocessable(detail, errors=[FieldError("", "unknown_field", detail)])
     key = read_key(scope["headers"])  # a rehearsal uses none, and refuses a malformed one like the real request
     keyed = service.KeyedRequest(
-        caller.organization_id,
+        organization_id or caller.organization_id,
         caller.id,
         None if context.options.dry_run else key,
         fingerprint(request.method, scope["path"], scope["query_string"], body),

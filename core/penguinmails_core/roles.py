@@ -50,6 +50,15 @@ ORGANIZATION_ROLES: dict[OrganizationRole, frozenset[Scope]] = {
 """Only an owner may change owners and admins, or hand the organization over: these are rules (`members/rules.py`), not
 scopes."""
 
+DESCRIPTIONS: dict[OrganizationRole, str] = {
+    OrganizationRole.OWNER: "Everything, and the only ones who change owners and admins and hand over the organization",
+    OrganizationRole.ADMIN: "Everything but owners and admins",
+    OrganizationRole.DEVELOPER: "Keys, apps, webhook endpoints and domains; sends and reads",
+    OrganizationRole.MEMBER: "Sends and reads mail, manages suppressions",
+    OrganizationRole.VIEWER: "Reads mail and its history",
+    OrganizationRole.BILLING: "Reads usage and who is a member; no mail",
+}
+
 _OF_WORKSPACE = frozenset(
     scope
     for scope in ALL_SCOPES

@@ -16,6 +16,7 @@ from penguinmails_core.kit import ids
 from penguinmails_core.kit.db import Database
 from tests.fixtures.client import ApiClient, problem
 from tests.fixtures.factories import Recipient, Tenant, make_content, make_domain, make_email, make_workspace
+from tests.fixtures.people import make_invitation, make_member, make_role
 
 BODIES: dict[str, dict[str, Any]] = {
     "emails_update": {"scheduled_at": "2026-12-24T18:00:00Z"},
@@ -23,10 +24,13 @@ BODIES: dict[str, dict[str, Any]] = {
     "webhook_endpoints_update": {"description": "changed"},
     "webhook_endpoints_resend_all": {},
     "api_keys_update": {"name": "changed"},
+    "workspaces_update": {"name": "changed"},
+    "members_update": {"role": "viewer"},
+    "roles_update": {"description": "changed"},
 }
 ELSEWHERE = {"logs_get": "tests/api/v1/test_logs.py: what it shows is written in the background"}
 # Live and test data share these; keys of the other mode see them, keys of other organizations and workspaces do not.
-IN_BOTH_MODES = {"domain_id"}
+IN_BOTH_MODES = {"domain_id", "workspace_id", "member_id", "role_id"}
 DOCUMENT: dict[str, Any] = api().openapi()
 OPERATIONS = [
     (method.upper(), path, operation["operationId"])
@@ -54,7 +58,14 @@ async def things(client: ApiClient, database: Database, tenant: Tenant) -> dict[
         ids.decode("evt", event["id"]),
     )
     audit_log = (await client.get("/v1/audit_logs")).json()["data"][0]
+    member = await make_member(database, tenant.id)
+    invitation = await make_invitation(database, tenant)
+    role = await make_role(database, tenant.id, "Reader", ["emails:read"])
     made = {
+        "workspace_id": ids.encode("ws", await make_workspace(database, tenant.id, "mine")),
+        "member_id": ids.encode("mem", member.member_id),
+        "role_id": ids.encode("rol", role),
+        "invitation_id": ids.encode("inv", invitation),
         "audit_log_id": audit_log["id"],
         "domain_id": ids.encode("dom", await make_domain(database, tenant, "acme.test")),
         "email_id": ids.encode("msg", email_id),

@@ -13,6 +13,11 @@ Every POST takes an `Idempotency-Key`: the same key with the same request gives 
 
 TAGS = (
     ("me", "Who a key belongs to."),
+    ("organizations", "The tenant, its settings and its owner."),
+    ("workspaces", "Clients, brands or teams inside the organization."),
+    ("members", "Who belongs to the organization, and as what."),
+    ("invitations", "Ask people to join."),
+    ("roles", "What members may do: built-in roles and custom ones."),
     ("emails", "Send messages and follow them."),
     ("events", "Everything that happened, in order, to read at your own pace."),
     ("domains", "Where mail is sent from, and what their DNS must say."),

@@ -12,14 +12,24 @@ from penguinmails_api.v1.emails.endpoints import router as emails
 from penguinmails_api.v1.emails.send import hot_routes
 from penguinmails_api.v1.emails.send_routes import router as sending
 from penguinmails_api.v1.events.endpoints import router as events
+from penguinmails_api.v1.invitations.endpoints import router as invitations
 from penguinmails_api.v1.logs.endpoints import router as logs
 from penguinmails_api.v1.me.endpoints import router as me
+from penguinmails_api.v1.members.endpoints import router as members
+from penguinmails_api.v1.organizations.endpoints import router as organizations
+from penguinmails_api.v1.roles.endpoints import router as roles
 from penguinmails_api.v1.suppressions.endpoints import router as suppressions
 from penguinmails_api.v1.usage.endpoints import router as usage
 from penguinmails_api.v1.webhook_endpoints.endpoints import router as webhook_endpoints
+from penguinmails_api.v1.workspaces.endpoints import router as workspaces
 
 ROUTERS: tuple[APIRouter, ...] = (
     me,
+    organizations,
+    workspaces,
+    members,
+    invitations,
+    roles,
     sending,
     emails,
     attachments,

@@ -14,6 +14,7 @@ from penguinmails_core.audit.service import drop_old
 from penguinmails_core.config import AuditSettings, RequestLogSettings
 from penguinmails_core.idempotency.service import sweep
 from penguinmails_core.identity.repository import sweep as sweep_identity
+from penguinmails_core.invitations.repository import forget as forget_invitations
 from penguinmails_core.kit.db import Database
 from penguinmails_core.maintenance import repository
 from penguinmails_core.request_logs import repository as request_logs
@@ -23,6 +24,7 @@ log = logging.getLogger(__name__)
 EVERY = timedelta(hours=1)
 DAYS_AHEAD = 7
 KEEP_EVENTS = timedelta(days=30)
+KEEP_INVITATIONS = timedelta(days=90)
 _BITE = 10_000
 _SIP = 1000
 
@@ -63,6 +65,8 @@ class Maintenance:
         while await repository.forget_deliveries(pool, KEEP_EVENTS, _BITE) >= _BITE:
             pass
         while await notice_expiring(pool, limit=_SIP) >= _SIP:
+            pass
+        while await forget_invitations(pool, KEEP_INVITATIONS, _SIP) >= _SIP:
             pass
         while await forget_ended(pool, limit=_SIP) >= _SIP:
             pass

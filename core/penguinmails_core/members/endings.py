@@ -1,8 +1,9 @@
-"""What ends with a membership: sessions, keys and grants of the person in that organization.
+"""What ends with a membership: keys and grants of the person in that organization.
 
 Each ending runs in the transaction that removes the member, so that nobody is half gone. A component that gives people
-credentials adds its ending to the list below, here, so that every process knows all of them. What people made and
-others go on using (`created_by`) is handed over instead.
+credentials adds its ending to the list below, here, so that every process knows all of them. Sessions need none: who a
+session speaks for is read from the membership on every request. What people made and others go on using (`created_by`)
+is handed over instead.
 """
 
 from __future__ import annotations
@@ -12,15 +13,23 @@ from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from penguinmails_core.api_keys import service as api_keys
+from penguinmails_core.audit.actor import Actor
 from penguinmails_core.oauth.leaving import end_grants
 
-Ending = Callable[[AsyncSession, UUID, UUID], Awaitable[None]]
-"""``await end(session, organization_id, user_id)``: `session` is bound to the organization. It must not commit."""
+Ending = Callable[[AsyncSession, UUID, UUID, Actor], Awaitable[None]]
+"""``await end(session, organization_id, user_id, actor)``: `session` is bound to the organization, `actor` is who
+removed the person. It must not commit."""
 
-ENDINGS: list[Ending] = [end_grants]
+
+async def end_keys(session: AsyncSession, organization_id: UUID, user_id: UUID, actor: Actor) -> None:
+    await api_keys.revoke_keys_of_user(session, organization_id, user_id, actor=actor)
+
+
+ENDINGS: list[Ending] = [end_keys, end_grants]
 """In this order. Revoke, do not delete: the audit log and the usage of a credential name it."""
 
 
-async def end_everything(session: AsyncSession, organization_id: UUID, user_id: UUID) -> None:
+async def end_everything(session: AsyncSession, organization_id: UUID, user_id: UUID, actor: Actor) -> None:
     for end in ENDINGS:
-        await end(session, organization_id, user_id)
+        await end(session, organization_id, user_id, actor)

@@ -73,6 +73,17 @@ async def principal_for(
     return Principal(user_id, organization_id, None, target, mode, scopes, PrincipalKind.SESSION, user_id)
 
 
+async def standing_scopes(
+    session: AsyncSession, standing: repository.Standing, workspace_id: UUID | None
+) -> frozenset[str]:
+    """What a member may do now: in the workspace that a limited one is bound to, else everywhere. None when that
+    workspace was taken away."""
+    if not standing.member.limited:
+        return scopes_of(standing.member.role, standing.scopes or ())
+    places = await repository.workspaces_of(session, standing.member)
+    return next((scopes_in_workspace(p.role) for p in places if p.workspace_id == workspace_id), frozenset())
+
+
 async def _bound(session: AsyncSession, member: Member, chosen: UUID | None) -> tuple[UUID, frozenset[str]]:
     places = await repository.workspaces_of(session, member)
     if not places:

@@ -8,7 +8,7 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from penguinmails_core.kit.db import Connection, Pool
-from penguinmails_core.models import Organization, Workspace
+from penguinmails_core.models import Organization, User, Workspace
 
 SYSTEM_ORGANIZATION_ID = UUID("00000000-0000-7000-8000-000000000001")  # see `system_mail`
 
@@ -61,3 +61,8 @@ async def get_workspace(session: AsyncSession, organization_id: UUID, workspace_
     return await session.scalar(
         select(Workspace).where(Workspace.organization_id == organization_id, Workspace.id == workspace_id)
     )
+
+
+async def get_user(session: AsyncSession, user_id: UUID) -> User | None:
+    """Members of the organization that the session is bound to are seen, nobody else."""
+    return await session.scalar(select(User).where(User.id == user_id))

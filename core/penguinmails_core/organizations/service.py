@@ -13,7 +13,7 @@ from penguinmails_core.audit.actor import Actor, Resource
 from penguinmails_core.errors import FieldError, Unauthenticated, Unprocessable
 from penguinmails_core.kit.db import Connection, Database
 from penguinmails_core.kit.ids import Prefix, new_uuid
-from penguinmails_core.models import ApiKey, Organization, Workspace
+from penguinmails_core.models import ApiKey, Organization, User, Workspace
 from penguinmails_core.organizations import repository
 from penguinmails_core.principal import Principal
 
@@ -29,11 +29,13 @@ class NewOrganization:
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """Who a caller is. `workspace` is the one new things go to."""
+    """Who a caller is. `workspace` is the one new things go to. `key` is None for people and apps, `user` for keys and
+    for apps that act for themselves."""
 
     organization: Organization
     workspace: Workspace
-    key: ApiKey
+    key: ApiKey | None
+    user: User | None
 
 
 async def create_organization(database: Database, name: str) -> NewOrganization:
@@ -75,10 +77,13 @@ async def list_organizations(database: Database) -> list[tuple[UUID, str]]:
 
 
 async def identify(session: AsyncSession, principal: Principal) -> Identity:
-    organization_id = principal.organization_id
+    """Raises `Unauthenticated` when the credential ended a moment ago."""
+    organization_id, key_id, user_id = principal.organization_id, principal.api_key_id, principal.user_id
     organization = await repository.get(session, organization_id)
     workspace = await repository.get_workspace(session, organization_id, principal.target_workspace_id)
-    key = await api_keys.get(session, organization_id, principal.id)
-    if organization is None or workspace is None or key is None:
-        raise Unauthenticated("This API key was removed a moment ago.")
-    return Identity(organization, workspace, key)
+    key = await api_keys.get(session, organization_id, key_id) if key_id is not None else None
+    user = await repository.get_user(session, user_id) if user_id is not None else None
+    gone = (key_id is not None and key is None) or (user_id is not None and user is None)
+    if organization is None or workspace is None or gone:
+        raise Unauthenticated("This credential was removed a moment ago.")
+    return Identity(organization, workspace, key, user)

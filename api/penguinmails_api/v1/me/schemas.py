@@ -1,14 +1,16 @@
 """What `GET /v1/me` answers."""
 
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Self
 
 from pydantic import Field
 
 from penguinmails_api.v1.common import Resource, Timestamp, typeid
 from penguinmails_core.kit import ids
 from penguinmails_core.kit.ids import Prefix
+from penguinmails_core.models import ApiKey
 from penguinmails_core.organizations.service import Identity
+from penguinmails_core.principal import Principal
 from penguinmails_core.scopes import Scope, expand
 
 
@@ -41,30 +43,62 @@ class MeApiKey(Resource):
     last_used_at: Timestamp | None = Field(description="To the minute.")
     created_at: Timestamp
 
+    @classmethod
+    def of(cls, key: ApiKey) -> Self:
+        return cls(
+            id=ids.encode(Prefix.API_KEY, key.id),
+            name=key.name,
+            mode=Mode(key.mode),
+            scopes=[scope for scope in Scope if scope in expand(key.scopes)],
+            bound_to_workspace=key.workspace_id is not None,
+            expires_at=key.expires_at,
+            last_used_at=key.last_used_at,
+            created_at=key.created_at,
+        )
+
+
+class MeUser(Resource):
+    """The person behind a session, or for whom an app acts."""
+
+    id: Annotated[str, typeid(Prefix.USER)]
+    email: str = Field(examples=["ada@example.com"])
+    name: str | None = Field(examples=["Ada Lovelace"])
+
+
+class MeKind(StrEnum):
+    """What the caller showed: a key, an OAuth access token, or the cookie of a browser session."""
+
+    API_KEY = "api_key"
+    OAUTH = "oauth"
+    SESSION = "session"
+
 
 class Me(Resource):
     """The caller of this request."""
 
+    kind: MeKind
     organization: MeOrganization
     workspace: MeWorkspace
-    api_key: MeApiKey
+    mode: Mode
+    scopes: list[Scope] = Field(description="What the caller may do; write scopes imply read scopes.")
+    bound_to_workspace: bool = Field(description="Whether the caller sees only this workspace.")
+    api_key: MeApiKey | None = Field(description="Null for people and apps.")
+    user: MeUser | None = Field(description="Null for keys, and for apps that act for themselves.")
+    app_id: Annotated[str, typeid(Prefix.OAUTH_APP)] | None = Field(description="The OAuth app, if one asks.")
 
     @classmethod
-    def of(cls, identity: Identity) -> "Me":
-        key = identity.key
+    def of(cls, identity: Identity, caller: Principal) -> "Me":
+        user = identity.user
         return cls(
+            kind=MeKind(caller.kind),
             organization=MeOrganization(
                 id=ids.encode(Prefix.ORGANIZATION, identity.organization.id), name=identity.organization.name
             ),
             workspace=MeWorkspace(id=ids.encode(Prefix.WORKSPACE, identity.workspace.id), name=identity.workspace.name),
-            api_key=MeApiKey(
-                id=ids.encode(Prefix.API_KEY, key.id),
-                name=key.name,
-                mode=Mode(key.mode),
-                scopes=[scope for scope in Scope if scope in expand(key.scopes)],
-                bound_to_workspace=key.workspace_id is not None,
-                expires_at=key.expires_at,
-                last_used_at=key.last_used_at,
-                created_at=key.created_at,
-            ),
+            mode=Mode(caller.mode),
+            scopes=[scope for scope in Scope if scope in caller.scopes],
+            bound_to_workspace=caller.workspace_id is not None,
+            api_key=MeApiKey.of(identity.key) if identity.key else None,
+            user=MeUser(id=ids.encode(Prefix.USER, user.id), email=user.email, name=user.name) if user else None,
+            app_id=ids.encode(Prefix.OAUTH_APP, caller.app_id) if caller.app_id else None,
         )

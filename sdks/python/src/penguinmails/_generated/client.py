@@ -39,6 +39,12 @@ if TYPE_CHECKING:
         EventsResource,
         EventsResourceWithRawResponse,
     )
+    from penguinmails._generated.resources.invitations import (
+        AsyncInvitationsResource,
+        AsyncInvitationsResourceWithRawResponse,
+        InvitationsResource,
+        InvitationsResourceWithRawResponse,
+    )
     from penguinmails._generated.resources.logs import (
         AsyncLogsResource,
         AsyncLogsResourceWithRawResponse,
@@ -50,6 +56,24 @@ if TYPE_CHECKING:
         AsyncMeResourceWithRawResponse,
         MeResource,
         MeResourceWithRawResponse,
+    )
+    from penguinmails._generated.resources.members import (
+        AsyncMembersResource,
+        AsyncMembersResourceWithRawResponse,
+        MembersResource,
+        MembersResourceWithRawResponse,
+    )
+    from penguinmails._generated.resources.organizations import (
+        AsyncOrganizationsResource,
+        AsyncOrganizationsResourceWithRawResponse,
+        OrganizationsResource,
+        OrganizationsResourceWithRawResponse,
+    )
+    from penguinmails._generated.resources.roles import (
+        AsyncRolesResource,
+        AsyncRolesResourceWithRawResponse,
+        RolesResource,
+        RolesResourceWithRawResponse,
     )
     from penguinmails._generated.resources.suppressions import (
         AsyncSuppressionsResource,
@@ -68,6 +92,12 @@ if TYPE_CHECKING:
         AsyncWebhookEndpointsResourceWithRawResponse,
         WebhookEndpointsResource,
         WebhookEndpointsResourceWithRawResponse,
+    )
+    from penguinmails._generated.resources.workspaces import (
+        AsyncWorkspacesResource,
+        AsyncWorkspacesResourceWithRawResponse,
+        WorkspacesResource,
+        WorkspacesResourceWithRawResponse,
     )
 
 
@@ -115,6 +145,12 @@ class Resources:
         return EventsResource(self._transport)
 
     @cached_property
+    def invitations(self) -> InvitationsResource:
+        from penguinmails._generated.resources.invitations import InvitationsResource
+
+        return InvitationsResource(self._transport)
+
+    @cached_property
     def logs(self) -> LogsResource:
         from penguinmails._generated.resources.logs import LogsResource
 
@@ -125,6 +161,24 @@ class Resources:
         from penguinmails._generated.resources.me import MeResource
 
         return MeResource(self._transport)
+
+    @cached_property
+    def members(self) -> MembersResource:
+        from penguinmails._generated.resources.members import MembersResource
+
+        return MembersResource(self._transport)
+
+    @cached_property
+    def organizations(self) -> OrganizationsResource:
+        from penguinmails._generated.resources.organizations import OrganizationsResource
+
+        return OrganizationsResource(self._transport)
+
+    @cached_property
+    def roles(self) -> RolesResource:
+        from penguinmails._generated.resources.roles import RolesResource
+
+        return RolesResource(self._transport)
 
     @cached_property
     def suppressions(self) -> SuppressionsResource:
@@ -143,6 +197,12 @@ class Resources:
         from penguinmails._generated.resources.webhook_endpoints import WebhookEndpointsResource
 
         return WebhookEndpointsResource(self._transport)
+
+    @cached_property
+    def workspaces(self) -> WorkspacesResource:
+        from penguinmails._generated.resources.workspaces import WorkspacesResource
+
+        return WorkspacesResource(self._transport)
 
 
 class ResourcesWithRawResponse:
@@ -172,12 +232,28 @@ class ResourcesWithRawResponse:
         return self._resources.events.with_raw_response
 
     @property
+    def invitations(self) -> InvitationsResourceWithRawResponse:
+        return self._resources.invitations.with_raw_response
+
+    @property
     def logs(self) -> LogsResourceWithRawResponse:
         return self._resources.logs.with_raw_response
 
     @property
     def me(self) -> MeResourceWithRawResponse:
         return self._resources.me.with_raw_response
+
+    @property
+    def members(self) -> MembersResourceWithRawResponse:
+        return self._resources.members.with_raw_response
+
+    @property
+    def organizations(self) -> OrganizationsResourceWithRawResponse:
+        return self._resources.organizations.with_raw_response
+
+    @property
+    def roles(self) -> RolesResourceWithRawResponse:
+        return self._resources.roles.with_raw_response
 
     @property
     def suppressions(self) -> SuppressionsResourceWithRawResponse:
@@ -190,6 +266,10 @@ class ResourcesWithRawResponse:
     @property
     def webhook_endpoints(self) -> WebhookEndpointsResourceWithRawResponse:
         return self._resources.webhook_endpoints.with_raw_response
+
+    @property
+    def workspaces(self) -> WorkspacesResourceWithRawResponse:
+        return self._resources.workspaces.with_raw_response
 
 
 class AsyncResources:
@@ -236,6 +316,12 @@ class AsyncResources:
         return AsyncEventsResource(self._transport)
 
     @cached_property
+    def invitations(self) -> AsyncInvitationsResource:
+        from penguinmails._generated.resources.invitations import AsyncInvitationsResource
+
+        return AsyncInvitationsResource(self._transport)
+
+    @cached_property
     def logs(self) -> AsyncLogsResource:
         from penguinmails._generated.resources.logs import AsyncLogsResource
 
@@ -246,6 +332,24 @@ class AsyncResources:
         from penguinmails._generated.resources.me import AsyncMeResource
 
         return AsyncMeResource(self._transport)
+
+    @cached_property
+    def members(self) -> AsyncMembersResource:
+        from penguinmails._generated.resources.members import AsyncMembersResource
+
+        return AsyncMembersResource(self._transport)
+
+    @cached_property
+    def organizations(self) -> AsyncOrganizationsResource:
+        from penguinmails._generated.resources.organizations import AsyncOrganizationsResource
+
+        return AsyncOrganizationsResource(self._transport)
+
+    @cached_property
+    def roles(self) -> AsyncRolesResource:
+        from penguinmails._generated.resources.roles import AsyncRolesResource
+
+        return AsyncRolesResource(self._transport)
 
     @cached_property
     def suppressions(self) -> AsyncSuppressionsResource:
@@ -264,6 +368,12 @@ class AsyncResources:
         from penguinmails._generated.resources.webhook_endpoints import AsyncWebhookEndpointsResource
 
         return AsyncWebhookEndpointsResource(self._transport)
+
+    @cached_property
+    def workspaces(self) -> AsyncWorkspacesResource:
+        from penguinmails._generated.resources.workspaces import AsyncWorkspacesResource
+
+        return AsyncWorkspacesResource(self._transport)
 
 
 class AsyncResourcesWithRawResponse:
@@ -293,12 +403,28 @@ class AsyncResourcesWithRawResponse:
         return self._resources.events.with_raw_response
 
     @property
+    def invitations(self) -> AsyncInvitationsResourceWithRawResponse:
+        return self._resources.invitations.with_raw_response
+
+    @property
     def logs(self) -> AsyncLogsResourceWithRawResponse:
         return self._resources.logs.with_raw_response
 
     @property
     def me(self) -> AsyncMeResourceWithRawResponse:
         return self._resources.me.with_raw_response
+
+    @property
+    def members(self) -> AsyncMembersResourceWithRawResponse:
+        return self._resources.members.with_raw_response
+
+    @property
+    def organizations(self) -> AsyncOrganizationsResourceWithRawResponse:
+        return self._resources.organizations.with_raw_response
+
+    @property
+    def roles(self) -> AsyncRolesResourceWithRawResponse:
+        return self._resources.roles.with_raw_response
 
     @property
     def suppressions(self) -> AsyncSuppressionsResourceWithRawResponse:
@@ -311,3 +437,7 @@ class AsyncResourcesWithRawResponse:
     @property
     def webhook_endpoints(self) -> AsyncWebhookEndpointsResourceWithRawResponse:
         return self._resources.webhook_endpoints.with_raw_response
+
+    @property
+    def workspaces(self) -> AsyncWorkspacesResourceWithRawResponse:
+        return self._resources.workspaces.with_raw_response

@@ -11,11 +11,14 @@ from penguinmails._generated import models
 __all__ = [
     "ApiKeyStatusInput",
     "AuditActorKindInput",
+    "DateFormatInput",
     "DomainStatusInput",
     "EmailClassInput",
     "EmailStatusFilterInput",
     "EmailsGetExpandInput",
+    "InvitationStatusInput",
     "LogStatusClassInput",
+    "MemberRoleInput",
     "ModeInput",
     "ScopeInput",
     "SuppressionReasonInput",
@@ -24,13 +27,17 @@ __all__ = [
     "WebhookEndedStatusInput",
     "WebhookEndpointStatusInput",
     "WebhookEndpointsDeliveryExpandInput",
+    "WorkspaceRoleInput",
+    "WorkspaceStatusInput",
     "AttachmentCreateInput",
     "EmailCreateInput",
+    "MemberWorkspaceInput",
     "SuppressionCreateInput",
 ]
 
 ApiKeyStatusInput: TypeAlias = models.ApiKeyStatus | Literal["active", "expired", "revoked"]
 AuditActorKindInput: TypeAlias = models.AuditActorKind | Literal["user", "api_key", "oauth_app", "system", "operator"]
+DateFormatInput: TypeAlias = models.DateFormat | Literal["iso", "day_first", "month_first"]
 DomainStatusInput: TypeAlias = models.DomainStatus | Literal["pending", "verified", "failed"]
 EmailClassInput: TypeAlias = models.EmailClass | Literal["transactional", "campaign"]
 EmailStatusFilterInput: TypeAlias = (
@@ -50,7 +57,11 @@ EmailStatusFilterInput: TypeAlias = (
     ]
 )
 EmailsGetExpandInput: TypeAlias = models.EmailsGetExpand | Literal["content", "events"]
+InvitationStatusInput: TypeAlias = models.InvitationStatus | Literal["pending", "accepted", "revoked", "expired"]
 LogStatusClassInput: TypeAlias = models.LogStatusClass | Literal["success", "redirect", "client_error", "server_error"]
+MemberRoleInput: TypeAlias = (
+    models.MemberRole | Literal["owner", "admin", "developer", "member", "viewer", "billing", "custom"]
+)
 ModeInput: TypeAlias = models.Mode | Literal["live", "test"]
 ScopeInput: TypeAlias = (
     models.Scope
@@ -89,6 +100,8 @@ WebhookDeliveryStatusInput: TypeAlias = (
 WebhookEndedStatusInput: TypeAlias = models.WebhookEndedStatus | Literal["exhausted", "cancelled"]
 WebhookEndpointStatusInput: TypeAlias = models.WebhookEndpointStatus | Literal["enabled", "disabled"]
 WebhookEndpointsDeliveryExpandInput: TypeAlias = models.WebhookEndpointsDeliveryExpand | Literal["event", "endpoint"]
+WorkspaceRoleInput: TypeAlias = models.WorkspaceRole | Literal["admin", "member", "viewer"]
+WorkspaceStatusInput: TypeAlias = models.WorkspaceStatus | Literal["active", "archived"]
 
 
 class AttachmentCreateInput(TypedDict, total=False):
@@ -125,6 +138,13 @@ EmailCreateInput = TypedDict(
     total=False,
 )
 """One message. Everything is checked before it is accepted; an accepted message is on disk."""
+
+
+class MemberWorkspaceInput(TypedDict, total=False):
+    """One workspace of a limited member, and the role there."""
+
+    role: Required[WorkspaceRoleInput]
+    workspace_id: Required[str]
 
 
 class SuppressionCreateInput(TypedDict, total=False):

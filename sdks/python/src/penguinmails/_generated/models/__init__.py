@@ -21,6 +21,7 @@ from penguinmails._generated.models.audit_log import AuditLog
 from penguinmails._generated.models.audit_log_list import AuditLogList
 from penguinmails._generated.models.audit_mode import AuditMode
 from penguinmails._generated.models.audit_resource import AuditResource
+from penguinmails._generated.models.date_format import DateFormat
 from penguinmails._generated.models.domain import Domain
 from penguinmails._generated.models.domain_created import DomainCreated
 from penguinmails._generated.models.domain_created_event import DomainCreatedEvent
@@ -74,6 +75,10 @@ from penguinmails._generated.models.event_evidence import EventEvidence
 from penguinmails._generated.models.event_list import EventList
 from penguinmails._generated.models.event_mode import EventMode
 from penguinmails._generated.models.event_recipient import EventRecipient
+from penguinmails._generated.models.invitation import Invitation
+from penguinmails._generated.models.invitation_accepted import InvitationAccepted
+from penguinmails._generated.models.invitation_list import InvitationList
+from penguinmails._generated.models.invitation_status import InvitationStatus
 from penguinmails._generated.models.log import Log
 from penguinmails._generated.models.log_credential_kind import LogCredentialKind
 from penguinmails._generated.models.log_list import LogList
@@ -81,15 +86,28 @@ from penguinmails._generated.models.log_status_class import LogStatusClass
 from penguinmails._generated.models.mailbox import Mailbox
 from penguinmails._generated.models.me import Me
 from penguinmails._generated.models.me_api_key import MeApiKey
+from penguinmails._generated.models.me_kind import MeKind
 from penguinmails._generated.models.me_organization import MeOrganization
+from penguinmails._generated.models.me_user import MeUser
 from penguinmails._generated.models.me_workspace import MeWorkspace
+from penguinmails._generated.models.member import Member
+from penguinmails._generated.models.member_list import MemberList
+from penguinmails._generated.models.member_role import MemberRole
+from penguinmails._generated.models.member_workspace import MemberWorkspace
 from penguinmails._generated.models.message_class import MessageClass
 from penguinmails._generated.models.mode import Mode
+from penguinmails._generated.models.organization import Organization
+from penguinmails._generated.models.organization_left import OrganizationLeft
+from penguinmails._generated.models.organization_membership import OrganizationMembership
+from penguinmails._generated.models.organization_memberships import OrganizationMemberships
 from penguinmails._generated.models.purpose import Purpose
 from penguinmails._generated.models.recipient_kind import RecipientKind
 from penguinmails._generated.models.recipient_reply import RecipientReply
 from penguinmails._generated.models.recipient_status import RecipientStatus
 from penguinmails._generated.models.record_status import RecordStatus
+from penguinmails._generated.models.role import Role
+from penguinmails._generated.models.role_kind import RoleKind
+from penguinmails._generated.models.roles import Roles
 from penguinmails._generated.models.scope import Scope
 from penguinmails._generated.models.smtp_reply import SmtpReply
 from penguinmails._generated.models.suppression import Suppression
@@ -141,6 +159,10 @@ from penguinmails._generated.models.webhook_resent import WebhookResent
 from penguinmails._generated.models.webhook_test import WebhookTest
 from penguinmails._generated.models.webhook_test_event import WebhookTestEvent
 from penguinmails._generated.models.webhook_test_queued import WebhookTestQueued
+from penguinmails._generated.models.workspace import Workspace
+from penguinmails._generated.models.workspace_list import WorkspaceList
+from penguinmails._generated.models.workspace_role import WorkspaceRole
+from penguinmails._generated.models.workspace_status import WorkspaceStatus
 
 __all__ = [
     "ApiKey",
@@ -164,6 +186,7 @@ __all__ = [
     "AuditLogList",
     "AuditMode",
     "AuditResource",
+    "DateFormat",
     "Domain",
     "DomainCreated",
     "DomainCreatedEvent",
@@ -217,6 +240,10 @@ __all__ = [
     "EventList",
     "EventMode",
     "EventRecipient",
+    "Invitation",
+    "InvitationAccepted",
+    "InvitationList",
+    "InvitationStatus",
     "Log",
     "LogCredentialKind",
     "LogList",
@@ -224,15 +251,28 @@ __all__ = [
     "Mailbox",
     "Me",
     "MeApiKey",
+    "MeKind",
+    "Member",
+    "MemberList",
+    "MemberRole",
+    "MemberWorkspace",
     "MeOrganization",
     "MessageClass",
+    "MeUser",
     "MeWorkspace",
     "Mode",
+    "Organization",
+    "OrganizationLeft",
+    "OrganizationMembership",
+    "OrganizationMemberships",
     "Purpose",
     "RecipientKind",
     "RecipientReply",
     "RecipientStatus",
     "RecordStatus",
+    "Role",
+    "RoleKind",
+    "Roles",
     "Scope",
     "SmtpReply",
     "Suppression",
@@ -284,4 +324,8 @@ __all__ = [
     "WebhookTest",
     "WebhookTestEvent",
     "WebhookTestQueued",
+    "Workspace",
+    "WorkspaceList",
+    "WorkspaceRole",
+    "WorkspaceStatus",
 ]

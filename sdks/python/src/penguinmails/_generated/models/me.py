@@ -10,15 +10,32 @@ from penguinmails._models import Model
 
 if TYPE_CHECKING:
     from penguinmails._generated.models.me_api_key import MeApiKey
+    from penguinmails._generated.models.me_kind import MeKind
     from penguinmails._generated.models.me_organization import MeOrganization
+    from penguinmails._generated.models.me_user import MeUser
     from penguinmails._generated.models.me_workspace import MeWorkspace
+    from penguinmails._generated.models.mode import Mode
+    from penguinmails._generated.models.scope import Scope
 
 
 @attrs.define(kw_only=True)
 class Me(Model):
     """The caller of this request."""
 
-    api_key: MeApiKey
+    api_key: MeApiKey | None
+    """Null for people and apps."""
+    app_id: str | None
+    """The OAuth app, if one asks."""
+    bound_to_workspace: bool
+    """Whether the caller sees only this workspace."""
+    kind: MeKind
+    """What the caller showed: a key, an OAuth access token, or the cookie of a browser session."""
+    mode: Mode
+    """`test` data is kept apart from `live` data, and nothing of it leaves the server."""
     organization: MeOrganization
+    scopes: list[Scope]
+    """What the caller may do; write scopes imply read scopes."""
+    user: MeUser | None
+    """Null for keys, and for apps that act for themselves."""
     workspace: MeWorkspace
     """Where new things go."""

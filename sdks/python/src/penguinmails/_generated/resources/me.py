@@ -38,7 +38,8 @@ class MeResource:
     ) -> Me:
         """Who am I?.
 
-        The organization, workspace and API key of this request. Needs no scope: a good first call.
+        The organization and workspace of this request, and the key, app or person behind it. Needs no scope: a
+        good first call.
         """
         return self._transport.call(
             _GET,
@@ -70,7 +71,8 @@ class AsyncMeResource:
     ) -> Me:
         """Who am I?.
 
-        The organization, workspace and API key of this request. Needs no scope: a good first call.
+        The organization and workspace of this request, and the key, app or person behind it. Needs no scope: a
+        good first call.
         """
         return await self._transport.call(
             _GET,

@@ -1,0 +1,75 @@
+"""The settings of an organization, and of which organizations a person may choose."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from sqlalchemy import func
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from penguinmails_core.audit import service as audit
+from penguinmails_core.audit.actor import Resource
+from penguinmails_core.errors import FieldError, Forbidden, NotFound, Unprocessable
+from penguinmails_core.kit.ids import Prefix
+from penguinmails_core.kit.texts import text_errors, timezone_errors
+from penguinmails_core.members.authority import authority_of, refuse_test_mode
+from penguinmails_core.models import Organization
+from penguinmails_core.organizations import repository
+from penguinmails_core.organizations.service import MAX_NAME
+from penguinmails_core.principal import Principal
+from penguinmails_core.scopes import Scope
+
+DATE_FORMATS = ("iso", "day_first", "month_first")
+SETTINGS = ("name", "timezone", "date_format", "currency")
+_CURRENCY = re.compile(r"[A-Z]{3}").fullmatch
+
+
+async def get(session: AsyncSession, principal: Principal) -> Organization:
+    organization = await repository.get(session, principal.organization_id)
+    if organization is None:
+        raise NotFound("There is no such organization any more.")
+    return organization
+
+
+async def update(session: AsyncSession, principal: Principal, given: Mapping[str, Any]) -> Organization:
+    """`given` holds what is to be changed of `SETTINGS`. Raises `Forbidden` for who is bound to a workspace,
+    `LiveModeRequired`, `Unprocessable`."""
+    refuse_test_mode(principal)
+    if principal.workspace_id is not None:
+        raise Forbidden("You are bound to one workspace; the settings of the organization are for all of them.")
+    await authority_of(session, principal, Scope.ORGANIZATIONS_WRITE)
+    organization = await get(session, principal)
+    await session.refresh(organization)
+    _check(given)
+    before = audit.facts(organization, *SETTINGS)
+    for name, value in given.items():
+        setattr(organization, name, value.strip() if name == "name" else value)
+    if audit.facts(organization, *SETTINGS) == before:
+        return organization
+    organization.updated_at = func.now()
+    await session.flush()
+    await session.refresh(organization)
+    resource = Resource(Prefix.ORGANIZATION, organization.id)
+    await audit.record(
+        session, principal, "organization.updated", resource, before, audit.facts(organization, *SETTINGS)
+    )
+    return organization
+
+
+def _check(given: Mapping[str, Any]) -> None:
+    errors: list[FieldError] = []
+    if "name" in given:
+        errors += text_errors("/name", given["name"], most=MAX_NAME)
+    if "timezone" in given:
+        errors += timezone_errors("/timezone", given["timezone"])
+    if "date_format" in given and given["date_format"] not in DATE_FORMATS:
+        detail = f"`date_format` is one of {', '.join(DATE_FORMATS)}."
+        errors.append(FieldError("/date_format", "invalid", detail))
+    if "currency" in given and not _CURRENCY(given["currency"]):
+        detail = "`currency` is a code of ISO 4217 in upper case, such as EUR."
+        errors.append(FieldError("/currency", "invalid", detail))
+    if errors:
+        detail = errors[0].detail if len(errors) == 1 else f"{len(errors)} fields need attention; see `errors`."
+        raise Unprocessable(detail, errors=errors)
