@@ -209,13 +209,6 @@ async def claim_threshold(
     return await session.scalar(statement) is not None
 
 
-async def requests_of_key(
-    session: AsyncSession, organization_id: UUID, key_id: UUID, mode: str, since: date, until: date
-) -> list[Mapping[str, Any]]:
-    """What one credential asked for, by operation: `operation`, `requests`, `cost`, `refused`, `errors`."""
-    return await requests(session, organization_id, mode, since, until, "operation", actor_id=key_id)
-
-
 async def forget_counters(worker: Pool, before: date) -> int:
     """Drop counters of days before `before`; returns how many went."""
     gone = 0

@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from penguinmails_core.kit.clock import utcnow
 from penguinmails_core.limits.catalogue import Limit, OrganizationLimits
 from penguinmails_core.limits.service import limits_of
+from penguinmails_core.models import ApiKey
 from penguinmails_core.principal import Principal
 from penguinmails_core.usage import repository
 from penguinmails_core.usage.periods import Span, period
@@ -47,6 +48,14 @@ class Usage:
     by_actor: Sequence[Row]
 
 
+@dataclass(frozen=True, slots=True)
+class KeyUsage:
+    """As in `Usage`."""
+
+    by_day: Sequence[Row]
+    by_operation: Sequence[Row]
+
+
 async def usage(
     session: AsyncSession,
     principal: Principal,
@@ -61,22 +70,11 @@ async def usage(
     if principal.workspace_id is not None:
         actor_id = actor_of(principal)[1]
     limits = await limits_of(session, organization_id, default_plan)
-    groups = {}
-    for by in ("day", "operation", "actor_id"):
-        groups[by] = await repository.requests(
-            session,
-            organization_id,
-            principal.mode,
-            span.first,
-            span.last + timedelta(days=1),
-            by,
-            actor_id=actor_id,
-            operation=operation,
-            limit=MAX_DAYS if by == "day" else MAX_GROUPS,
-        )
-    start, end = (datetime.combine(at, time(), UTC) for at in (span.first, span.last + timedelta(days=1)))
-    sent = await repository.sends(session, organization_id, start, end)
-    mine = [row for row in sent if row["mode"] == principal.mode and actor_id in (None, row["actor_id"])]
+    groups = {
+        by: await _requests(session, organization_id, principal.mode, span, by, actor_id, operation)
+        for by in ("day", "operation", "actor_id")
+    }
+    mine = await _sends(session, organization_id, principal.mode, span, actor_id)
     return Usage(
         limits,
         await quotas(session, limits, now),
@@ -85,6 +83,43 @@ async def usage(
         groups["operation"],
         _with_sends(groups["actor_id"], mine, "actor_id"),
     )
+
+
+async def usage_of_key(session: AsyncSession, key: ApiKey, span: Days) -> KeyUsage:
+    """Whoever may see the key may see this."""
+    where = (session, key.organization_id, key.mode, span)
+    by_day, by_operation = [await _requests(*where, by, key.id) for by in ("day", "operation")]
+    return KeyUsage(_with_days(by_day, await _sends(*where, key.id), span), by_operation)
+
+
+async def _requests(
+    session: AsyncSession,
+    organization_id: UUID,
+    mode: str,
+    span: Days,
+    by: str,
+    actor_id: UUID | None,
+    operation: str | None = None,
+) -> list[Row]:
+    return await repository.requests(
+        session,
+        organization_id,
+        mode,
+        span.first,
+        span.last + timedelta(days=1),
+        by,
+        actor_id=actor_id,
+        operation=operation,
+        limit=MAX_DAYS if by == "day" else MAX_GROUPS,
+    )
+
+
+async def _sends(
+    session: AsyncSession, organization_id: UUID, mode: str, span: Days, actor_id: UUID | None
+) -> list[Row]:
+    start, end = (datetime.combine(at, time(), UTC) for at in (span.first, span.last + timedelta(days=1)))
+    sent = await repository.sends(session, organization_id, start, end)
+    return [row for row in sent if row["mode"] == mode and actor_id in (None, row["actor_id"])]
 
 
 async def quotas(session: AsyncSession, limits: OrganizationLimits, now: datetime) -> list[Quota]:

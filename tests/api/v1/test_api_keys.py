@@ -15,7 +15,7 @@ from penguinmails_core.kit.clock import rfc3339, utcnow
 from penguinmails_core.kit.db import Database
 from penguinmails_core.kit.ids import new_uuid
 from tests.fixtures.client import ApiClient, problem
-from tests.fixtures.factories import Tenant, make_workspace
+from tests.fixtures.factories import Tenant, make_domain, make_workspace
 
 PATH = "/v1/api_keys"
 UNLIMITED = {"allowed_ips": None, "allowed_mailboxes": None, "allowed_domains": None, "max_sends_per_day": None}
@@ -357,6 +357,33 @@ async def test_last_use_is_kept(client: ApiClient, services: Services) -> None:
     used = (await client.get(f"{PATH}/{made['id']}")).json()
     assert used["last_used_ip"] == "192.0.2.9"
     assert used["last_used_at"] is not None
+
+
+async def test_usage_of_a_key_by_day_and_operation(
+    client: ApiClient, services: Services, tenant: Tenant, stranger: Tenant, database: Database
+) -> None:
+    await make_domain(database, tenant, "acme.test")
+    made = await create(client, scopes=["emails:write"])
+    path, caller = f"{PATH}/{made['id']}/usage", client.as_(made["secret"])
+    message = {"from": "a@acme.test", "to": ["b@example.com", "c@example.com"], "subject": "s", "text": "t"}
+    assert (await caller.post("/v1/emails", json=message)).status_code == 202
+    problem(await caller.get("/v1/emails/msg_1"), 404, "not_found")
+    await client.get("/v1/me")  # somebody else's
+    problem(await caller.get(path), 403, "missing_scope")
+    await client.delete(f"{PATH}/{made['id']}")  # what it was used for is told after its end too
+    await services.usage.flush()
+    today = utcnow().date()
+    found = (await client.get(path, params={"start_date": (today - timedelta(days=2)).isoformat()})).json()
+    assert (found["api_key_id"], found["mode"]) == (made["id"], "live")
+    assert found["totals"] == {"requests": 3, "cost": 7, "refused": 0, "errors": 2, "messages": 1, "sends": 2}
+    assert [(day["requests"], day["sends"]) for day in found["by_day"]] == [(0, 0), (0, 0), (3, 2)]
+    assert {row["operation"]: row["errors"] for row in found["by_operation"]} == {
+        "emails_send": 0,
+        "emails_get": 1,
+        "api_keys_usage": 1,
+    }
+    problem(await client.as_(stranger.key).get(path), 404, "not_found")
+    problem(await client.get(path + "?end_date=2999-01-01"), 422, "validation_failed")
 
 
 async def test_there_is_a_bound_on_keys(client: ApiClient, tenant: Tenant, database: Database) -> None:

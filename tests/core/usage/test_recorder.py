@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
@@ -11,7 +12,7 @@ from penguinmails_core.kit.clock import utcnow
 from penguinmails_core.kit.db import Database
 from penguinmails_core.kit.ids import new_uuid
 from penguinmails_core.principal import PrincipalKind
-from penguinmails_core.usage import recorder, repository
+from penguinmails_core.usage import recorder, service
 from penguinmails_core.usage.recorder import UsageRecorder, actor_of
 from tests.fixtures.factories import Tenant, make_tenant
 from tests.fixtures.mail import principal
@@ -85,10 +86,9 @@ async def test_usage_of_one_key_by_operation(database: Database, tenant: Tenant)
     await part.flush()
     today = utcnow().date()
     async with database.tenant(tenant.id) as session:
-        found = await repository.requests_of_key(
-            session, tenant.id, tenant.live_key.id, "live", today, today.replace(year=today.year + 1)
-        )
-    assert [(row["operation"], row["requests"]) for row in found] == [("emails_send", 3), ("me_get", 1)]
+        found = await service.usage_of_key(session, tenant.live_key, service.Days(today - timedelta(days=1), today))
+    assert [(row["operation"], row["requests"]) for row in found.by_operation] == [("emails_send", 3), ("me_get", 1)]
+    assert [row["requests"] for row in found.by_day] == [0, 4]
 
 
 def test_whose_usage_it_is() -> None:

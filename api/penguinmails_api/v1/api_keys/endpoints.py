@@ -23,11 +23,13 @@ from penguinmails_api.v1.api_keys.schemas import (
     ApiKeyUpdate,
     ApiKeyWithSecret,
 )
+from penguinmails_api.v1.usage.schemas import ApiKeyUsage, PeriodQuery
 from penguinmails_core.api_keys import service
 from penguinmails_core.api_keys.presets import PRESETS
 from penguinmails_core.kit.doorbell import EVENTS, KEYS
 from penguinmails_core.principal import Principal
 from penguinmails_core.scopes import Scope
+from penguinmails_core.usage import service as usage
 
 router = APIRouter(prefix="/v1/api_keys", tags=["api_keys"])
 RotateBody = Annotated[ApiKeyRotate, Body(default_factory=ApiKeyRotate)]  # it may be left out
@@ -73,6 +75,18 @@ async def get_key(context: Context, api_key_id: ApiKeyIdInPath) -> ApiKey:
     """One key, with its limits and last use, never its secret."""
     async with context.services.database.tenant(context.caller.organization_id) as session:
         return ApiKey.of(await service.get(session, context.caller, api_key_id))
+
+
+@router.get("/{api_key_id}/usage", summary="Get an API key's usage", **operation("api_keys_usage", scope=READ, cost=5))
+async def get_key_usage(
+    context: Context, api_key_id: ApiKeyIdInPath, query: Annotated[PeriodQuery, Query()]
+) -> ApiKeyUsage:
+    """Requests and sends of the period, by day and by operation, of an ended key too. Days are UTC; requests of the
+    last few seconds may be missing for a moment."""
+    days = query.days()
+    async with context.services.database.tenant(context.caller.organization_id) as session:
+        key = await service.get(session, context.caller, api_key_id)
+        return ApiKeyUsage.of(key, days, await usage.usage_of_key(session, key, days))
 
 
 async def _current(session: AsyncSession, caller: Principal, api_key_id: UUID) -> ApiKey:

@@ -15,6 +15,7 @@ from penguinmails_core.kit import ids
 from penguinmails_core.kit.clock import utcnow
 from penguinmails_core.kit.ids import Prefix
 from penguinmails_core.limits.catalogue import Limit, OrganizationLimits
+from penguinmails_core.models import ApiKey
 from penguinmails_core.principal import Principal
 from penguinmails_core.usage import service
 from penguinmails_core.usage.quotas import Quota
@@ -22,17 +23,11 @@ from penguinmails_core.usage.quotas import Quota
 _PREFIXES = {"api_key": Prefix.API_KEY, "oauth_app": Prefix.OAUTH_APP, "user": Prefix.USER}
 
 
-class UsageQuery(QueryParameters):
+class PeriodQuery(QueryParameters):
     start_date: Day | None = Field(
         None, description="First day (UTC); default: the first of this month.", examples=["2026-11-01"]
     )
     end_date: Day | None = Field(None, description="Last day, included; default: today.", examples=["2026-11-24"])
-    api_key_id: Annotated[str, Field(max_length=100), typeid(Prefix.API_KEY)] | None = Field(
-        None, description="Only requests and sends of this key."
-    )
-    operation: str | None = Field(
-        None, max_length=100, description="Only requests of this operation.", examples=["emails_list"]
-    )
 
     def days(self) -> service.Days:
         """Raises `Unprocessable`."""
@@ -46,6 +41,15 @@ class UsageQuery(QueryParameters):
         if (last - first).days >= service.MAX_DAYS:
             raise _fault("start_date", "too_small", f"The period may have at most {service.MAX_DAYS} days.")
         return service.Days(first, last)
+
+
+class UsageQuery(PeriodQuery):
+    api_key_id: Annotated[str, Field(max_length=100), typeid(Prefix.API_KEY)] | None = Field(
+        None, description="Only requests and sends of this key."
+    )
+    operation: str | None = Field(
+        None, max_length=100, description="Only requests of this operation.", examples=["emails_list"]
+    )
 
     def actor(self) -> UUID | None:
         """A key that does not exist has used nothing. Raises `Unprocessable` for what is no id."""
@@ -209,6 +213,28 @@ class Usage(Resource):
                 )
                 for row in found.by_actor
             ],
+        )
+
+
+class ApiKeyUsage(Resource):
+    """What one API key was used for."""
+
+    api_key_id: Annotated[str, typeid(Prefix.API_KEY)]
+    mode: Mode
+    period: UsagePeriod
+    totals: UsageTotals
+    by_day: list[UsageOfDay] = Field(description="Every day of the period, in order.")
+    by_operation: list[UsageOfOperation] = Field(description="The busiest first, at most 100.")
+
+    @classmethod
+    def of(cls, key: ApiKey, days: service.Days, found: service.KeyUsage) -> Self:
+        return cls(
+            api_key_id=ids.encode(Prefix.API_KEY, key.id),
+            mode=Mode(key.mode),
+            period=UsagePeriod(start_date=days.first, end_date=days.last),
+            totals=UsageTotals(**_total(found.by_day)),
+            by_day=[UsageOfDay(date=row["day"], **_numbers(row)) for row in found.by_day],
+            by_operation=[UsageOfOperation(operation=row["operation"], **_numbers(row)) for row in found.by_operation],
         )
 
 

@@ -13,6 +13,7 @@ from penguinmails._generated.models.api_key_revoked_event import ApiKeyRevokedEv
 from penguinmails._generated.models.api_key_rotated import ApiKeyRotated
 from penguinmails._generated.models.api_key_rotated_event import ApiKeyRotatedEvent
 from penguinmails._generated.models.api_key_status import ApiKeyStatus
+from penguinmails._generated.models.api_key_usage import ApiKeyUsage
 from penguinmails._generated.models.api_key_with_secret import ApiKeyWithSecret
 from penguinmails._generated.models.attachment_disposition import AttachmentDisposition
 from penguinmails._generated.models.audit_actor import AuditActor
@@ -178,6 +179,7 @@ __all__ = [
     "ApiKeyRotated",
     "ApiKeyRotatedEvent",
     "ApiKeyStatus",
+    "ApiKeyUsage",
     "ApiKeyWithSecret",
     "AttachmentDisposition",
     "AuditActor",

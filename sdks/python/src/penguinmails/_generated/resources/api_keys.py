@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import Unpack
 
 from penguinmails._generated import inputs
-from penguinmails._generated.models import ApiKey, ApiKeyList, ApiKeyPresets, ApiKeyWithSecret
+from penguinmails._generated.models import ApiKey, ApiKeyList, ApiKeyPresets, ApiKeyUsage, ApiKeyWithSecret
 from penguinmails._pages import AsyncPaginator, CursorList, Page
 from penguinmails._request import (
     IdempotentOptions,
@@ -73,6 +73,12 @@ _ROTATE: Operation[ApiKeyWithSecret] = Operation(
     "/v1/api_keys/{api_key_id}/rotate",
     {200: json_of(ApiKeyWithSecret)},
     idempotent=True,
+)
+_USAGE: Operation[ApiKeyUsage] = Operation(
+    "api_keys.usage",
+    "GET",
+    "/v1/api_keys/{api_key_id}/usage",
+    {200: json_of(ApiKeyUsage)},
 )
 
 
@@ -403,6 +409,38 @@ class ApiKeysResource:
             options=options,
         )
 
+    def usage(
+        self,
+        api_key_id: str,
+        *,
+        start_date: datetime.date | str | None = None,
+        end_date: datetime.date | str | None = None,
+        **options: Unpack[RequestOptions],
+    ) -> ApiKeyUsage:
+        """Get an API key's usage.
+
+        Requests and sends of the period, by day and by operation, of an ended key too. Days are UTC; requests
+        of the last few seconds may be missing for a moment.
+
+        Scope: api_keys:read.
+
+        Args:
+            api_key_id: Id of the api key.
+            start_date: First day (UTC); default: the first of this month.
+            end_date: Last day, included; default: today.
+        """
+        return self._transport.call(
+            _USAGE,
+            path={
+                "api_key_id": api_key_id,
+            },
+            query={
+                "start_date": start_date,
+                "end_date": end_date,
+            },
+            options=options,
+        )
+
 
 class ApiKeysResourceWithRawResponse:
     """`client.api_keys.with_raw_response`."""
@@ -416,6 +454,7 @@ class ApiKeysResourceWithRawResponse:
         self.revoke = raw(api_keys.revoke)
         self.derive = raw(api_keys.derive)
         self.rotate = raw(api_keys.rotate)
+        self.usage = raw(api_keys.usage)
 
 
 class AsyncApiKeysResource:
@@ -745,6 +784,38 @@ class AsyncApiKeysResource:
             options=options,
         )
 
+    async def usage(
+        self,
+        api_key_id: str,
+        *,
+        start_date: datetime.date | str | None = None,
+        end_date: datetime.date | str | None = None,
+        **options: Unpack[RequestOptions],
+    ) -> ApiKeyUsage:
+        """Get an API key's usage.
+
+        Requests and sends of the period, by day and by operation, of an ended key too. Days are UTC; requests
+        of the last few seconds may be missing for a moment.
+
+        Scope: api_keys:read.
+
+        Args:
+            api_key_id: Id of the api key.
+            start_date: First day (UTC); default: the first of this month.
+            end_date: Last day, included; default: today.
+        """
+        return await self._transport.call(
+            _USAGE,
+            path={
+                "api_key_id": api_key_id,
+            },
+            query={
+                "start_date": start_date,
+                "end_date": end_date,
+            },
+            options=options,
+        )
+
 
 class AsyncApiKeysResourceWithRawResponse:
     """`client.api_keys.with_raw_response`."""
@@ -758,3 +829,4 @@ class AsyncApiKeysResourceWithRawResponse:
         self.revoke = async_raw(api_keys.revoke)
         self.derive = async_raw(api_keys.derive)
         self.rotate = async_raw(api_keys.rotate)
+        self.usage = async_raw(api_keys.usage)
