@@ -192,6 +192,8 @@ class _Comparison:
 
     def _members(self, where: str, old: Node, new: Node, *, request: bool) -> Iterator[Change]:
         before, after = old.get("properties", {}), new.get("properties", {})
+        if choices(new) and not after:
+            return  # one of several now; `_choices` compares it with its likeness
         for name, schema in before.items():
             place = f"{where}.{name}"
             if name not in after:

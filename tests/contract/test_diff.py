@@ -179,6 +179,15 @@ def test_more_values_in_an_answer_are_a_warning() -> None:
     assert any("may be huge now" in str(each) for each in found)
 
 
+def test_an_object_that_may_be_null_has_not_lost_its_fields() -> None:
+    old, new = document(), document()
+    content = operation(new)["responses"]["200"]["content"]["application/json"]
+    content["schema"] = {"anyOf": [content["schema"], {"type": "null"}]}
+    assert {each.rule for each in compare(old, new)} == {"type-widened"}
+    answered(new)["properties"].pop("tags")
+    assert "field-removed" in {each.rule for each in compare(old, new)}
+
+
 def test_an_answer_that_asked_for_nothing_and_now_asks() -> None:
     old = document()
     operation(old)["security"] = []
