@@ -84,3 +84,31 @@ def scopes_of(role: str, custom: Collection[str] = ()) -> frozenset[str]:
 def scopes_in_workspace(role: str) -> frozenset[str]:
     """Of a limited member's role in one workspace, expanded."""
     return expand(WORKSPACE_ROLES[WorkspaceRole(role)])
+
+
+# Rules that scopes cannot say, by operation. The services hold them; docs/roles.md shows them, and a test tries each.
+OWNERS_ONLY = frozenset(("organizations_transfer",))
+FOR_ALL_WORKSPACES = frozenset(
+    (
+        "workspaces_create",
+        "workspaces_archive",
+        "workspaces_restore",
+        "workspaces_delete",
+        "roles_create",
+        "roles_get",
+        "roles_update",
+        "roles_delete",
+    )
+)
+"""What a limited member has no part in, whatever the role in the workspace."""
+
+
+def may(role: OrganizationRole | WorkspaceRole, operation_id: str, required: Collection[str]) -> bool:
+    """Whether a member with that role may call an operation that needs these scopes."""
+    if isinstance(role, WorkspaceRole):
+        if operation_id in FOR_ALL_WORKSPACES | OWNERS_ONLY:
+            return False
+        return scopes_in_workspace(role).issuperset(required)
+    if operation_id in OWNERS_ONLY and role is not OrganizationRole.OWNER:
+        return False
+    return scopes_of(role).issuperset(required)
