@@ -118,6 +118,16 @@ class Services:
         if self.settings.stack.public_url is None:
             self.public = local_url(url)
 
+    @property
+    def spf(self) -> str:
+        """The mechanisms of the servers that mail leaves from; empty when the operator has not said."""
+        return self.settings.sender.spf
+
+    @property
+    def default_plan(self) -> str:
+        """Of organizations that were given none."""
+        return self.limits.default_plan
+
     def source_of(self, bearer: str | None) -> CredentialSource:
         """Who knows this kind of credential. Access tokens are JWTs, whose header begins so in base64url."""
         if bearer is not None and bearer.startswith("eyJ"):

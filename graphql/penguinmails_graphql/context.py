@@ -18,7 +18,9 @@ from penguinmails_core.emails.accept import AcceptRequest, Verdict
 from penguinmails_core.emails.draft import DraftLimits
 from penguinmails_core.errors import Unavailable
 from penguinmails_core.idempotency import service as idempotency
+from penguinmails_core.kit.crypto import SecretBox
 from penguinmails_core.kit.db import Database
+from penguinmails_core.kit.dns import Resolver
 from penguinmails_core.kit.doorbell import Doorbell
 from penguinmails_core.principal import Principal
 from penguinmails_core.scopes import Scope
@@ -26,15 +28,26 @@ from penguinmails_core.webhook_endpoints.service import WebhookEndpoints
 
 Result = TypeVar("Result")
 
+_NO_BOX = "This server cannot seal secrets: its operator must set PENGUINMAILS_SECRET_KEYS."
+
 
 class GraphServices(Protocol):
-    """The parts of a process that resolvers use; the API's services are one."""
+    """The parts of a process that resolvers use; the API's services are one. `spf`: what domains should publish to
+    allow the servers that mail leaves from. `default_plan`: that of organizations without one."""
 
     database: Database
     doorbell: Doorbell
     domains: VerifiedDomains
     draft_limits: DraftLimits
     content: ContentService
+    resolver: Resolver
+    box: SecretBox | None
+
+    @property
+    def spf(self) -> str: ...
+
+    @property
+    def default_plan(self) -> str: ...
 
 
 @dataclass(slots=True)
@@ -126,8 +139,13 @@ class GraphContext:
 
     def endpoints(self) -> WebhookEndpoints:
         if self.webhook_endpoints is None:
-            raise Unavailable("This server cannot seal secrets: its operator must set PENGUINMAILS_SECRET_KEYS.")
+            raise Unavailable(_NO_BOX)
         return self.webhook_endpoints
+
+    def box(self) -> SecretBox:
+        if self.services.box is None:
+            raise Unavailable(_NO_BOX)
+        return self.services.box
 
 
 Info = strawberry.Info[GraphContext, None]
@@ -138,3 +156,11 @@ def caller_of(info: Info, scope: Scope) -> Principal:
     principal = info.context.principal
     principal.require(scope)
     return principal
+
+
+async def fresh_caller_of(info: Info, scope: Scope) -> Principal:
+    """As `caller_of`, for keys, secrets and deletion. Raises `ReauthenticationRequired` for a person in a browser whose
+    sign-in is not fresh."""
+    caller = caller_of(info, scope)
+    await info.context.sudo()
+    return caller

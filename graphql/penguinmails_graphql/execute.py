@@ -26,7 +26,7 @@ from strawberry import Schema
 
 from penguinmails_graphql.context import GraphContext
 from penguinmails_graphql.errors import formatted
-from penguinmails_graphql.limits import MAX_TOKENS, Size, measure
+from penguinmails_graphql.limits import MAX_TOKENS, Size, measure, refuse_nul
 
 _MAX_CACHED_BYTES = 4 * 1024 * 1024  # of document text; a parsed document takes about twenty times its text
 
@@ -66,6 +66,7 @@ class Executor:
 
     def prepare(self, request: GraphRequest) -> Prepared | Refused:
         try:
+            refuse_nul(request.query, request.variables)
             document = self._document(request.query)
             if isinstance(document, Refused):
                 return document

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -25,6 +26,9 @@ MAX_DEPTH = 18  # introspection as tools write it is 15 deep
 MAX_FIELDS = 500  # as written, fragments spread
 MAX_NODES = 10_000  # items that all connections of a document may return together
 NODES_PER_UNIT = 100  # one request of REST lists at most a hundred items, and costs one
+_NUL = re.compile(r"\0|\\u(?:0000|\{0+\})").search  # as such, or as an escape in a literal
+
+COSTS = {"usage": 5, "apiKeyUsage": 5}  # root fields whose operation of REST costs more than one
 
 
 @dataclass(slots=True)
@@ -34,10 +38,11 @@ class Size:
     fields: int = 0
     depth: int = 0
     nodes: int = 0
+    extra: int = 0
 
     @property
     def cost(self) -> int:
-        return 1 + self.nodes // NODES_PER_UNIT
+        return 1 + self.extra + self.nodes // NODES_PER_UNIT
 
 
 class _Measure:
@@ -74,6 +79,8 @@ class _Measure:
             raise _refused(f"The query has more than {MAX_FIELDS} fields. Ask for less at once.", "query_too_large")
         if node.selection_set is None:
             return
+        if depth == 1:
+            size.extra += COSTS.get(node.name.value, 1) - 1
         page = self._page(node)
         if page is not None:
             times *= page
@@ -109,6 +116,20 @@ def measure(
     size = Size()
     _Measure(fragments, variables, size).walk(operation.selection_set, 1, 1, frozenset())
     return size
+
+
+def refuse_nul(query: str, variables: Mapping[str, Any]) -> None:
+    """PostgreSQL keeps no NUL in text, and no name or address has one. Raises `GraphQLError`."""
+    if _NUL(query) or _holds_nul(variables):
+        raise _refused("The request holds a NUL character. Remove it.", "nul_character")
+
+
+def _holds_nul(value: Any) -> bool:
+    if isinstance(value, str):
+        return "\0" in value
+    if isinstance(value, Mapping):
+        return any(_holds_nul(key) or _holds_nul(item) for key, item in value.items())
+    return isinstance(value, list) and any(_holds_nul(item) for item in value)
 
 
 def _refused(detail: str, code: str) -> GraphQLError:

@@ -8,16 +8,24 @@ import strawberry
 
 from penguinmails_core.errors import NotFound
 from penguinmails_core.kit.ids import Prefix
+from penguinmails_graphql.api_keys.resolvers import fetch_api_key
+from penguinmails_graphql.audit_logs.resolvers import fetch_audit_log
 from penguinmails_graphql.context import Info
+from penguinmails_graphql.domains.resolvers import fetch_domain
 from penguinmails_graphql.emails.resolvers import fetch_email
 from penguinmails_graphql.events.resolvers import fetch_event
+from penguinmails_graphql.logs.resolvers import fetch_log
 from penguinmails_graphql.relay import Node
 from penguinmails_graphql.suppressions.resolvers import fetch_suppression
 from penguinmails_graphql.webhook_endpoints.resolvers import fetch_endpoint
 
 FETCH: dict[str, Callable[[Info, strawberry.ID], Awaitable[Node]]] = {
+    Prefix.API_KEY: fetch_api_key,
+    Prefix.AUDIT_LOG: fetch_audit_log,
+    Prefix.DOMAIN: fetch_domain,
     Prefix.EMAIL: fetch_email,
     Prefix.EVENT: fetch_event,
+    Prefix.REQUEST: fetch_log,
     Prefix.SUPPRESSION: fetch_suppression,
     Prefix.WEBHOOK_ENDPOINT: fetch_endpoint,
 }

@@ -17,6 +17,7 @@ from penguinmails_core.errors import FieldError, NotFound, Unprocessable
 from penguinmails_core.kit import cursors, ids
 
 Item = TypeVar("Item")
+Place = TypeVar("Place")
 
 MAX_PAGE = 100
 DEFAULT_PAGE = 20
@@ -48,13 +49,18 @@ class Connection(Generic[Item]):
     page_info: PageInfo
 
 
+@strawberry.type(description="What is gone.")
+class DeletedPayload:
+    id: strawberry.ID
+
+
 @dataclass(frozen=True, slots=True)
-class Page:
+class Page(Generic[Place]):
     """Which part of a list is asked for, as the services understand it."""
 
     limit: int
-    after: UUID | None
-    before: UUID | None
+    after: Place | None
+    before: Place | None
 
 
 def size_of(first: int | None, last: int | None = None) -> int:
@@ -67,8 +73,23 @@ def size_of(first: int | None, last: int | None = None) -> int:
     return size
 
 
-def page_of(first: int | None, after: str | None, last: int | None, before: str | None) -> Page:
-    """Raises `Unprocessable` for a mixture of directions or a cursor that is none."""
+def page_of(first: int | None, after: str | None, last: int | None, before: str | None) -> Page[UUID]:
+    """For a list that is sorted by id. Raises `Unprocessable` for a mixture of directions or a cursor that is none."""
+    return _page(first, after, last, before, cursors.decode_id)
+
+
+def numbered_page_of(first: int | None, after: str | None, last: int | None, before: str | None) -> Page[int]:
+    """For a list that is sorted by a sequence; as `page_of`."""
+    return _page(first, after, last, before, cursors.decode_number)
+
+
+def _page(
+    first: int | None,
+    after: str | None,
+    last: int | None,
+    before: str | None,
+    decode: Callable[[str, str], Place],
+) -> Page[Place]:
     size = size_of(first, last)
     if (before is not None or last is not None) and (after is not None or first is not None):
         raise _fault("before", "conflict", "Go forward with `first` and `after`, or back with `last` and `before`.")
@@ -76,20 +97,28 @@ def page_of(first: int | None, after: str | None, last: int | None, before: str 
         raise _fault("last", "required", "`last` needs `before`: the end of these lists is not looked for.")
     return Page(
         size,
-        cursors.decode_id(after, "after") if after is not None else None,
-        cursors.decode_id(before, "before") if before is not None else None,
+        decode(after, "after") if after is not None else None,
+        decode(before, "before") if before is not None else None,
     )
 
 
 def connect(
-    page: Page, rows: Sequence[Any], has_more: bool, make: Callable[[Any], Item], key: Callable[[Any], UUID]
+    page: Page[Place],
+    rows: Sequence[Any],
+    has_more: bool,
+    make: Callable[[Any], Item],
+    key: Callable[[Any], UUID | int],
 ) -> Connection[Item]:
     """`rows` in the order of the list; `has_more` in the direction of travel; `key` is what cursors are made of."""
     nodes = [make(row) for row in rows]
-    marks = [cursors.encode_id(key(row)) for row in rows]
+    marks = [_cursor(key(row)) for row in rows]
     if page.before is not None:  # where it came from, there is something
         return connection_of(nodes, marks, True, has_more)
     return connection_of(nodes, marks, has_more, page.after is not None)
+
+
+def _cursor(place: UUID | int) -> str:
+    return cursors.encode_number(place) if isinstance(place, int) else cursors.encode_id(place)
 
 
 def connection_of(
@@ -113,6 +142,35 @@ def uuid_of(prefix: str, node_id: strawberry.ID | str, what: str) -> UUID:
         return ids.decode(prefix, str(node_id))
     except ids.IdError as error:
         raise NotFound(f"There is no such {what}: {error}.") from None
+
+
+def id_of(prefix: str, value: UUID | None) -> strawberry.ID | None:
+    """The node id; None for none."""
+    return strawberry.ID(ids.encode(prefix, value)) if value is not None else None
+
+
+def argument_id(prefix: str, value: strawberry.ID | str | None, pointer: str) -> UUID | None:
+    """An id in a filter or an input. Raises `Unprocessable` naming it."""
+    if value is None:
+        return None
+    try:
+        return ids.decode(prefix, str(value))
+    except ids.IdError as error:
+        raise _fault(pointer, "invalid_id", f"`{pointer.rpartition('/')[2]}`: {error}.") from None
+
+
+def bounded(value: Sequence[Any] | None, most: int, pointer: str) -> None:
+    """Raises `Unprocessable` for more items, or characters, than are looked at."""
+    if value is not None and len(value) > most:
+        what = "characters" if isinstance(value, str) else "entries"
+        name = pointer.rpartition("/")[2]
+        raise _fault(pointer, "too_long", f"`{name}` may have at most {most} {what}; it has {len(value)}.")
+
+
+def given(source: object, *names: str) -> dict[str, Any]:
+    """The members of an input that were sent; null counts as sent."""
+    values = {name: getattr(source, name) for name in names}
+    return {name: value for name, value in values.items() if value is not strawberry.UNSET}
 
 
 def _fault(name: str, code: str, detail: str) -> Unprocessable:

@@ -43,3 +43,8 @@ def string_map(value: object, name: str) -> dict[str, str]:
         detail = f"`{name}` must be an object whose values are strings."
         raise Unprocessable(detail, errors=[FieldError(f"/{name}", "invalid_type", detail)])
     return {str(key): item for key, item in value.items()}
+
+
+def moment(value: datetime | None) -> DateTime | None:
+    """For columns that may be null."""
+    return DateTime(value) if value is not None else None

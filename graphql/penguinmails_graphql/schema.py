@@ -9,25 +9,44 @@ from pathlib import Path
 import strawberry
 from strawberry.schema.config import StrawberryConfig
 
+from penguinmails_graphql.api_keys.mutations import ApiKeysMutation
+from penguinmails_graphql.api_keys.resolvers import ApiKeysQuery
+from penguinmails_graphql.audit_logs.resolvers import AuditLogsQuery
+from penguinmails_graphql.domains.mutations import DomainsMutation
+from penguinmails_graphql.domains.resolvers import DomainsQuery
 from penguinmails_graphql.emails.mutations import EmailsMutation
 from penguinmails_graphql.emails.resolvers import EmailsQuery
 from penguinmails_graphql.events.resolvers import EventsQuery
+from penguinmails_graphql.logs.resolvers import LogsQuery
 from penguinmails_graphql.nodes import NodesQuery
 from penguinmails_graphql.scalars import SCALARS
 from penguinmails_graphql.suppressions.mutations import SuppressionsMutation
 from penguinmails_graphql.suppressions.resolvers import SuppressionsQuery
+from penguinmails_graphql.usage.resolvers import UsageQuery
 from penguinmails_graphql.viewer.resolvers import ViewerQuery
 from penguinmails_graphql.webhook_endpoints.mutations import WebhookEndpointsMutation
 from penguinmails_graphql.webhook_endpoints.resolvers import WebhookEndpointsQuery
 
 
 @strawberry.type(description="Read. Everything here is limited to what the caller may see.")
-class Query(ViewerQuery, NodesQuery, EmailsQuery, EventsQuery, SuppressionsQuery, WebhookEndpointsQuery):
+class Query(
+    ViewerQuery,
+    NodesQuery,
+    EmailsQuery,
+    EventsQuery,
+    DomainsQuery,
+    SuppressionsQuery,
+    WebhookEndpointsQuery,
+    ApiKeysQuery,
+    UsageQuery,
+    LogsQuery,
+    AuditLogsQuery,
+):
     pass
 
 
 @strawberry.type(description="Change. Root fields run one after another, each in a transaction of its own.")
-class Mutation(EmailsMutation, SuppressionsMutation, WebhookEndpointsMutation):
+class Mutation(EmailsMutation, DomainsMutation, SuppressionsMutation, WebhookEndpointsMutation, ApiKeysMutation):
     pass
 
 

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
+from sqlalchemy import event
 
 from penguinmails_api.app import create_gateway
 from penguinmails_api.services import Services
@@ -42,6 +43,25 @@ class GraphClient:
         [error] = answer["errors"]
         found: dict[str, Any] = error["extensions"]
         return found
+
+
+class Statements:
+    """Counts what SQLAlchemy sends, transaction control and `set_config` aside."""
+
+    def __init__(self, services: Services) -> None:
+        self.texts: list[str] = []
+        self._engine = services.database.engine.sync_engine
+
+    def __enter__(self) -> Statements:
+        event.listen(self._engine, "before_cursor_execute", self._note)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        event.remove(self._engine, "before_cursor_execute", self._note)
+
+    def _note(self, _connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
+        if "set_config" not in statement:
+            self.texts.append(statement)
 
 
 @pytest.fixture

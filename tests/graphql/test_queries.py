@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import event
-
 from penguinmails_api.services import Services
 from penguinmails_core.api_keys.service import create_key
 from penguinmails_core.kit import ids
@@ -13,7 +11,7 @@ from penguinmails_core.kit.db import Database
 from penguinmails_core.kit.ids import Prefix
 from penguinmails_core.scopes import Scope
 from tests.fixtures.factories import Recipient, Tenant, make_content, make_email
-from tests.graphql.conftest import GraphClient
+from tests.graphql.conftest import GraphClient, Statements
 
 EMAIL = """
   id status class subject from { address name } recipients { address kind status lastReply { code reply } }
@@ -159,25 +157,6 @@ async def test_a_missing_scope_fails_the_field_and_names_it(
     assert error["extensions"]["code"] == "missing_scope"
     assert error["extensions"]["required_scope"] == "emails:read"
     assert error["extensions"]["request_id"].startswith("req_")
-
-
-class Statements:
-    """Counts what SQLAlchemy sends, transaction control and `set_config` aside."""
-
-    def __init__(self, services: Services) -> None:
-        self.texts: list[str] = []
-        self._engine = services.database.engine.sync_engine
-
-    def __enter__(self) -> Statements:
-        event.listen(self._engine, "before_cursor_execute", self._note)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        event.remove(self._engine, "before_cursor_execute", self._note)
-
-    def _note(self, _connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
-        if "set_config" not in statement:
-            self.texts.append(statement)
 
 
 async def test_a_list_costs_the_same_statements_however_long(

@@ -31,6 +31,7 @@ from penguinmails_graphql.relay import uuid_of
 from penguinmails_graphql.scalars import DateTime
 
 MAX_BATCH = 100  # as many as one answer may list; REST takes 1,000
+MAX_CANCEL = 100
 
 Change = Callable[[AsyncSession, Principal, UUID], Awaitable[service.Email]]
 
@@ -43,6 +44,19 @@ class EmailPayload:
 @strawberry.type(description="The accepted messages, in the order of the input.")
 class SendEmailsPayload:
     emails: list[Email]
+
+
+@strawberry.type(description="What became of one message of many.")
+class CancelResult:
+    id: strawberry.ID
+    email: Email | None = strawberry.field(description="When it is cancelled now.")
+    error: str | None = strawberry.field(description="Why it is not.")
+    code: str | None = strawberry.field(description="The problem's code.")
+
+
+@strawberry.type
+class CancelEmailsPayload:
+    results: list[CancelResult] = strawberry.field(description="In the order of the request.")
 
 
 @strawberry.type
@@ -75,6 +89,31 @@ class EmailsMutation:
         idempotency_key: IdempotencyKey = None,
     ) -> EmailPayload:
         return await _change(info, "cancelEmail", id, idempotency_key, service.cancel_email, EVENTS)
+
+    @strawberry.mutation(
+        description=f"Up to {MAX_CANCEL} at once: what is too late to stop does not keep others from being stopped. "
+        "Doing it again changes nothing."
+    )
+    async def cancel_emails(self, info: Info, ids: list[strawberry.ID]) -> CancelEmailsPayload:
+        caller = caller_of(info, Scope.EMAILS_WRITE)
+        if not 1 <= len(ids) <= MAX_CANCEL:
+            detail = f"`ids` must hold 1 to {MAX_CANCEL}; it holds {len(ids)}."
+            raise Unprocessable(detail, errors=[FieldError("/ids", "out_of_range", detail)])
+
+        async def one(session: AsyncSession, node_id: strawberry.ID) -> CancelResult:
+            try:
+                email_id = uuid_of(Prefix.EMAIL, node_id, "email")
+                email = Email.of(await service.cancel_email(session, caller, email_id))
+            except Problem as problem:
+                return CancelResult(id=node_id, email=None, error=problem.detail, code=problem.code)
+            return CancelResult(id=node_id, email=email, error=None, code=None)
+
+        async def work(session: AsyncSession) -> dict[strawberry.ID, CancelResult]:
+            # In one order for everybody, so that two of these cannot wait for each other.
+            return {node_id: await one(session, node_id) for node_id in sorted(set(ids))}
+
+        found = await info.context.write(work, EVENTS)
+        return CancelEmailsPayload(results=[found[node_id] for node_id in ids])
 
     @strawberry.mutation(description="Make failed recipients due again.")
     async def retry_email(

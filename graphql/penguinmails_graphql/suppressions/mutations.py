@@ -124,11 +124,20 @@ class SuppressionsMutation:
         return SuppressionPayload(suppression=Suppression.of(await info.context.write(work, EVENTS)))
 
     @strawberry.mutation(description="Take a lift back: the suppression is in force again, as it was.")
-    async def restore_suppression(self, info: Info, id: strawberry.ID) -> SuppressionPayload:
+    async def restore_suppression(
+        self, info: Info, id: strawberry.ID, idempotency_key: IdempotencyKey = None
+    ) -> SuppressionPayload:
         caller = caller_of(info, Scope.SUPPRESSIONS_WRITE)
         suppression_id = uuid_of(Prefix.SUPPRESSION, id, "suppression")
 
         async def work(session: AsyncSession) -> SuppressionRow:
             return await service.restore(session, caller, suppression_id)
 
-        return SuppressionPayload(suppression=Suppression.of(await info.context.write(work, EVENTS)))
+        async def load(session: AsyncSession, _: str) -> SuppressionRow:
+            return await service.get(session, caller, suppression_id)
+
+        asked = {"id": str(id)}
+        row = await once(
+            info.context, "restoreSuppression", idempotency_key, asked, work, EVENTS, name=lambda _: str(id), load=load
+        )
+        return SuppressionPayload(suppression=Suppression.of(row))

@@ -10,10 +10,9 @@ from penguinmails_core.kit import ids
 from penguinmails_core.kit.ids import Prefix
 from penguinmails_core.models import Organization as OrganizationRow
 from penguinmails_core.models import Workspace as WorkspaceRow
-from penguinmails_core.principal import Principal, PrincipalKind
+from penguinmails_core.principal import Principal
+from penguinmails_graphql.enums import PrincipalKind
 from penguinmails_graphql.relay import Node
-
-strawberry.enum(PrincipalKind, description="What the caller showed.")
 
 
 @strawberry.type(description="A tenant.")

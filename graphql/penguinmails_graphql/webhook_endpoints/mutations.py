@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from enum import StrEnum
+from typing import Annotated, Any
 from uuid import UUID
 
 import strawberry
@@ -15,10 +16,10 @@ from penguinmails_core.kit.doorbell import WEBHOOKS
 from penguinmails_core.kit.ids import Prefix
 from penguinmails_core.scopes import Scope
 from penguinmails_core.webhook_endpoints.service import Delivery
-from penguinmails_graphql.context import Info, caller_of
+from penguinmails_graphql.context import Info, caller_of, fresh_caller_of
 from penguinmails_graphql.once import IdempotencyKey, once
-from penguinmails_graphql.relay import uuid_of
-from penguinmails_graphql.scalars import string_map
+from penguinmails_graphql.relay import DeletedPayload, uuid_of
+from penguinmails_graphql.scalars import DateTime, string_map
 from penguinmails_graphql.webhook_endpoints.types import WebhookDelivery, WebhookEndpoint, WebhookEndpointStatus
 
 WRITE = Scope.WEBHOOK_ENDPOINTS_WRITE
@@ -70,15 +71,21 @@ class WebhookEndpointSecretPayload:
         return cls(webhook_endpoint=WebhookEndpoint.of(made[0]), secret=made[1])
 
 
-@strawberry.type
-class DeletedPayload:
-    id: strawberry.ID
-
-
 @strawberry.type(description="A `webhook.test` event on its way.")
 class TestWebhookPayload:
     event_id: strawberry.ID
     delivery_id: strawberry.ID
+
+
+@strawberry.type
+class ResendWebhookDeliveriesPayload:
+    resent: int = strawberry.field(description="At 10,000 there may be more: do it again.")
+
+
+@strawberry.enum(description="How a delivery ended without having been received.")
+class WebhookEndedStatus(StrEnum):
+    EXHAUSTED = "exhausted"
+    CANCELLED = "cancelled"
 
 
 @strawberry.type
@@ -133,8 +140,7 @@ class WebhookEndpointsMutation:
 
     @strawberry.mutation(description="Nothing more is sent to it, what waits is cancelled.")
     async def delete_webhook_endpoint(self, info: Info, id: strawberry.ID) -> DeletedPayload:
-        caller, endpoint_id = caller_of(info, WRITE), _endpoint_id(id)
-        await info.context.sudo()
+        caller, endpoint_id = await fresh_caller_of(info, WRITE), _endpoint_id(id)
 
         async def work(session: AsyncSession) -> None:
             await info.context.endpoints().delete(session, caller, endpoint_id)
@@ -149,8 +155,8 @@ class WebhookEndpointsMutation:
         id: strawberry.ID,
         idempotency_key: IdempotencyKey = None,
     ) -> WebhookEndpointSecretPayload:
-        caller, service, endpoint_id = caller_of(info, WRITE), info.context.endpoints(), _endpoint_id(id)
-        await info.context.sudo()
+        caller, endpoint_id = await fresh_caller_of(info, WRITE), _endpoint_id(id)
+        service = info.context.endpoints()
 
         async def work(session: AsyncSession) -> Made:
             return await service.rotate_secret(session, caller, endpoint_id)
@@ -170,13 +176,28 @@ class WebhookEndpointsMutation:
         return WebhookEndpointSecretPayload.of(made)
 
     @strawberry.mutation(description="Queue a `webhook.test` event to this endpoint only.")
-    async def test_webhook_endpoint(self, info: Info, id: strawberry.ID) -> TestWebhookPayload:
+    async def test_webhook_endpoint(
+        self, info: Info, id: strawberry.ID, idempotency_key: IdempotencyKey = None
+    ) -> TestWebhookPayload:
         caller, endpoint_id = caller_of(info, WRITE), _endpoint_id(id)
 
         async def work(session: AsyncSession) -> tuple[UUID, UUID]:
             return await info.context.endpoints().send_test(session, caller, endpoint_id)
 
-        event_id, delivery_id = await info.context.write(work, WEBHOOKS)
+        async def load(_: AsyncSession, name: str) -> tuple[UUID, UUID]:
+            event, delivery = name.split()
+            return UUID(event), UUID(delivery)
+
+        event_id, delivery_id = await once(
+            info.context,
+            "testWebhookEndpoint",
+            idempotency_key,
+            {"id": str(id)},
+            work,
+            WEBHOOKS,
+            name=lambda made: f"{made[0]} {made[1]}",
+            load=load,
+        )
         return TestWebhookPayload(
             event_id=strawberry.ID(ids.encode(Prefix.EVENT, event_id)),
             delivery_id=strawberry.ID(ids.encode(Prefix.WEBHOOK_DELIVERY, delivery_id)),
@@ -188,6 +209,7 @@ class WebhookEndpointsMutation:
         info: Info,
         endpoint_id: strawberry.ID,
         id: strawberry.ID,
+        idempotency_key: IdempotencyKey = None,
     ) -> WebhookDeliveryPayload:
         caller, endpoint = caller_of(info, WRITE), _endpoint_id(endpoint_id)
         delivery_id = uuid_of(Prefix.WEBHOOK_DELIVERY, id, "delivery")
@@ -195,8 +217,50 @@ class WebhookEndpointsMutation:
         async def work(session: AsyncSession) -> Delivery:
             return await info.context.endpoints().resend(session, caller, endpoint, delivery_id)
 
-        found = await info.context.write(work, WEBHOOKS)
+        async def load(session: AsyncSession, _: str) -> Delivery:
+            return await info.context.endpoints().get_delivery(session, caller, endpoint, delivery_id)
+
+        found = await once(
+            info.context,
+            "resendWebhookDelivery",
+            idempotency_key,
+            {"endpoint_id": str(endpoint_id), "id": str(id)},
+            work,
+            WEBHOOKS,
+            name=lambda _: str(id),
+            load=load,
+        )
         return WebhookDeliveryPayload(webhook_delivery=WebhookDelivery.of(found.row, list(found.attempts)))
+
+    @strawberry.mutation(
+        description="After an outage: all that ended so is due at once, the oldest events first, up to 10,000."
+    )
+    async def resend_webhook_deliveries(
+        self,
+        info: Info,
+        endpoint_id: strawberry.ID,
+        status: Annotated[
+            list[WebhookEndedStatus] | None, strawberry.argument(description="Left out: `EXHAUSTED`.")
+        ] = None,
+        since: Annotated[
+            DateTime | None, strawberry.argument(description="Of events at this time or later; left out: all.")
+        ] = None,
+        idempotency_key: IdempotencyKey = None,
+    ) -> ResendWebhookDeliveriesPayload:
+        caller, endpoint = caller_of(info, WRITE), _endpoint_id(endpoint_id)
+        statuses = sorted({str(item) for item in status or (WebhookEndedStatus.EXHAUSTED,)})
+
+        async def work(session: AsyncSession) -> int:
+            return await info.context.endpoints().resend_all(session, caller, endpoint, statuses, since)
+
+        async def load(_: AsyncSession, name: str) -> int:
+            return int(name)
+
+        asked = {"endpoint_id": str(endpoint_id), "status": statuses, "since": since}
+        resent = await once(
+            info.context, "resendWebhookDeliveries", idempotency_key, asked, work, WEBHOOKS, name=str, load=load
+        )
+        return ResendWebhookDeliveriesPayload(resent=resent)
 
 
 def _name_of_made(made: Made) -> str:

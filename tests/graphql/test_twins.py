@@ -1,0 +1,282 @@
+"""Every operation of REST v1 has its twin in GraphQL, with the same scope, price, fresh sign-in and idempotency; what
+has none says why. A new operation turns this red until it is in one of the tables."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import AsyncIterator
+from typing import Any
+
+import httpx
+import pytest
+from graphql import (
+    GraphQLEnumType,
+    GraphQLField,
+    GraphQLInputObjectType,
+    GraphQLList,
+    GraphQLNonNull,
+    GraphQLScalarType,
+    get_named_type,
+    is_leaf_type,
+)
+
+from penguinmails_api.app import api, create_gateway
+from penguinmails_api.gateway import Gateway
+from penguinmails_api.services import Services
+from penguinmails_core.api_keys.service import create_key
+from penguinmails_core.kit.db import Database
+from penguinmails_core.scopes import Scope
+from penguinmails_graphql.limits import COSTS
+from penguinmails_graphql.schema import schema
+from tests.fixtures.client import ApiClient
+from tests.fixtures.factories import Tenant
+from tests.graphql.conftest import GraphClient
+from tests.identity.people import HERE, make_person
+
+TWINS = {
+    "me_get": "Query.viewer",
+    "emails_send": "Mutation.sendEmail",
+    "emails_batch": "Mutation.sendEmails",
+    "emails_list": "Query.emails",
+    "emails_get": "Query.email",
+    "emails_update": "Mutation.rescheduleEmail",
+    "emails_cancel": "Mutation.cancelEmail",
+    "emails_cancel_batch": "Mutation.cancelEmails",
+    "emails_retry": "Mutation.retryEmail",
+    "emails_content": "Email.content",
+    "emails_events": "Email.events",
+    "events_list": "Query.events",
+    "events_get": "Query.event",
+    "domains_list": "Query.domains",
+    "domains_get": "Query.domain",
+    "domains_create": "Mutation.createDomain",
+    "domains_verify": "Mutation.verifyDomain",
+    "domains_delete": "Mutation.deleteDomain",
+    "suppressions_list": "Query.suppressions",
+    "suppressions_get": "Query.suppression",
+    "suppressions_check": "Query.checkAddresses",
+    "suppressions_create": "Mutation.suppressAddress",
+    "suppressions_batch": "Mutation.suppressAddresses",
+    "suppressions_lift": "Mutation.liftSuppression",
+    "suppressions_restore": "Mutation.restoreSuppression",
+    "webhook_endpoints_list": "Query.webhookEndpoints",
+    "webhook_endpoints_get": "Query.webhookEndpoint",
+    "webhook_endpoints_create": "Mutation.createWebhookEndpoint",
+    "webhook_endpoints_update": "Mutation.updateWebhookEndpoint",
+    "webhook_endpoints_delete": "Mutation.deleteWebhookEndpoint",
+    "webhook_endpoints_rotate_secret": "Mutation.rotateWebhookSecret",
+    "webhook_endpoints_test": "Mutation.testWebhookEndpoint",
+    "webhook_endpoints_deliveries": "WebhookEndpoint.deliveries",
+    "webhook_endpoints_delivery": "Query.webhookDelivery",
+    "webhook_endpoints_resend": "Mutation.resendWebhookDelivery",
+    "webhook_endpoints_resend_all": "Mutation.resendWebhookDeliveries",
+    "api_keys_list": "Query.apiKeys",
+    "api_keys_get": "Query.apiKey",
+    "api_keys_usage": "Query.apiKeyUsage",
+    "api_keys_presets": "Query.apiKeyPresets",
+    "api_keys_create": "Mutation.createApiKey",
+    "api_keys_update": "Mutation.updateApiKey",
+    "api_keys_revoke": "Mutation.revokeApiKey",
+    "api_keys_rotate": "Mutation.rotateApiKey",
+    "api_keys_derive": "Mutation.deriveApiKey",
+    "usage_get": "Query.usage",
+    "logs_list": "Query.logs",
+    "logs_get": "Query.log",
+    "audit_logs_list": "Query.auditLogs",
+    "audit_logs_get": "Query.auditLog",
+}
+WITHOUT = {
+    "organizations_get": "not built yet",
+    "organizations_update": "not built yet",
+    "organizations_list": "not built yet",
+    "organizations_transfer": "not built yet",
+    "organizations_leave": "not built yet",
+    "workspaces_create": "not built yet",
+    "workspaces_list": "not built yet",
+    "workspaces_get": "not built yet",
+    "workspaces_update": "not built yet",
+    "workspaces_delete": "not built yet",
+    "workspaces_archive": "not built yet",
+    "workspaces_restore": "not built yet",
+    "members_list": "not built yet",
+    "members_get": "not built yet",
+    "members_update": "not built yet",
+    "members_remove": "not built yet",
+    "invitations_create": "not built yet",
+    "invitations_list": "not built yet",
+    "invitations_accept": "not built yet",
+    "invitations_get": "not built yet",
+    "invitations_resend": "not built yet",
+    "invitations_revoke": "not built yet",
+    "roles_list": "not built yet",
+    "roles_create": "not built yet",
+    "roles_get": "not built yet",
+    "roles_update": "not built yet",
+    "roles_delete": "not built yet",
+    "emails_attachment": "answers the bytes of a file; `Attachment.id` leads there",
+    "audit_logs_export_jsonl": "streams up to 100,000 entries; GraphQL answers in one piece",
+    "audit_logs_export_csv": "streams up to 100,000 entries; GraphQL answers in one piece",
+}
+NO_KEY = {
+    "suppressions_check": "a query",
+    "suppressions_batch": "doing it again changes nothing",
+    "emails_cancel_batch": "doing it again changes nothing",
+}
+BEYOND_REST = {"Query.node"}  # finds what others show, under their scopes
+
+OPERATIONS: dict[str, dict[str, Any]] = {
+    operation["operationId"]: operation
+    for path, entry in api().openapi()["paths"].items()
+    for operation in entry.values()
+    if path.startswith("/v1/")
+}
+ROOTS = [(operation_id, twin) for operation_id, twin in TWINS.items() if twin.startswith(("Query.", "Mutation."))]
+MUTATIONS = [(operation_id, twin) for operation_id, twin in ROOTS if twin.startswith("Mutation.")]
+
+
+def _field(twin: str) -> GraphQLField | None:
+    kind, _, name = twin.partition(".")
+    found: Any = schema()._schema.type_map.get(kind)
+    field: GraphQLField | None = found.fields.get(name) if found is not None else None
+    return field
+
+
+def test_every_operation_has_a_twin_or_says_why_not() -> None:
+    """`pytest -s` prints what has none."""
+    lines = [f"  {name}: {why}" for name, why in sorted(WITHOUT.items())]
+    sys.stdout.write("\n".join(["", "REST v1 without a twin in GraphQL:", *lines, ""]))
+    assert not sorted(OPERATIONS.keys() - TWINS.keys() - WITHOUT.keys()), "add a twin, or a reason to WITHOUT"
+    assert not sorted((TWINS.keys() | WITHOUT.keys()) - OPERATIONS.keys()), "there is no such operation any more"
+    assert not TWINS.keys() & WITHOUT.keys()
+
+
+def test_every_twin_exists() -> None:
+    assert not [twin for twin in TWINS.values() if _field(twin) is None]
+    assert len(set(TWINS.values())) == len(TWINS), "one twin each"
+
+
+def test_every_root_field_is_somebodys_twin() -> None:
+    types: Any = schema()._schema.type_map
+    roots = {f"{kind}.{name}" for kind in ("Query", "Mutation") for name in types[kind].fields}
+    assert roots - set(TWINS.values()) == BEYOND_REST
+
+
+def test_they_cost_the_same() -> None:
+    for operation_id, twin in ROOTS:
+        assert COSTS.get(twin.partition(".")[2], 1) == OPERATIONS[operation_id]["x-cost"], operation_id
+    roots = {twin.partition(".")[2] for _, twin in ROOTS}
+    assert COSTS.keys() <= roots
+
+
+def test_what_takes_an_idempotency_key_takes_one_here() -> None:
+    assert NO_KEY.keys() <= TWINS.keys()
+    for operation_id, twin in TWINS.items():
+        field = _field(twin)
+        assert field is not None
+        wanted = OPERATIONS[operation_id]["x-idempotent"] and operation_id not in NO_KEY
+        assert ("idempotencyKey" in field.args) == wanted, operation_id
+
+
+def test_fields_of_types_stand_under_the_scope_of_their_operation() -> None:
+    """Who reaches the object came through a root field with the same scope; the field asks again."""
+    for operation_id, twin in TWINS.items():
+        kind = twin.partition(".")[0]
+        if kind in ("Query", "Mutation"):
+            continue
+        reached = [
+            name for name, root in ROOTS if root.startswith("Query.") and str(get_named_type(_of(root).type)) == kind
+        ]
+        assert reached
+        for name in reached:
+            assert OPERATIONS[name]["x-required-scopes"] == OPERATIONS[operation_id]["x-required-scopes"]
+
+
+def _of(twin: str) -> GraphQLField:
+    field = _field(twin)
+    assert field is not None
+    return field
+
+
+def _value(kind: Any) -> str:
+    """Any value of an input type, as it stands in a document."""
+    match kind:
+        case GraphQLNonNull():
+            return _value(kind.of_type)
+        case GraphQLList():
+            return f"[{_value(kind.of_type)}]"
+        case GraphQLEnumType():
+            return str(next(iter(kind.values)))
+        case GraphQLInputObjectType():
+            needed = {name: field for name, field in kind.fields.items() if isinstance(field.type, GraphQLNonNull)}
+            return "{" + ", ".join(f"{name}: {_value(field.type)}" for name, field in needed.items()) + "}"
+        case GraphQLScalarType():
+            plain = {"Int": "1", "Float": "1", "Boolean": "true", "DateTime": '"2026-12-24T18:00:00Z"'}
+            return plain.get(kind.name, '"x"')
+    raise AssertionError(f"no value of {kind} is known")
+
+
+def document(twin: str) -> str:
+    """A root field with the arguments that it must have."""
+    kind, _, name = twin.partition(".")
+    field = _of(twin)
+    needed = {key: value for key, value in field.args.items() if isinstance(value.type, GraphQLNonNull)}
+    arguments = ", ".join(f"{key}: {_value(value.type)}" for key, value in needed.items())
+    selection = "" if is_leaf_type(get_named_type(field.type)) else " { __typename }"
+    return f"{kind.lower()} {{ {name}{f'({arguments})' if arguments else ''}{selection} }}"
+
+
+@pytest.fixture
+async def outsider(database: Database, tenant: Tenant) -> dict[Scope, str]:
+    """Keys with one scope each."""
+    scopes = (Scope.LOGS_READ, Scope.EVENTS_READ)
+    return {
+        scope: (await create_key(database, tenant.id, mode="live", name=scope, scopes=[scope]))[1] for scope in scopes
+    }
+
+
+async def test_every_root_field_asks_for_the_scope_of_its_operation(
+    graph: GraphClient, outsider: dict[Scope, str]
+) -> None:
+    wrong = {}
+    for operation_id, twin in ROOTS:
+        required = OPERATIONS[operation_id]["x-required-scopes"]
+        other = Scope.EVENTS_READ if required == [Scope.LOGS_READ] else Scope.LOGS_READ
+        answer = await graph.as_(outsider[other]).ask(document(twin))
+        found = [error["extensions"].get("required_scope") for error in answer.get("errors", ())]
+        if required and found != required:
+            wrong[twin] = answer
+        if not required:
+            assert not any(found), twin
+    assert not wrong
+
+
+class BrowserClient(ApiClient):
+    """Shows a session cookie, as a page of ours would."""
+
+    def __init__(self, gateway: Gateway, token: str) -> None:
+        super().__init__(gateway)
+        self._headers = {"Cookie": f"pm_session={token}", "Sec-Fetch-Site": "same-origin"}
+
+    async def request(self, method: str, path: str, **options: Any) -> httpx.Response:
+        return await super().request(method, path, **options, headers=self._headers)
+
+
+@pytest.fixture
+async def stale(services: Services, tenant: Tenant) -> AsyncIterator[GraphClient]:
+    """The owner in a browser, signed in twenty minutes ago."""
+    person = await make_person(services, organization_id=tenant.id)
+    signed = await services.identity.sign_in(person.email, person.password, HERE)
+    await services.database.worker.execute("update user_sessions set auth_time = now() - interval '20 minutes'")
+    async with BrowserClient(create_gateway(services), signed.token) as client:
+        yield GraphClient(client)
+
+
+async def test_exactly_what_asks_for_a_fresh_sign_in_in_rest_asks_here(stale: GraphClient) -> None:
+    asked = set()
+    for operation_id, twin in MUTATIONS:
+        answer = await stale.ask(document(twin))
+        codes = {error["extensions"]["code"] for error in answer.get("errors", ())}
+        if "reauthentication_required" in codes:
+            asked.add(operation_id)
+    assert asked == {name for name, _ in MUTATIONS if OPERATIONS[name].get("x-sudo")}
+    assert len(asked) > 5
