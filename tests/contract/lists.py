@@ -35,6 +35,7 @@ KEPT_OUT = {
     "/login*": "pages for people, and what their script calls",
     "/signup": "pages for people",
     "/verify-email": "pages for people",
+    "/invitation*": "pages for people",
     "/reset-password*": "pages for people",
     "/logout": "the button of those pages",
     "/account*": "pages for people",

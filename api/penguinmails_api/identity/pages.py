@@ -300,6 +300,7 @@ NOTICES = {
     "passkey-deleted": "The passkey is deleted.",
     "session-ended": "That browser is signed out.",
     "sessions-ended": "Your other browsers are signed out.",
+    "joined": "Welcome! You are a member and work in this organization now.",
     "switched": "You work in another organization now.",
     "key-revoked": "The key is revoked.",
 }

@@ -1,12 +1,13 @@
 """All routers of the pages."""
 
-from penguinmails_api.identity import account, api_keys, assets, links, login, passkey_login, security
+from penguinmails_api.identity import account, api_keys, assets, invitation, links, login, passkey_login, security
 
 ROUTERS = (
     assets.router,
     login.router,
     passkey_login.router,
     links.router,
+    invitation.router,
     account.router,
     security.router,
     security.calls,

@@ -118,6 +118,23 @@ class Accounts:
             await create_organization_for(connection, user_id, link.data["organization"])
         return user_id
 
+    async def has_account(self, email: str) -> bool:
+        """Only for whoever has shown that mail to this address reaches them."""
+        return await repository.account_by_email(self._pool, email) is not None
+
+    async def create_invited(self, email: str, name: str, password: str) -> UUID:
+        """Somebody without an account who opened the link of an invitation, which shows that the address is theirs.
+        Raises `Unprocessable`, `Conflict` when the address has an account meanwhile."""
+        if name.strip():
+            _check_text("name", name, MAX_NAME)
+        await self._passwords.check_new(password, email=email)
+        hashed = await self._passwords.hash(password)
+        async with self._pool.acquire() as connection, connection.transaction():
+            user_id = await _add_person(connection, email, name.strip() or None)
+            await repository.set_password(connection, user_id, hashed)
+            await repository.set_email_verified(connection, user_id)
+        return user_id
+
     # Passwords
 
     async def request_reset(self, email: str, address: str, public: PublicUrl) -> None:
