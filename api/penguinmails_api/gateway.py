@@ -58,6 +58,7 @@ _EVERY_ANSWER: Headers = [
     (b"cache-control", b"no-store"),
     (b"x-content-type-options", b"nosniff"),
 ]
+OAUTH = "/oauth2/"  # no cookie counts there, except for the consent page, which checks for itself
 _CHALLENGE = {"WWW-Authenticate": 'Bearer realm="PenguinMails"'}
 
 
@@ -116,7 +117,7 @@ class Gateway:
             if scope["query_string"]:
                 _refuse_key_in_query(scope, guarded)
             incoming = _read_headers(scope)
-            if incoming.cookie is not None and incoming.authorization is None:
+            if incoming.cookie is not None and incoming.authorization is None and not path.startswith(OAUTH):
                 csrf.check(scope, self.services.public)
             if guarded:
                 await self._admit(ctx, scope, incoming, late=hot is not None)

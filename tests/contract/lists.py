@@ -12,6 +12,11 @@ PUBLIC = {
     "oauth2_revoke": "clients authenticate with their own credentials",
     "oauth2_introspect": "clients authenticate with their own credentials",
     "oauth2_device_authorization": "clients authenticate with their own credentials",
+    "oauth2_par": "clients authenticate with their own credentials",
+    "oauth2_register": "apps register themselves, a few from each address (RFC 7591)",
+    "oauth2_register_get": "takes the registration's own token (RFC 7592)",
+    "oauth2_register_update": "takes the registration's own token",
+    "oauth2_register_delete": "takes the registration's own token",
     "oauth2_userinfo": "takes an access token, and answers as OpenID Connect wants",
     "oauth2_userinfo_post": "as oauth2_userinfo",
     "oauth2_server_metadata": "how clients find the OAuth server",
@@ -39,6 +44,9 @@ KEPT_OUT = {
     "/reset-password*": "pages for people",
     "/logout": "the button of those pages",
     "/account*": "pages for people",
+    "/oauth2/authorize": "seen by people in a browser (docs/oauth.md)",
+    "/oauth2/consent": "pages for people",
+    "/device": "pages for people",
     "/static/*": "style and script of the pages",
 }
 """path (or a prefix and `*`) -> why the specification does not hold it."""

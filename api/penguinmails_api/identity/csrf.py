@@ -18,9 +18,10 @@ _SAFE = frozenset(("GET", "HEAD", "OPTIONS"))
 _FROM_US = frozenset((b"same-origin", b"none"))
 
 
-def check(scope: MutableMapping[str, Any], public: PublicUrl) -> None:
+def check(scope: MutableMapping[str, Any], public: PublicUrl, *, form: bool = False) -> None:
     """Raises `CrossSiteRequest`. The gateway calls it for every request with a cookie and no Authorization; pages that
-    take forms from browsers without a cookie (sign-in) call it themselves."""
+    take forms from browsers without a cookie (sign-in) call it themselves. `form`: the page has a secret of its own in
+    the form, so a client that tells neither header is believed."""
     if scope["method"] in _SAFE:
         return
     site = origin = None
@@ -33,7 +34,7 @@ def check(scope: MutableMapping[str, Any], public: PublicUrl) -> None:
         raise _refused(f"The Origin of this request is not {public.base}.")
     if site is not None and site not in _FROM_US:
         raise _refused("The request came from a page of another origin (Sec-Fetch-Site).")
-    if site is None and origin is None:
+    if site is None and origin is None and not form:
         raise _refused("The request tells neither Sec-Fetch-Site nor Origin, as browsers do.")
 
 

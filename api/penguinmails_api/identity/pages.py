@@ -303,6 +303,9 @@ NOTICES = {
     "joined": "Welcome! You are a member and work in this organization now.",
     "switched": "You work in another organization now.",
     "key-revoked": "The key is revoked.",
+    "device-allowed": "Done: the device has access. You can close this page.",
+    "device-denied": "The device gets no access. You can close this page.",
+    "app-disconnected": "The app has no access any more.",
 }
 
 __all__ = [

@@ -1,8 +1,9 @@
 """How these endpoints look in the specification: forms in, JSON out, errors in the words of RFC 6749."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Annotated, Any
 
+from fastapi import Path
 from pydantic import BaseModel, ConfigDict, Field
 
 from penguinmails_api.oauth2.forms import MAX_VALUE
@@ -68,6 +69,25 @@ class IntrospectionAnswer(BaseModel):
     iat: int | None = Field(None, description="Unix time.")
 
 
+class RegistrationAnswer(BaseModel):
+    """RFC 7591 §3.2.1: the metadata as they were registered. Others of the RFC may be there too."""
+
+    model_config = ConfigDict(extra="allow")
+
+    client_id: str = Field(examples=["app_01kaz6yzwhe1xrqm3c8s4q3m8r"])
+    client_secret: str | None = Field(None, description="Shown this once; public apps have none.")
+    client_id_issued_at: int = Field(description="Unix time.")
+    client_secret_expires_at: int | None = Field(None, description="0: it does not expire.")
+    registration_access_token: str | None = Field(None, description="To manage the registration; shown this once.")
+    registration_client_uri: str = Field(description="Where it is managed (RFC 7592).")
+    client_name: str = Field(examples=["Inbox helper"])
+    redirect_uris: list[str] = Field(examples=[["https://app.example/callback"]])
+    grant_types: list[str] = Field(examples=[["authorization_code", "refresh_token"]])
+    response_types: list[str] = Field(examples=[["code"]])
+    token_endpoint_auth_method: str = Field(examples=["none"])
+    scope: str = Field(description="What it can ask for without approval.", examples=["emails:read"])
+
+
 class UserInfo(BaseModel):
     """OpenID Connect Core §5.3."""
 
@@ -103,6 +123,8 @@ def endpoint(
             "content": {"application/x-www-form-urlencoded": {"schema": schema}},
         }
     made["responses"] = {status: {"model": OAuthErrorBody, "description": _SAYS[status]} for status in errors}
+    if 429 in errors:
+        made["responses"][429]["headers"] = {"Retry-After": {"$ref": "#/components/headers/Retry-After"}}
     if answers_nothing:
         content = {"schema": {"type": "object", "maxProperties": 0}, "example": {}}
         made["responses"][200] = {"description": "Done.", "content": {"application/json": content}}
@@ -116,3 +138,35 @@ _SAYS = {
     403: "The token lacks a scope.",
     429: "Too many from this address.",
 }
+
+
+ClientIdInPath = Annotated[str, Path(description="Id of the app.", json_schema_extra={"maxLength": 100})]
+_METADATA: dict[str, Any] = {
+    "type": "object",
+    "description": "Client metadata (RFC 7591 §2). Others are ignored, and null is as left out.",
+    "properties": {
+        "client_name": {"type": ["string", "null"], "maxLength": 100},
+        "redirect_uris": {"type": ["array", "null"], "maxItems": 20, "items": {"type": "string", "maxLength": 2000}},
+        "grant_types": {"type": ["array", "null"], "maxItems": 20, "items": {"type": "string", "maxLength": 200}},
+        "token_endpoint_auth_method": {"type": ["string", "null"], "maxLength": 200},
+        "scope": {"type": ["string", "null"], "maxLength": 4096},
+        "client_uri": {"type": ["string", "null"], "maxLength": 2000},
+    },
+    "additionalProperties": True,
+}
+_METADATA_EXAMPLE = {
+    "client_name": "Inbox helper",
+    "redirect_uris": ["https://app.example/callback"],
+    "grant_types": ["authorization_code", "refresh_token"],
+    "token_endpoint_auth_method": "none",
+    "scope": "emails:read",
+}
+
+
+def registration(name: str, *, body: bool = False, errors: tuple[int, ...]) -> dict[str, Any]:
+    """As `endpoint`, for what takes JSON."""
+    made = endpoint(name, errors=errors)
+    if body:
+        content = {"schema": _METADATA, "example": _METADATA_EXAMPLE}
+        made["openapi_extra"]["requestBody"] = {"required": True, "content": {"application/json": content}}
+    return made
