@@ -127,27 +127,6 @@ async def end_session(request: Request, visitor: VisitorDep) -> Response:
     return redirect("/account/sessions", notice="session-ended")
 
 
-@router.get("/account/organizations")
-async def show_organizations(visitor: VisitorDep) -> Response:
-    session = signed_in(visitor)
-    memberships = await visitor.services.identity.accounts.memberships(session.user_id)
-    return render(visitor, "organizations.html", memberships=memberships)
-
-
-@router.post("/account/organizations/switch")
-async def switch_organization(request: Request, visitor: VisitorDep) -> Response:
-    session = signed_in(visitor)
-    form = await read_form(request, visitor)
-    memberships = await visitor.services.identity.accounts.memberships(session.user_id)
-    wanted = form.get("organization")
-    found = next((m for m in memberships if ids.encode(Prefix.ORGANIZATION, m.organization_id) == wanted), None)
-    if found is None:
-        raise NotFound("You are not a member of such an organization.")
-    assert visitor.token is not None
-    await visitor.services.identity.sessions.switch(visitor.token, found.organization_id)
-    return redirect("/account/organizations", notice="switched")
-
-
 def device_name(user_agent: str) -> str:
     """``Firefox on Linux``: enough to recognise one's own browsers."""
     browser = next((name for mark, name in _BROWSERS if mark in user_agent), "A browser")

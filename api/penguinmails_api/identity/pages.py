@@ -301,6 +301,7 @@ NOTICES = {
     "session-ended": "That browser is signed out.",
     "sessions-ended": "Your other browsers are signed out.",
     "joined": "Welcome! You are a member and work in this organization now.",
+    "workspace-switched": "You work in another workspace now.",
     "switched": "You work in another organization now.",
     "key-revoked": "The key is revoked.",
     "device-allowed": "Done: the device has access. You can close this page.",

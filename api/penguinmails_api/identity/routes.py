@@ -1,6 +1,16 @@
 """All routers of the pages."""
 
-from penguinmails_api.identity import account, api_keys, assets, invitation, links, login, passkey_login, security
+from penguinmails_api.identity import (
+    account,
+    api_keys,
+    assets,
+    invitation,
+    links,
+    login,
+    passkey_login,
+    places,
+    security,
+)
 
 ROUTERS = (
     assets.router,
@@ -9,6 +19,7 @@ ROUTERS = (
     links.router,
     invitation.router,
     account.router,
+    places.router,
     security.router,
     security.calls,
     api_keys.router,

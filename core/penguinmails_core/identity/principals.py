@@ -15,6 +15,8 @@ async def principal_for_session(database: Database, session: Session) -> Princip
         return None
     async with database.tenant(session.organization_id) as transaction:
         try:
-            return await principal_for(transaction, session.user_id, session.organization_id)
+            return await principal_for(
+                transaction, session.user_id, session.organization_id, workspace_id=session.workspace_id
+            )
         except NotAMember:
             return None

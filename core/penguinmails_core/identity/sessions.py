@@ -43,13 +43,15 @@ _PREFIX = "penguinmails:session:"
 @dataclass(frozen=True, slots=True)
 class Session:
     """A browser of one person. `state` is `active`, or `pending` between the password and the second factor.
-    `auth_time` is when the person last proved who they are, `amr` how. `organization_id` is where they work now."""
+    `auth_time` is when the person last proved who they are, `amr` how. `organization_id` is where they work now,
+    `workspace_id` the workspace they have chosen there, if any."""
 
     id: UUID
     user_id: UUID
     email: str
     name: str | None
     organization_id: UUID | None
+    workspace_id: UUID | None
     state: str
     amr: tuple[str, ...]
     auth_time: datetime
@@ -155,9 +157,9 @@ class Sessions:
         await self.end(token)
         return False
 
-    async def switch(self, token: str, organization_id: UUID | None) -> None:
-        """Work in another organization; the caller has checked that the person is a member."""
-        await repository.set_organization(self._pool, token_hash(token), organization_id)
+    async def switch(self, token: str, organization_id: UUID | None, workspace_id: UUID | None = None) -> None:
+        """Work in another organization, or another workspace of it; the caller has checked that the person sees it."""
+        await repository.set_organization(self._pool, token_hash(token), organization_id, workspace_id)
         await self.refresh(await repository.hashes_of_session(self._pool, token_hash(token)))
 
     async def end(self, token: str) -> None:
@@ -243,6 +245,7 @@ def _session(row: Any) -> Session:
         email=row["email"],
         name=row["name"],
         organization_id=row["organization_id"],
+        workspace_id=row["workspace_id"],
         state=row["state"],
         amr=tuple(row["amr"]),
         auth_time=row["auth_time"],
@@ -260,7 +263,7 @@ def _dumps(session: Session) -> bytes:
 
 def _loads(data: bytes | str) -> Session:
     fields = orjson.loads(data)
-    for name in ("id", "user_id", "organization_id"):
+    for name in ("id", "user_id", "organization_id", "workspace_id"):
         fields[name] = UUID(fields[name]) if fields[name] else None
     for name in ("auth_time", "created_at", "last_seen_at", "expires_at"):
         fields[name] = datetime.fromisoformat(fields[name])

@@ -10,8 +10,8 @@ from uuid import UUID
 from penguinmails_core.kit.db import Pool
 
 _COLUMNS = """
-s.id, s.user_id, u.email, u.name, s.organization_id, s.state, s.amr, s.auth_time, s.created_at, s.last_seen_at,
-s.expires_at, s.address, s.user_agent"""
+s.id, s.user_id, u.email, u.name, s.organization_id, s.workspace_id, s.state, s.amr, s.auth_time, s.created_at,
+s.last_seen_at, s.expires_at, s.address, s.user_agent"""
 
 
 async def insert(
@@ -93,15 +93,20 @@ async def count_try(pool: Pool, digest: bytes) -> int | None:
     return tries
 
 
-async def set_organization(pool: Pool, digest: bytes, organization_id: UUID | None) -> None:
-    await pool.execute("update user_sessions set organization_id = $2 where hash = $1", digest, organization_id)
+async def set_organization(pool: Pool, digest: bytes, organization_id: UUID | None, workspace_id: UUID | None) -> None:
+    await pool.execute(
+        "update user_sessions set organization_id = $2, workspace_id = $3 where hash = $1",
+        digest,
+        organization_id,
+        workspace_id,
+    )
 
 
 async def clear_organization(pool: Pool, user_id: UUID, organization_id: UUID) -> list[bytes]:
     return _hashes(
         await pool.fetch(
-            "update user_sessions set organization_id = null where user_id = $1 and organization_id = $2 "
-            "returning hash",
+            "update user_sessions set organization_id = null, workspace_id = null "
+            "where user_id = $1 and organization_id = $2 returning hash",
             user_id,
             organization_id,
         )

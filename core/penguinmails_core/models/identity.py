@@ -82,7 +82,8 @@ class WebauthnChallenge(Base):
 
 class UserSession(Base):
     """A browser that is signed in, or between its password and its second factor (`pending`). Only the SHA-256 of the
-    cookie is stored. `organization_id` is where the person works at the moment."""
+    cookie is stored. `organization_id` is where the person works at the moment, `workspace_id` the workspace they have
+    chosen there, if any."""
 
     __tablename__ = "user_sessions"
     __table_args__ = (
@@ -96,6 +97,7 @@ class UserSession(Base):
     hash: Mapped[bytes] = mapped_column(LargeBinary, unique=True)
     user_id: Mapped[uuid.UUID] = _user()
     organization_id: Mapped[uuid.UUID | None]
+    workspace_id: Mapped[uuid.UUID | None]
     state: Mapped[str] = mapped_column(Text)
     amr: Mapped[list[str]] = mapped_column(ARRAY(Text))
     tries: Mapped[int] = mapped_column(Integer, server_default=text("0"))

@@ -92,6 +92,7 @@ def _create_short_lived() -> None:
         sa.Column("hash", sa.LargeBinary(), nullable=False),
         sa.Column("user_id", sa.UUID(), nullable=False),
         sa.Column("organization_id", sa.UUID(), nullable=True),
+        sa.Column("workspace_id", sa.UUID(), nullable=True),
         sa.Column("state", sa.Text(), nullable=False),
         sa.Column("amr", postgresql.ARRAY(sa.Text()), nullable=False),
         sa.Column("tries", sa.Integer(), server_default="0", nullable=False),
