@@ -8,6 +8,7 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, Protocol, Self, TypeVar
+from uuid import UUID
 
 import strawberry
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -18,6 +19,8 @@ from penguinmails_core.emails.accept import AcceptRequest, Verdict
 from penguinmails_core.emails.draft import DraftLimits
 from penguinmails_core.errors import Unavailable
 from penguinmails_core.idempotency import service as idempotency
+from penguinmails_core.identity.origin import PublicUrl
+from penguinmails_core.identity.service import Identity
 from penguinmails_core.kit.crypto import SecretBox
 from penguinmails_core.kit.db import Database
 from penguinmails_core.kit.dns import Resolver
@@ -41,6 +44,8 @@ class GraphServices(Protocol):
     draft_limits: DraftLimits
     content: ContentService
     resolver: Resolver
+    identity: Identity
+    public: PublicUrl
     box: SecretBox | None
 
     @property
@@ -94,24 +99,27 @@ class GraphContext:
         mark: bytes = b"",
         store: Callable[[Result], bytes] | None = None,
         load: Callable[[AsyncSession, bytes], Awaitable[Result]] | None = None,
+        organization_id: UUID | None = None,
     ) -> Result:
         """Run `work` in a transaction of its own, commit, and ring. What was read before is read anew afterwards.
 
         With `key`, an Idempotency-Key: the work is done once, `store` says what is kept of its result, and `load`
-        makes the result of a replay from that.
+        makes the result of a replay from that. `organization_id` is where the work is done, when that is not the
+        caller's own organization.
         """
-        organization_id = self.principal.organization_id
+        organization_id = organization_id or self.principal.organization_id
         if key is None or store is None or load is None:
             async with self.services.database.tenant(organization_id) as session:
                 result = await work(session)
         else:
-            result = await self._write_once(work, key, mark, store, load)
+            result = await self._write_once(organization_id, work, key, mark, store, load)
         self.services.doorbell.ring(*ring)
         await self.end_reads()
         return result
 
     async def _write_once(
         self,
+        organization_id: UUID,
         work: Callable[[AsyncSession], Awaitable[Result]],
         key: str,
         mark: bytes,
@@ -124,15 +132,16 @@ class GraphContext:
             done.append(await work(session))
             return store(done[-1])
 
-        caller = self.principal
-        request = idempotency.KeyedRequest(caller.organization_id, caller.id, key, mark)
+        request = idempotency.KeyedRequest(organization_id, self.principal.id, key, mark)
         answer = await idempotency.run(self.services.database, request, stored, status=200)
         if not answer.replayed:
             return done[-1]
-        async with self.services.database.tenant(caller.organization_id) as session:
+        async with self.services.database.tenant(organization_id) as session:
             return await load(session, answer.body)
 
     async def end_reads(self) -> None:
+        """What comes next is read anew, by loaders too."""
+        self.loaders.clear()
         async with self._lock:
             self._session = None
             await self._stack.aclose()

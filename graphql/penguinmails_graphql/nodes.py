@@ -14,10 +14,14 @@ from penguinmails_graphql.context import Info
 from penguinmails_graphql.domains.resolvers import fetch_domain
 from penguinmails_graphql.emails.resolvers import fetch_email
 from penguinmails_graphql.events.resolvers import fetch_event
+from penguinmails_graphql.invitations.resolvers import fetch_invitation
 from penguinmails_graphql.logs.resolvers import fetch_log
+from penguinmails_graphql.members.resolvers import fetch_member
+from penguinmails_graphql.organizations.resolvers import fetch_organization
 from penguinmails_graphql.relay import Node
 from penguinmails_graphql.suppressions.resolvers import fetch_suppression
 from penguinmails_graphql.webhook_endpoints.resolvers import fetch_endpoint
+from penguinmails_graphql.workspaces.resolvers import fetch_workspace
 
 FETCH: dict[str, Callable[[Info, strawberry.ID], Awaitable[Node]]] = {
     Prefix.API_KEY: fetch_api_key,
@@ -25,9 +29,13 @@ FETCH: dict[str, Callable[[Info, strawberry.ID], Awaitable[Node]]] = {
     Prefix.DOMAIN: fetch_domain,
     Prefix.EMAIL: fetch_email,
     Prefix.EVENT: fetch_event,
+    Prefix.INVITATION: fetch_invitation,
+    Prefix.MEMBER: fetch_member,
+    Prefix.ORGANIZATION: fetch_organization,
     Prefix.REQUEST: fetch_log,
     Prefix.SUPPRESSION: fetch_suppression,
     Prefix.WEBHOOK_ENDPOINT: fetch_endpoint,
+    Prefix.WORKSPACE: fetch_workspace,
 }
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from typing import Annotated, Any, TypeVar
+from uuid import UUID
 
 import orjson
 import strawberry
@@ -38,11 +39,12 @@ async def once(
     *ring: str,
     name: Callable[[Result], str],
     load: Callable[[AsyncSession, str], Awaitable[Result]],
+    organization_id: UUID | None = None,
 ) -> Result:
     """Do `work` once per key. A replay is `load`ed anew by what `name` gave when it was done, an id as a rule, so that
     it shows the present and holds no secret."""
     if key is None:
-        return await context.write(work, *ring)
+        return await context.write(work, *ring, organization_id=organization_id)
 
     async def again(session: AsyncSession, stored: bytes) -> Result:
         return await load(session, orjson.loads(stored)["id"])
@@ -54,4 +56,5 @@ async def once(
         mark=mark_of(mutation, arguments),
         store=lambda result: orjson.dumps({"id": name(result)}),
         load=again,
+        organization_id=organization_id,
     )

@@ -17,8 +17,16 @@ from penguinmails_graphql.domains.resolvers import DomainsQuery
 from penguinmails_graphql.emails.mutations import EmailsMutation
 from penguinmails_graphql.emails.resolvers import EmailsQuery
 from penguinmails_graphql.events.resolvers import EventsQuery
+from penguinmails_graphql.invitations.mutations import InvitationsMutation
+from penguinmails_graphql.invitations.resolvers import InvitationsQuery
 from penguinmails_graphql.logs.resolvers import LogsQuery
+from penguinmails_graphql.members.mutations import MembersMutation
+from penguinmails_graphql.members.resolvers import MembersQuery
 from penguinmails_graphql.nodes import NodesQuery
+from penguinmails_graphql.organizations.mutations import OrganizationsMutation
+from penguinmails_graphql.organizations.resolvers import OrganizationsQuery
+from penguinmails_graphql.roles.mutations import RolesMutation
+from penguinmails_graphql.roles.resolvers import RolesQuery
 from penguinmails_graphql.scalars import SCALARS
 from penguinmails_graphql.suppressions.mutations import SuppressionsMutation
 from penguinmails_graphql.suppressions.resolvers import SuppressionsQuery
@@ -26,6 +34,8 @@ from penguinmails_graphql.usage.resolvers import UsageQuery
 from penguinmails_graphql.viewer.resolvers import ViewerQuery
 from penguinmails_graphql.webhook_endpoints.mutations import WebhookEndpointsMutation
 from penguinmails_graphql.webhook_endpoints.resolvers import WebhookEndpointsQuery
+from penguinmails_graphql.workspaces.mutations import WorkspacesMutation
+from penguinmails_graphql.workspaces.resolvers import WorkspacesQuery
 
 
 @strawberry.type(description="Read. Everything here is limited to what the caller may see.")
@@ -41,12 +51,28 @@ class Query(
     UsageQuery,
     LogsQuery,
     AuditLogsQuery,
+    OrganizationsQuery,
+    WorkspacesQuery,
+    MembersQuery,
+    InvitationsQuery,
+    RolesQuery,
 ):
     pass
 
 
 @strawberry.type(description="Change. Root fields run one after another, each in a transaction of its own.")
-class Mutation(EmailsMutation, DomainsMutation, SuppressionsMutation, WebhookEndpointsMutation, ApiKeysMutation):
+class Mutation(
+    EmailsMutation,
+    DomainsMutation,
+    SuppressionsMutation,
+    WebhookEndpointsMutation,
+    ApiKeysMutation,
+    OrganizationsMutation,
+    WorkspacesMutation,
+    MembersMutation,
+    InvitationsMutation,
+    RolesMutation,
+):
     pass
 
 

@@ -10,9 +10,11 @@ from sqlalchemy import event
 
 from penguinmails_api.app import create_gateway
 from penguinmails_api.services import Services
+from penguinmails_core.kit.db import Database
 from tests.api import conftest as api
 from tests.fixtures.client import ApiClient
 from tests.fixtures.factories import Tenant
+from tests.fixtures.people import make_member, sign_in
 
 settings, services, tenant, stranger = api.settings, api.services, api.tenant, api.stranger
 
@@ -45,6 +47,16 @@ class GraphClient:
         return found
 
 
+def as_rest(value: Any) -> Any:
+    """Names and enum values as REST writes them."""
+    if isinstance(value, dict):
+        return {"".join(f"_{c.lower()}" if c.isupper() else c for c in key): as_rest(v) for key, v in value.items()}
+    if isinstance(value, list):
+        return [as_rest(item) for item in value]
+    shouted = isinstance(value, str) and value.isupper() and value.replace("_", "").isalpha()
+    return value.lower() if shouted and value not in ("TXT", "UTC", "GET", "POST", "USD") else value
+
+
 class Statements:
     """Counts what SQLAlchemy sends, transaction control and `set_config` aside."""
 
@@ -68,3 +80,10 @@ class Statements:
 async def graph(services: Services, tenant: Tenant) -> AsyncIterator[GraphClient]:
     async with ApiClient(create_gateway(services), tenant.key) as client:
         yield GraphClient(client)
+
+
+@pytest.fixture
+async def owner(graph: GraphClient, services: Services, database: Database, tenant: Tenant) -> GraphClient:
+    """The owner of `tenant` in a browser, signed in a moment ago."""
+    person = await make_member(database, tenant.id, "owner")
+    return GraphClient(await sign_in(services, graph.api, person.user_id, tenant.id))

@@ -12,7 +12,7 @@ from penguinmails_core.kit.db import Database
 from penguinmails_core.kit.dns import StaticResolver
 from penguinmails_core.kit.ids import Prefix
 from tests.fixtures.factories import Recipient, Tenant, make_domain, make_email
-from tests.graphql.conftest import GraphClient, Statements
+from tests.graphql.conftest import GraphClient, Statements, as_rest
 
 KEY = """id name hint mode status scopes workspaceId allowedIps allowedMailboxes allowedDomains maxSendsPerDay expiresAt
   parentId createdByUserId createdByKeyId rotatedAt previousSecretExpiresAt revokedAt createdAt updatedAt"""
@@ -27,16 +27,6 @@ USAGE = """plan { code name } mode startDate endDate
 
 OF_KEY = """totals { requests cost refused errors messages sends }
   byDay { date requests cost refused errors messages sends } byOperation { operation requests cost refused errors }"""
-
-
-def as_rest(value: Any) -> Any:
-    """Names and enum values as REST writes them."""
-    if isinstance(value, dict):
-        return {"".join(f"_{c.lower()}" if c.isupper() else c for c in key): as_rest(v) for key, v in value.items()}
-    if isinstance(value, list):
-        return [as_rest(item) for item in value]
-    shouted = isinstance(value, str) and value.isupper() and value.replace("_", "").isalpha()
-    return value.lower() if shouted and value not in ("TXT", "UTC", "GET", "POST") else value
 
 
 async def test_domains(graph: GraphClient, services: Services) -> None:

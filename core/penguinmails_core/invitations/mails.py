@@ -3,8 +3,15 @@ tells where the mail comes from."""
 
 from __future__ import annotations
 
+from urllib.parse import quote
+
 from penguinmails_core.identity.mails import Mail, compose
 from penguinmails_core.invitations.service import Letter
+
+
+def link(base: str, letter: Letter) -> str:
+    """Where the person looks at the invitation. `base` is where people reach this server."""
+    return f"{base}/invitation?token={quote(letter.token)}"
 
 
 def invitation(letter: Letter, link: str) -> Mail:

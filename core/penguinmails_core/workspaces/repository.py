@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import cast
 from uuid import UUID
 
@@ -38,6 +39,11 @@ async def get(session: AsyncSession, principal: Principal, workspace_id: UUID) -
         .where(*_visible(principal), Workspace.id == workspace_id)
         .execution_options(populate_existing=True)
     )
+
+
+async def get_many(session: AsyncSession, principal: Principal, workspace_ids: Sequence[UUID]) -> list[Workspace]:
+    query = select(Workspace).where(*_visible(principal), Workspace.id.in_(workspace_ids))
+    return list(await session.scalars(query))
 
 
 async def list_workspaces(

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -38,6 +38,11 @@ async def get(session: AsyncSession, principal: Principal, workspace_id: UUID) -
     if workspace is None:
         raise NotFound("There is no such workspace.")
     return workspace
+
+
+async def get_many(session: AsyncSession, principal: Principal, workspace_ids: Sequence[UUID]) -> list[Workspace]:
+    """Those of them that the caller may see, in no order."""
+    return await repository.get_many(session, principal, workspace_ids)
 
 
 async def list_workspaces(

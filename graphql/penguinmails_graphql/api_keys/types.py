@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 from typing import Self
+from uuid import UUID
 
 import strawberry
 
@@ -14,9 +15,12 @@ from penguinmails_core.kit import ids
 from penguinmails_core.kit.clock import utcnow
 from penguinmails_core.kit.ids import Prefix
 from penguinmails_core.scopes import Scope, expand
+from penguinmails_graphql.context import Info
 from penguinmails_graphql.enums import Mode
 from penguinmails_graphql.relay import Node, id_of
 from penguinmails_graphql.scalars import DateTime, moment
+from penguinmails_graphql.workspaces.loaders import workspace_of
+from penguinmails_graphql.workspaces.types import Workspace
 
 
 @strawberry.enum
@@ -49,6 +53,11 @@ class ApiKey(Node):
     last_used_ip: str | None
     created_at: DateTime
     updated_at: DateTime
+    workspace_uuid: strawberry.Private[UUID | None]
+
+    @strawberry.field(description="Needs `workspaces:read`; null when the caller may not see it.")
+    async def workspace(self, info: Info) -> Workspace | None:
+        return await workspace_of(info, self.workspace_uuid)
 
     @classmethod
     def of(cls, row: models.ApiKey) -> Self:
@@ -77,6 +86,7 @@ class ApiKey(Node):
             last_used_ip=row.last_used_ip,
             created_at=DateTime(row.created_at),
             updated_at=DateTime(row.updated_at),
+            workspace_uuid=row.workspace_id,
         )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 from typing import Self
+from uuid import UUID
 
 import strawberry
 
@@ -11,8 +12,11 @@ from penguinmails_core.domains.dns_records import Observation, Purpose, Record, 
 from penguinmails_core.domains.manage import DomainRecords
 from penguinmails_core.kit import addresses, ids
 from penguinmails_core.kit.ids import Prefix
+from penguinmails_graphql.context import Info
 from penguinmails_graphql.relay import Node
 from penguinmails_graphql.scalars import DateTime
+from penguinmails_graphql.workspaces.loaders import workspace_of
+from penguinmails_graphql.workspaces.types import Workspace
 
 strawberry.enum(Purpose, name="DomainRecordPurpose")
 strawberry.enum(
@@ -65,6 +69,11 @@ class Domain(Node):
     checked_at: DateTime | None = strawberry.field(description="When DNS was looked at last.")
     created_at: DateTime
     updated_at: DateTime
+    workspace_uuid: strawberry.Private[UUID]
+
+    @strawberry.field(description="Needs `workspaces:read`; null when the caller may not see it.")
+    async def workspace(self, info: Info) -> Workspace | None:
+        return await workspace_of(info, self.workspace_uuid)
 
     @classmethod
     def of(cls, domain: DomainRecords) -> Self:
@@ -80,4 +89,5 @@ class Domain(Node):
             checked_at=DateTime(row.checked_at) if row.checked_at else None,
             created_at=DateTime(row.created_at),
             updated_at=DateTime(row.updated_at),
+            workspace_uuid=row.workspace_id,
         )

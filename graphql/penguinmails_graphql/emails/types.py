@@ -23,6 +23,8 @@ from penguinmails_graphql.emails.loaders import events_loader
 from penguinmails_graphql.events.types import Event
 from penguinmails_graphql.relay import Node, size_of
 from penguinmails_graphql.scalars import DateTime
+from penguinmails_graphql.workspaces.loaders import workspace_of
+from penguinmails_graphql.workspaces.types import Workspace
 
 strawberry.enum(EmailStatus, description="Derived from the recipients; `PARTIAL` when they differ and none is open.")
 strawberry.enum(RecipientStatus)
@@ -123,6 +125,7 @@ class Email(Node):
     expires_at: DateTime
     created_at: DateTime
     uuid: strawberry.Private[UUID]
+    workspace_uuid: strawberry.Private[UUID]
     recipient_ids: strawberry.Private[tuple[UUID, ...]]
 
     @strawberry.field(description="Bodies and attachments; null once they are no longer kept.")
@@ -138,6 +141,10 @@ class Email(Node):
         caller_of(info, Scope.EMAILS_READ)
         found = await events_loader(info.context, size_of(first)).load(self.recipient_ids)
         return [Event.of(row) for row in found]
+
+    @strawberry.field(description="Needs `workspaces:read`; null when the caller may not see it.")
+    async def workspace(self, info: Info) -> Workspace | None:
+        return await workspace_of(info, self.workspace_uuid)
 
     @classmethod
     def of(cls, email: service.Email) -> Self:
@@ -160,6 +167,7 @@ class Email(Node):
             expires_at=DateTime(row.expires_at),
             created_at=DateTime(row.created_at),
             uuid=row.id,
+            workspace_uuid=row.workspace_id,
             recipient_ids=tuple(recipient.id for recipient in email.recipients),
         )
 

@@ -6,49 +6,86 @@ from typing import Self
 
 import strawberry
 
+from penguinmails_core import models
 from penguinmails_core.kit import ids
 from penguinmails_core.kit.ids import Prefix
-from penguinmails_core.models import Organization as OrganizationRow
-from penguinmails_core.models import Workspace as WorkspaceRow
+from penguinmails_core.organizations.service import Identity
 from penguinmails_core.principal import Principal
+from penguinmails_core.scopes import Scope
 from penguinmails_graphql.enums import PrincipalKind
-from penguinmails_graphql.relay import Node
+from penguinmails_graphql.relay import id_of
+from penguinmails_graphql.scalars import DateTime, moment
 
 
-@strawberry.type(description="A tenant.")
-class Organization(Node):
+@strawberry.type
+class ViewerOrganization:
+    id: strawberry.ID
     name: str
 
-    @classmethod
-    def of(cls, row: OrganizationRow) -> Self:
-        return cls(id=strawberry.ID(ids.encode(Prefix.ORGANIZATION, row.id)), name=row.name)
 
-
-@strawberry.type(description="A client, brand or team inside the organization.")
-class Workspace(Node):
+@strawberry.type
+class ViewerWorkspace:
+    id: strawberry.ID
     name: str
 
+
+@strawberry.type(description="The key that asks.")
+class ViewerApiKey:
+    id: strawberry.ID
+    name: str
+    expires_at: DateTime | None
+    last_used_at: DateTime | None = strawberry.field(description="To the minute.")
+    created_at: DateTime
+
     @classmethod
-    def of(cls, row: WorkspaceRow) -> Self:
-        return cls(id=strawberry.ID(ids.encode(Prefix.WORKSPACE, row.id)), name=row.name)
+    def of(cls, row: models.ApiKey) -> Self:
+        return cls(
+            id=strawberry.ID(ids.encode(Prefix.API_KEY, row.id)),
+            name=row.name,
+            expires_at=moment(row.expires_at),
+            last_used_at=moment(row.last_used_at),
+            created_at=DateTime(row.created_at),
+        )
+
+
+@strawberry.type(description="The person behind a session, or for whom an app acts.")
+class ViewerUser:
+    id: strawberry.ID
+    email: str
+    name: str | None
 
 
 @strawberry.type(description="The caller of this request: organization, workspace and rights.")
 class Viewer:
-    organization: Organization
-    workspace: Workspace = strawberry.field(description="Where new things go.")
+    organization: ViewerOrganization
+    workspace: ViewerWorkspace = strawberry.field(description="Where new things go.")
     kind: PrincipalKind
     mode: str = strawberry.field(description="`live` or `test`: two worlds that never meet.")
     scopes: list[str] = strawberry.field(description="What the credential may do; write scopes imply read scopes.")
     bound_to_workspace: bool = strawberry.field(description="Whether the credential sees only this workspace.")
+    api_key: ViewerApiKey | None = strawberry.field(description="Null for people and apps.")
+    user: ViewerUser | None = strawberry.field(description="Null for keys, and for apps that act for themselves.")
+    app_id: strawberry.ID | None = strawberry.field(description="The OAuth app, if one asks.")
 
     @classmethod
-    def of(cls, caller: Principal, organization: OrganizationRow, workspace: WorkspaceRow) -> Self:
+    def of(cls, caller: Principal, identity: Identity) -> Self:
+        organization, workspace, user = identity.organization, identity.workspace, identity.user
         return cls(
-            organization=Organization.of(organization),
-            workspace=Workspace.of(workspace),
+            organization=ViewerOrganization(
+                id=strawberry.ID(ids.encode(Prefix.ORGANIZATION, organization.id)), name=organization.name
+            ),
+            workspace=ViewerWorkspace(
+                id=strawberry.ID(ids.encode(Prefix.WORKSPACE, workspace.id)), name=workspace.name
+            ),
             kind=caller.kind,
             mode=caller.mode,
-            scopes=sorted(caller.scopes),
+            scopes=[str(scope) for scope in Scope if scope in caller.scopes],
             bound_to_workspace=caller.workspace_id is not None,
+            api_key=ViewerApiKey.of(identity.key) if identity.key else None,
+            user=(
+                ViewerUser(id=strawberry.ID(ids.encode(Prefix.USER, user.id)), email=user.email, name=user.name)
+                if user
+                else None
+            ),
+            app_id=id_of(Prefix.OAUTH_APP, caller.app_id),
         )

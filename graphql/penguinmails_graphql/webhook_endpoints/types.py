@@ -19,6 +19,8 @@ from penguinmails_core.webhook_endpoints.service import Delivery
 from penguinmails_graphql.context import Info, caller_of
 from penguinmails_graphql.relay import Connection, Node, connect, page_of
 from penguinmails_graphql.scalars import DateTime
+from penguinmails_graphql.workspaces.loaders import workspace_of
+from penguinmails_graphql.workspaces.types import Workspace
 
 
 @strawberry.enum
@@ -116,6 +118,7 @@ class WebhookEndpoint(Node):
     created_at: DateTime
     updated_at: DateTime
     uuid: strawberry.Private[UUID]
+    workspace_uuid: strawberry.Private[UUID | None]
 
     @strawberry.field(description="What is or was owed to it, the newest event first.")
     async def deliveries(
@@ -140,6 +143,10 @@ class WebhookEndpoint(Node):
         rows, has_more = await info.context.read(work)
         return connect(page, rows, has_more, WebhookDelivery.of, lambda row: row.event_id)
 
+    @strawberry.field(description="Needs `workspaces:read`; null when the caller may not see it.")
+    async def workspace(self, info: Info) -> Workspace | None:
+        return await workspace_of(info, self.workspace_uuid)
+
     @classmethod
     def of(cls, row: models.WebhookEndpoint) -> Self:
         expires = row.previous_secret_expires_at
@@ -157,4 +164,5 @@ class WebhookEndpoint(Node):
             created_at=DateTime(row.created_at),
             updated_at=DateTime(row.updated_at),
             uuid=row.id,
+            workspace_uuid=row.workspace_id,
         )

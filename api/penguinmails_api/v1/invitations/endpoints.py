@@ -1,7 +1,6 @@
 """`/v1/invitations`: ask people to join, and join."""
 
 from typing import Annotated
-from urllib.parse import quote
 
 from fastapi import APIRouter, Query, Request, Response
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -38,7 +37,7 @@ def _post(context: RequestContext, letters: list[Letter | None]) -> None:
     """After the commit; a replay or a rehearsal has nothing to mail."""
     for letter in letters:
         if letter is not None and not context.options.dry_run:
-            link = f"{context.services.public.base}/invitation?token={quote(letter.token)}"
+            link = mails.link(context.services.public.base, letter)
             context.services.identity.notices.post(letter.to, mails.invitation(letter, link))
 
 
