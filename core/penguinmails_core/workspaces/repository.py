@@ -12,8 +12,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from penguinmails_core.models import ApiKey, Base, Domain, Member, WebhookEndpoint, Workspace, WorkspaceMember
 from penguinmails_core.principal import Principal, PrincipalKind
 
-# What tells of a workspace without being in it: history, memberships.
-NOT_OWNED = frozenset(("events", "audit_logs", "request_logs", "workspace_members"))
+# What tells of a workspace without being in it: history, memberships, who has chosen it in a browser.
+NOT_OWNED = frozenset(("events", "audit_logs", "request_logs", "workspace_members", "user_sessions"))
 
 
 def _visible(principal: Principal) -> list[ColumnElement[bool]]:
