@@ -64,6 +64,10 @@ async def fuzz(
     command += ["--max-examples", str(examples), "--phases", ",".join(phases), "--workers", "1"]
     command += ["--generation-database", "none", "--suppress-health-check", "all", "--continue-on-failure"]
     command += ["--warnings", "off", "--no-color", *arguments]
+    # A walk finds the key that it walks with in the list of keys, and must not end or narrow it. Tests of their own try
+    # these.
+    for operation in ("api_keys_revoke", "api_keys_update", "api_keys_rotate"):
+        command += ["--exclude-operation-id", operation]
     process = await asyncio.create_subprocess_exec(
         *command,
         stdout=asyncio.subprocess.PIPE,
