@@ -14,6 +14,7 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from penguinmails_api.client_address import ClientAddresses
+from penguinmails_api.identity.sso.oidc import OidcClient
 from penguinmails_api.metrics import Metrics
 from penguinmails_api.oauth2.service import OAuth
 from penguinmails_api.observability.api_metrics import api_readings
@@ -48,7 +49,9 @@ from penguinmails_core.kit.crypto import SecretBox
 from penguinmails_core.kit.db import Database
 from penguinmails_core.kit.dns import Resolver, SystemResolver
 from penguinmails_core.kit.doorbell import EVENTS, MAIL, Doorbell
+from penguinmails_core.kit.http import OutgoingHttp
 from penguinmails_core.limits.cache import LimitsCache
+from penguinmails_core.sso.sign_in import SingleSignOn
 from penguinmails_core.system_mail.service import SystemMail
 from penguinmails_core.usage.recorder import UsageRecorder
 from penguinmails_core.usage.thresholds import ThresholdWatch
@@ -102,6 +105,9 @@ class Services:
     content: ContentService
     mail: SystemMail
     identity: Identity
+    outgoing: OutgoingHttp
+    sso: SingleSignOn
+    oidc: OidcClient
     public: PublicUrl
     resolver: Resolver
     addresses: ClientAddresses
@@ -137,6 +143,7 @@ class Services:
     async def close(self) -> None:
         """Answers what was accepted, then closes connections."""
         await self.identity.close()
+        await self.outgoing.close()
         await self.acceptor.drain()
         await self.request_log.stop()
         await self.limiter.stop()
@@ -198,6 +205,10 @@ async def open_services(
     acceptor = Acceptor(database.ingest, content, on_accepted=lambda: doorbell.ring(MAIL, EVENTS))
     mail = SystemMail(acceptor, draft_limits(settings), settings.stack.system_mail_from)
     public_url = settings.stack.public_url
+    identity = Identity(database, redis, settings.auth, box, mail)
+    outgoing = OutgoingHttp(
+        allow_private=settings.auth.sso_allow_private, timeout=10, max_response=1024 * 1024, resolver=resolver
+    )
     services = Services(
         settings=settings,
         database=database,
@@ -217,7 +228,10 @@ async def open_services(
         content=content,
         domains=VerifiedDomains(database.ingest),
         mail=mail,
-        identity=Identity(database, redis, settings.auth, box, mail),
+        identity=identity,
+        outgoing=outgoing,
+        sso=SingleSignOn(database, identity),
+        oidc=OidcClient(outgoing),
         public=PublicUrl.of(public_url) if public_url else local_url(f"http://localhost:{settings.api.port}"),
         resolver=resolver or SystemResolver(),
         addresses=addresses,

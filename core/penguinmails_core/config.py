@@ -213,6 +213,10 @@ class AuthSettings(BaseSettings):
     sudo: Duration = Field(
         timedelta(minutes=15), description="How fresh a sign-in must be for keys, secrets and deletion"
     )
+    sso_allow_private: bool = Field(
+        False,
+        description="Allow identity providers on private and loopback addresses and on plain http (demo, sandbox)",
+    )
 
 
 class AuditSettings(BaseSettings):

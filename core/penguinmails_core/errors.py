@@ -151,6 +151,15 @@ class LiveModeRequired(Forbidden):
     fix = "Use a live key, or do it signed in."
 
 
+class SsoRequired(Forbidden):
+    code, title = "sso_required", "Sign in with single sign-on"
+    cause = (
+        "The organization has proven the domain of the person's address and asks its members to sign in with its "
+        "identity provider. Owners may use their password, so that the organization is never locked out."
+    )
+    fix = "Choose single sign-on at /sso."
+
+
 class CrossSiteRequest(Forbidden):
     code, title = "cross_site_request", "The request did not come from our own pages"
     cause = (

@@ -42,6 +42,7 @@ KEPT_OUT = {
     "/verify-email": "pages for people",
     "/invitation*": "pages for people",
     "/reset-password*": "pages for people",
+    "/sso*": "pages for people, and where identity providers send them back to",
     "/logout": "the button of those pages",
     "/account*": "pages for people",
     "/oauth2/authorize": "seen by people in a browser (docs/oauth.md)",

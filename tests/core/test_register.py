@@ -164,6 +164,11 @@ async def _fill(database: Database, table: str, organization: object) -> None:
             "select id from email_messages where organization_id = $1", organization
         )
         values[names.index("message_id")] = message
+    if "connection_id" in names and table != "sso_connections" and tables()[table].tenancy == "tenant":
+        await _fill(database, "sso_connections", organization)
+        values[names.index("connection_id")] = await database.worker.fetchval(
+            "select id from sso_connections where organization_id = $1", organization
+        )
     for column in columns:  # a person must exist before what is theirs
         if any(key.target_fullname == "users.id" for key in column.foreign_keys):
             await database.worker.execute(
@@ -205,6 +210,8 @@ def _value(table: str, name: str, kind: str, organization: object) -> object:
         "factor": 0.5,
         "plan": "starter",
         "wanted": 0.5,
+        "protocol": "oidc",
+        "resource_type": "User",
     }
     if name == "organization_id" or (table == "organizations" and name == "id"):
         return organization

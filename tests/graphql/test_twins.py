@@ -111,6 +111,19 @@ WITHOUT = {
     "audit_logs_export_jsonl": "streams up to 100,000 entries; GraphQL answers in one piece",
     "audit_logs_export_csv": "streams up to 100,000 entries; GraphQL answers in one piece",
 }
+_SET_UP_ONCE = "how an organization signs in is set up once, over REST"
+WITHOUT |= {
+    "sso_connections_create": _SET_UP_ONCE,
+    "sso_connections_list": _SET_UP_ONCE,
+    "sso_connections_get": _SET_UP_ONCE,
+    "sso_connections_update": _SET_UP_ONCE,
+    "sso_connections_delete": _SET_UP_ONCE,
+    "sso_connections_verify": _SET_UP_ONCE,
+    "sso_connections_test": _SET_UP_ONCE,
+    "sso_connections_create_scim_token": _SET_UP_ONCE,
+    "sso_connections_scim_tokens": _SET_UP_ONCE,
+    "sso_connections_revoke_scim_token": _SET_UP_ONCE,
+}
 NO_KEY = {
     "suppressions_check": "a query",
     "suppressions_batch": "doing it again changes nothing",

@@ -15,6 +15,7 @@ from penguinmails_core.errors import CrossSiteRequest
 from penguinmails_core.identity.origin import PublicUrl
 
 _SAFE = frozenset(("GET", "HEAD", "OPTIONS"))
+_ANSWERS = ("/sso/saml/", "/acs")  # start and end of the one path where other sites post: SAML answers
 _FROM_US = frozenset((b"same-origin", b"none"))
 
 
@@ -24,6 +25,8 @@ def check(scope: MutableMapping[str, Any], public: PublicUrl, *, form: bool = Fa
     the form, so a client that tells neither header is believed."""
     if scope["method"] in _SAFE:
         return
+    if scope["path"].startswith(_ANSWERS[0]) and scope["path"].endswith(_ANSWERS[1]):
+        return  # signs nobody in: the browser has to fetch the answer with its cookie
     site = origin = None
     for name, value in scope["headers"]:
         if name == b"sec-fetch-site":

@@ -18,7 +18,8 @@ from penguinmails_api.identity.pages import (
     safe_next,
     signed_in,
 )
-from penguinmails_core.errors import Problem, RateLimited, Unauthenticated
+from penguinmails_core.errors import Problem, RateLimited, SsoRequired, Unauthenticated
+from penguinmails_core.identity.sessions import SSO
 
 router = APIRouter(route_class=PageRoute, include_in_schema=False)
 
@@ -44,7 +45,7 @@ async def sign_in(request: Request, visitor: VisitorDep) -> Response:
     try:
         password = form.get("password")[:MAX_PASSWORD_FIELD]
         signed = await identity.sign_in(form.get("email").strip(), password, visitor.browser, visitor.token)
-    except (Unauthenticated, RateLimited) as problem:
+    except (Unauthenticated, RateLimited, SsoRequired) as problem:
         return _login_page(visitor, go_on=go_on, problem=problem, email=form.get("email"))
     if signed.pending:
         go_on = f"/login/second-factor?next={quote(go_on)}"
@@ -133,10 +134,11 @@ async def _factor_page(visitor: Visitor, go_on: str, problem: Problem | None = N
         heading="Confirm it is you" if confirming else "Second factor",
         why="What comes next is protected, so prove once more who you are."
         if confirming
-        else f"Your password is right, {session.email}. One more proof is needed.",
+        else f"One more proof is needed, {session.email}.",
         action="/login/confirm" if confirming else "/login/second-factor",
         error=problem.detail if problem else "",
         account=account,
+        sso=confirming and not account.has_passkey and not account.has_codes and SSO in session.amr,
         next=go_on,
     )
 

@@ -11,10 +11,12 @@ from penguinmails_api.identity import (
     places,
     security,
 )
+from penguinmails_api.identity.sso import pages as sso
 
 ROUTERS = (
     assets.router,
     login.router,
+    sso.router,
     passkey_login.router,
     links.router,
     invitation.router,

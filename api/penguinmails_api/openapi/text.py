@@ -25,6 +25,7 @@ TAGS = (
     ("webhook_endpoints", "Where events are pushed to."),
     ("api_keys", "Credentials: make, limit, rotate, derive and revoke them."),
     ("usage", "What was used, what is left, and when it runs out."),
+    ("sso_connections", "Single sign-on by OIDC and SAML, proven domains, and SCIM tokens."),
     ("graphql", "The same resources as a graph."),
     ("audit_logs", "Who changed what, when and from where; tampering shows."),
     ("logs", "The requests that were made to this API."),

@@ -19,7 +19,7 @@ from penguinmails_api.runtime.secrets import configured_keys, local_keys, secret
 from penguinmails_api.runtime.server import ApiServer, listening
 from penguinmails_api.runtime.state import state_path
 from penguinmails_api.services import Services, Settings, open_services
-from penguinmails_core.config import ConfigError, StackSettings, WebhookSettings
+from penguinmails_core.config import AuthSettings, ConfigError, StackSettings, WebhookSettings
 from penguinmails_core.domains.service import txt_lookup
 from penguinmails_core.embedded import EmbeddedStack
 from penguinmails_core.kit.crypto import SecretBox
@@ -93,7 +93,9 @@ class LocalStack:
         content_url = self.settings.content.database_url
         await migrate(self.database_url, content_url.get_secret_value() if content_url else None)
         self.box = secret_box(self._keys)
-        self.settings = replace(self.settings, webhooks=self._webhook_settings(), stack=self._stack_settings())
+        self.settings = replace(
+            self.settings, webhooks=self._webhook_settings(), stack=self._stack_settings(), auth=self._auth_settings()
+        )
         self.services = await open_services(self.database_url, self.redis_url, self.settings, box=self.box)
         self._stack.push_async_callback(self.services.close)
         self._server = ApiServer(create_gateway(self.services), self.options.host, self.options.api_port)
@@ -144,6 +146,12 @@ class LocalStack:
         if not self.options.allow_private_webhooks:
             return self.settings.webhooks
         return self.settings.webhooks.model_copy(update={"allow_private": True})
+
+    def _auth_settings(self) -> AuthSettings:
+        """Who may call private receivers may also try single sign-on with a provider on the same machine."""
+        if not self.options.allow_private_webhooks:
+            return self.settings.auth
+        return self.settings.auth.model_copy(update={"sso_allow_private": True})
 
     def _stack_settings(self) -> StackSettings:
         """Where nothing leaves the machine, the server's own mail may as well be sent: it is in the inbox."""

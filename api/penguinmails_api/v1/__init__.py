@@ -18,6 +18,7 @@ from penguinmails_api.v1.me.endpoints import router as me
 from penguinmails_api.v1.members.endpoints import router as members
 from penguinmails_api.v1.organizations.endpoints import router as organizations
 from penguinmails_api.v1.roles.endpoints import router as roles
+from penguinmails_api.v1.sso_connections.endpoints import router as sso_connections
 from penguinmails_api.v1.suppressions.endpoints import router as suppressions
 from penguinmails_api.v1.usage.endpoints import router as usage
 from penguinmails_api.v1.webhook_endpoints.endpoints import router as webhook_endpoints
@@ -41,6 +42,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     audit_logs,
     logs,
     usage,
+    sso_connections,
 )
 
 __all__ = ["ROUTERS", "hot_routes"]

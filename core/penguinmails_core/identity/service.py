@@ -16,7 +16,7 @@ from uuid import UUID
 from redis.asyncio import Redis
 
 from penguinmails_core.config import AuthSettings
-from penguinmails_core.errors import Conflict, Unauthenticated
+from penguinmails_core.errors import Conflict, SsoRequired, Unauthenticated
 from penguinmails_core.identity import repository, sudo
 from penguinmails_core.identity.accounts import Accounts
 from penguinmails_core.identity.breached import BreachedPasswords
@@ -31,6 +31,7 @@ from penguinmails_core.identity.trail import tell
 from penguinmails_core.kit.clock import utcnow
 from penguinmails_core.kit.crypto import SecretBox
 from penguinmails_core.kit.db import Database
+from penguinmails_core.sso.flow_repository import must_use
 from penguinmails_core.system_mail.service import SystemMail
 
 log = logging.getLogger(__name__)
@@ -77,6 +78,7 @@ class Identity:
             raise Unauthenticated(WRONG)
         if self.passwords.needs_rehash(hashed):
             await repository.replace_hash(self._pool, account["id"], hashed, await self.passwords.hash(password))
+        await self._refuse_enforced(account["id"])
         pending = _owns_second_factor(account)
         if not pending:
             await self.throttle.forgive("password", browser.address, email)
@@ -89,11 +91,28 @@ class Identity:
         proven, so no account can be slowed down by others. Raises `Unauthenticated`, `RateLimited`."""
         await self.throttle.attempt("passkey", browser.address)
         proven = await self.passkeys.prove(credential, browser_hash, public)
+        await self._refuse_enforced(proven.user_id)
         return await self._start(proven.user_id, [PASSKEY], browser, old)
 
-    async def start_session(self, user_id: UUID, amr: list[str], browser: Browser, old: str | None = None) -> SignedIn:
-        """For those who have proven who it is in another way (single sign-on, a link that set the first password)."""
-        return await self._start(user_id, amr, browser, old)
+    async def start_session(
+        self,
+        user_id: UUID,
+        amr: list[str],
+        browser: Browser,
+        old: str | None = None,
+        *,
+        organization_id: UUID | None = None,
+        pending: bool = False,
+    ) -> SignedIn:
+        """For those who have proven who it is in another way (single sign-on, a link that set the first password).
+        `organization_id` is where they go on to work; `pending`: their second factor is still to come."""
+        return await self._start(user_id, amr, browser, old, pending=pending, organization_id=organization_id)
+
+    async def confirm_elsewhere(self, token: str, session: Session, amr: list[str], browser: Browser) -> SignedIn:
+        """Sudo mode for an active session whose person proved anew who they are by single sign-on."""
+        if not session.active:
+            raise Unauthenticated("The session waits for its second factor. Sign in again.")
+        return await self._step_up(token, session, amr, browser)
 
     async def answer_code(self, token: str, session: Session, code: str, browser: Browser) -> SignedIn:
         """The second factor after the password, or proof again in an active session: a one-time code or a recovery
@@ -148,6 +167,11 @@ class Identity:
             now=utcnow(),
         )
 
+    async def _refuse_enforced(self, user_id: UUID) -> None:
+        """After the proof, so that nobody else learns of it. Raises `SsoRequired`."""
+        if await must_use(self._pool, user_id) is not None:
+            raise SsoRequired("Your organization asks you to sign in with single sign-on.")
+
     async def _method_of(self, user_id: UUID, code: str) -> str | None:
         if await self.factors.use_code(user_id, code):
             return OTP
@@ -166,17 +190,25 @@ class Identity:
         return SignedIn(fresh)
 
     async def _start(
-        self, user_id: UUID, amr: list[str], browser: Browser, old: str | None, *, pending: bool = False
+        self,
+        user_id: UUID,
+        amr: list[str],
+        browser: Browser,
+        old: str | None,
+        *,
+        pending: bool = False,
+        organization_id: UUID | None = None,
     ) -> SignedIn:
         if old is not None:
             await self.sessions.end(old)
         organizations = await repository.organizations_of(self._pool, user_id)
+        first = organizations[0]["id"] if organizations else None
         token = await self.sessions.start(
             user_id,
             amr,
             browser,
             pending=pending,
-            organization_id=organizations[0]["id"] if organizations else None,
+            organization_id=organization_id or first,
         )
         if not pending:
             await self._tell_signed_in(user_id, amr)

@@ -18,6 +18,7 @@ from penguinmails_core.invitations.repository import forget as forget_invitation
 from penguinmails_core.kit.db import Database
 from penguinmails_core.maintenance import repository
 from penguinmails_core.request_logs import repository as request_logs
+from penguinmails_core.sso.flow_repository import sweep as sweep_sso
 
 log = logging.getLogger(__name__)
 
@@ -62,6 +63,7 @@ class Maintenance:
         while await sweep(pool, limit=_BITE) >= _BITE:
             pass
         await sweep_identity(pool)
+        await sweep_sso(pool)
         while await repository.forget_deliveries(pool, KEEP_EVENTS, _BITE) >= _BITE:
             pass
         while await notice_expiring(pool, limit=_SIP) >= _SIP:

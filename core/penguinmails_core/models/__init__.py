@@ -34,6 +34,15 @@ from penguinmails_core.models.oauth import (
 from penguinmails_core.models.organization import Organization, User, Workspace
 from penguinmails_core.models.plan import LimitOverride, OrganizationPlan, Plan, ReputationRule, SendingReputation
 from penguinmails_core.models.request_log import RequestLog
+from penguinmails_core.models.sso import (
+    ScimResource,
+    ScimToken,
+    SsoAssertion,
+    SsoConnection,
+    SsoDomain,
+    SsoIdentity,
+    SsoRequest,
+)
 from penguinmails_core.models.suppression import Suppression
 from penguinmails_core.models.usage import DeliveryHour, UsageCounter, UsageRollup, UsageSends, UsageThreshold
 from penguinmails_core.models.webhook import WebhookAttempt, WebhookDelivery, WebhookEndpoint
@@ -83,7 +92,14 @@ __all__ = [
     "ReputationRule",
     "RequestLog",
     "Role",
+    "ScimResource",
+    "ScimToken",
     "SendingReputation",
+    "SsoAssertion",
+    "SsoConnection",
+    "SsoDomain",
+    "SsoIdentity",
+    "SsoRequest",
     "Suppression",
     "TableFacts",
     "UsageCounter",

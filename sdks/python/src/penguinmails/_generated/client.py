@@ -75,6 +75,12 @@ if TYPE_CHECKING:
         RolesResource,
         RolesResourceWithRawResponse,
     )
+    from penguinmails._generated.resources.sso_connections import (
+        AsyncSsoConnectionsResource,
+        AsyncSsoConnectionsResourceWithRawResponse,
+        SsoConnectionsResource,
+        SsoConnectionsResourceWithRawResponse,
+    )
     from penguinmails._generated.resources.suppressions import (
         AsyncSuppressionsResource,
         AsyncSuppressionsResourceWithRawResponse,
@@ -181,6 +187,12 @@ class Resources:
         return RolesResource(self._transport)
 
     @cached_property
+    def sso_connections(self) -> SsoConnectionsResource:
+        from penguinmails._generated.resources.sso_connections import SsoConnectionsResource
+
+        return SsoConnectionsResource(self._transport)
+
+    @cached_property
     def suppressions(self) -> SuppressionsResource:
         from penguinmails._generated.resources.suppressions import SuppressionsResource
 
@@ -254,6 +266,10 @@ class ResourcesWithRawResponse:
     @property
     def roles(self) -> RolesResourceWithRawResponse:
         return self._resources.roles.with_raw_response
+
+    @property
+    def sso_connections(self) -> SsoConnectionsResourceWithRawResponse:
+        return self._resources.sso_connections.with_raw_response
 
     @property
     def suppressions(self) -> SuppressionsResourceWithRawResponse:
@@ -352,6 +368,12 @@ class AsyncResources:
         return AsyncRolesResource(self._transport)
 
     @cached_property
+    def sso_connections(self) -> AsyncSsoConnectionsResource:
+        from penguinmails._generated.resources.sso_connections import AsyncSsoConnectionsResource
+
+        return AsyncSsoConnectionsResource(self._transport)
+
+    @cached_property
     def suppressions(self) -> AsyncSuppressionsResource:
         from penguinmails._generated.resources.suppressions import AsyncSuppressionsResource
 
@@ -425,6 +447,10 @@ class AsyncResourcesWithRawResponse:
     @property
     def roles(self) -> AsyncRolesResourceWithRawResponse:
         return self._resources.roles.with_raw_response
+
+    @property
+    def sso_connections(self) -> AsyncSsoConnectionsResourceWithRawResponse:
+        return self._resources.sso_connections.with_raw_response
 
     @property
     def suppressions(self) -> AsyncSuppressionsResourceWithRawResponse:

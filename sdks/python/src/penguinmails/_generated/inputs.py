@@ -21,6 +21,9 @@ __all__ = [
     "MemberRoleInput",
     "ModeInput",
     "ScopeInput",
+    "SsoProtocolInput",
+    "SsoRoleInput",
+    "SsoStatusInput",
     "SuppressionReasonInput",
     "SuppressionStatusInput",
     "WebhookDeliveryStatusInput",
@@ -90,6 +93,9 @@ ScopeInput: TypeAlias = (
         "logs:read",
     ]
 )
+SsoProtocolInput: TypeAlias = models.SsoProtocol | Literal["oidc", "saml"]
+SsoRoleInput: TypeAlias = models.SsoRole | Literal["developer", "member", "viewer", "billing"]
+SsoStatusInput: TypeAlias = models.SsoStatus | Literal["active", "disabled"]
 SuppressionReasonInput: TypeAlias = (
     models.SuppressionReason | Literal["hard_bounce", "complaint", "unsubscribe", "manual"]
 )

@@ -109,8 +109,19 @@ from penguinmails._generated.models.record_status import RecordStatus
 from penguinmails._generated.models.role import Role
 from penguinmails._generated.models.role_kind import RoleKind
 from penguinmails._generated.models.roles import Roles
+from penguinmails._generated.models.scim_token import ScimToken
+from penguinmails._generated.models.scim_token_list import ScimTokenList
+from penguinmails._generated.models.scim_token_with_secret import ScimTokenWithSecret
 from penguinmails._generated.models.scope import Scope
 from penguinmails._generated.models.smtp_reply import SmtpReply
+from penguinmails._generated.models.sso_check import SsoCheck
+from penguinmails._generated.models.sso_connection import SsoConnection
+from penguinmails._generated.models.sso_connection_list import SsoConnectionList
+from penguinmails._generated.models.sso_domain import SsoDomain
+from penguinmails._generated.models.sso_protocol import SsoProtocol
+from penguinmails._generated.models.sso_role import SsoRole
+from penguinmails._generated.models.sso_status import SsoStatus
+from penguinmails._generated.models.sso_test_result import SsoTestResult
 from penguinmails._generated.models.suppression import Suppression
 from penguinmails._generated.models.suppression_batch import SuppressionBatch
 from penguinmails._generated.models.suppression_batch_result import SuppressionBatchResult
@@ -275,8 +286,19 @@ __all__ = [
     "Role",
     "RoleKind",
     "Roles",
+    "ScimToken",
+    "ScimTokenList",
+    "ScimTokenWithSecret",
     "Scope",
     "SmtpReply",
+    "SsoCheck",
+    "SsoConnection",
+    "SsoConnectionList",
+    "SsoDomain",
+    "SsoProtocol",
+    "SsoRole",
+    "SsoStatus",
+    "SsoTestResult",
     "Suppression",
     "SuppressionBatch",
     "SuppressionBatchResult",
