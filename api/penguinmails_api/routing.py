@@ -17,6 +17,10 @@ from penguinmails_core.scopes import Scope
 # Every operation under /v1 may answer these; others are added where they are real.
 COMMON_ERRORS = (400, 401, 403, 404, 409, 422, 429, 500, 503)
 
+# Ways in, as `openapi/security.py` describes them. Whichever is taken, the operation's scope is needed.
+OAUTH = "oauth2"
+SCHEMES = ("apiKey", OAUTH, "session")
+
 
 def get_context(request: Request) -> RequestContext:
     context: RequestContext = request.state.context
@@ -67,6 +71,7 @@ def operation(
     idempotent: bool = False,
     paginated: bool = False,
     sudo: bool = False,
+    apps: bool = True,
     expand: Sequence[str] = (),
     dry_run: bool = True,
     if_match: bool = False,
@@ -81,7 +86,8 @@ def operation(
 
     `scope` is enforced and documented; None means that any valid key will do. `errors` are statuses beyond
     `COMMON_ERRORS`. `idempotent` documents the Idempotency-Key header (see `penguinmails_api.idempotency`). `sudo`:
-    keys, secrets and deletion ask people in a browser for a fresh sign-in; keys and tokens are not asked.
+    keys, secrets and deletion ask people in a browser for a fresh sign-in; keys and tokens are not asked. `apps`
+    False: the service refuses OAuth apps, so the specification does not offer it to them.
     `cost`: how many requests of the caller's limits one call takes; what a route may be asked at all, however cheap, is
     declared with `rate_limits.special.limit`.
 
@@ -90,9 +96,10 @@ def operation(
     endpoint calls `conventions.etags.match`. `etag`: GET has an ETag though its path does not end in an id (or has none
     though it does). `deprecated` and `sunset` announce an end, `successor` is the path to use instead.
     """
+    scopes = [str(scope)] if scope else []
     hints: dict[str, Any] = {
-        "security": [{"apiKey": [str(scope)] if scope else []}],
-        "x-required-scopes": [str(scope)] if scope else [],
+        "security": [{scheme: list(scopes)} for scheme in SCHEMES if apps or scheme != OAUTH],
+        "x-required-scopes": scopes,
         "x-errors": sorted({*COMMON_ERRORS, *errors}),
         KEY: Declared(tuple(expand), dry_run, if_match, etag, deprecated, sunset, successor),
         "x-cost": cost,

@@ -12,9 +12,13 @@ import pytest
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from penguinmails_api.app import api
+from penguinmails_api.identity.browser import cookie_name
+from penguinmails_api.oauth2.metadata import server_metadata
 from penguinmails_api.openapi import render
+from penguinmails_api.routing import SCHEMES
 from penguinmails_core import errors
-from penguinmails_core.scopes import Scope
+from penguinmails_core.identity.origin import PublicUrl
+from penguinmails_core.scopes import ALL_SCOPES, Scope
 
 ROOT = Path(__file__).parent.parent.parent
 DOCUMENT: dict[str, Any] = api().openapi()
@@ -102,11 +106,25 @@ def test_every_operation_names_its_scopes() -> None:
     without = {"me_get", "organizations_leave", "invitations_accept"}  # about nobody but the caller
     for _path, _method, operation in operations("/v1"):
         scopes = operation["x-required-scopes"]
-        assert operation["security"] == [{"apiKey": scopes}]
+        ways = [{"apiKey": scopes}, {"oauth2": scopes}, {"session": scopes}]
+        no_apps = operation["operationId"] in {"api_keys_create", "api_keys_derive", "api_keys_rotate"}
+        assert operation["security"] == [way for way in ways if not (no_apps and "oauth2" in way)]
         assert set(scopes) <= set(Scope)
         assert bool(scopes) == (operation["operationId"] not in without), operation["operationId"]
     others = [entry for entry in operations() if not entry[0].startswith(("/v1", "/v2", "/graphql"))]
     assert all(operation["security"] == [] for _, _, operation in others)
+
+
+def test_the_ways_in_are_described_as_they_are() -> None:
+    schemes = DOCUMENT["components"]["securitySchemes"]
+    assert set(schemes) == set(SCHEMES)
+    assert schemes["session"]["name"] == cookie_name(PublicUrl.of("https://mail.example.com"))
+    metadata = server_metadata("", registration=True)
+    flows = schemes["oauth2"]["flows"]
+    assert flows["authorizationCode"]["authorizationUrl"] == metadata["authorization_endpoint"]
+    assert {flow["tokenUrl"] for flow in flows.values()} == {metadata["token_endpoint"]}
+    assert set(flows["authorizationCode"]["scopes"]) == set(metadata["scopes_supported"])
+    assert set(flows["clientCredentials"]["scopes"]) == set(ALL_SCOPES)
 
 
 def test_requests_refuse_unknown_fields() -> None:

@@ -14,9 +14,9 @@ from penguinmails_api.openapi.finish import finish
 from penguinmails_api.openapi.headers import ALWAYS, HEADERS, IDEMPOTENCY_KEY, LIMITS
 from penguinmails_api.openapi.problems import ERRORS, FIELD_ERROR, PROBLEM, problem_responses
 from penguinmails_api.openapi.prune import prune
+from penguinmails_api.openapi.security import security_schemes
 from penguinmails_api.openapi.text import DESCRIPTION, TAGS
 from penguinmails_api.version import VERSION
-from penguinmails_core import scopes
 from penguinmails_webhooks.events import openapi_webhooks
 
 Document = dict[str, Any]
@@ -36,7 +36,7 @@ def build(routes: Sequence[BaseRoute], *, events: bool = True) -> Document:
         servers=[{"url": "/", "description": "The server that this document came from"}],
     )
     components = document.setdefault("components", {})
-    components["securitySchemes"] = {"apiKey": _security_scheme()}
+    components["securitySchemes"] = security_schemes()
     components["headers"] = HEADERS | conventions.HEADERS
     components["responses"] = problem_responses()
     components["parameters"] = {"IdempotencyKey": IDEMPOTENCY_KEY} | conventions.PARAMETERS
@@ -82,16 +82,6 @@ def _complete(operation: Document) -> None:
     for status in operation.pop("x-errors"):
         responses.setdefault(str(status), {"$ref": f"#/components/responses/{ERRORS[status][0]}{suffix}"})
     operation["responses"] = dict(sorted(responses.items()))
-
-
-def _security_scheme() -> Document:
-    granted = "; ".join(f"`{scope}`: {text}" for scope, text in scopes.DESCRIPTIONS.items())
-    return {
-        "type": "http",
-        "scheme": "bearer",
-        "bearerFormat": "pm_live_... or pm_test_...",
-        "description": f"An API key. Its scopes say what it may do. {granted}. Write scopes imply read scopes.",
-    }
 
 
 def render(document: Document) -> str:

@@ -10,8 +10,8 @@ Document = dict[str, Any]
 
 ERRORS = {
     400: ("BadRequest", "The request could not be read.", "invalid_json"),
-    401: ("Unauthenticated", "No valid API key was sent.", "unauthenticated"),
-    403: ("Forbidden", "The key may not do this.", "missing_scope"),
+    401: ("Unauthenticated", "No valid API key, access token or session cookie was sent.", "unauthenticated"),
+    403: ("Forbidden", "The caller may not do this.", "missing_scope"),
     404: ("NotFound", "There is no such thing, or it is not yours.", "not_found"),
     409: ("Conflict", "The state does not allow this, or a request with this key still runs.", "conflict"),
     412: ("PreconditionFailed", "It has changed since you read it.", "precondition_failed"),

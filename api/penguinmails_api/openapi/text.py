@@ -6,6 +6,7 @@ DESCRIPTION = """\
 Send email and know what became of it.
 
 Authenticate with `Authorization: Bearer pm_live_...`, or `pm_test_...` for test data, which never leaves the server.
+Apps send an OAuth2 access token in the same place, and browsers that are signed in here their session cookie.
 Every answer carries `Request-Id`; quote it when you ask us something. Errors are `application/problem+json` (RFC 9457).
 Every POST takes an `Idempotency-Key`: the same key with the same request gives the same answer and does the work once
 (24 hours). Lists are read with `limit`, `after` and `before`.

@@ -41,7 +41,7 @@ READ, WRITE = Scope.API_KEYS_READ, Scope.API_KEYS_WRITE
     summary="Create an API key",
     status_code=201,
     response_model=ApiKeyWithSecret,
-    **operation("api_keys_create", scope=WRITE, sudo=True, errors=(413, 415), idempotent=True),
+    **operation("api_keys_create", scope=WRITE, sudo=True, apps=False, errors=(413, 415), idempotent=True),
 )
 async def create_key(request: Request, body: ApiKeyCreate) -> Response:
     """The secret is shown this once. A key can do at most what its maker can: 403 `grant_exceeded` lists what goes
@@ -129,7 +129,7 @@ async def revoke_key(context: Context, api_key_id: ApiKeyIdInPath) -> None:
     "/{api_key_id}/rotate",
     summary="Rotate an API key's secret",
     response_model=ApiKeyWithSecret,
-    **operation("api_keys_rotate", scope=WRITE, sudo=True, errors=(413, 415), idempotent=True),
+    **operation("api_keys_rotate", scope=WRITE, sudo=True, apps=False, errors=(413, 415), idempotent=True),
 )
 async def rotate_key(request: Request, api_key_id: ApiKeyIdInPath, body: RotateBody) -> Response:
     """A new secret, shown this once. The one before works for `overlap_seconds` more, though not to make, change or
@@ -148,7 +148,7 @@ async def rotate_key(request: Request, api_key_id: ApiKeyIdInPath, body: RotateB
     summary="Derive a narrower API key",
     status_code=201,
     response_model=ApiKeyWithSecret,
-    **operation("api_keys_derive", scope=WRITE, sudo=True, errors=(413, 415), idempotent=True),
+    **operation("api_keys_derive", scope=WRITE, sudo=True, apps=False, errors=(413, 415), idempotent=True),
 )
 async def derive_key(request: Request, api_key_id: ApiKeyIdInPath, body: ApiKeyDerive) -> Response:
     """A child that does less and lives shorter: for an agent, a job, a browser. It never may do more than its parent,
