@@ -2,7 +2,7 @@
 # Installs the programs that tests need and that pip cannot bring.
 #
 #   scripts/toolchains.sh             everything
-#   scripts/toolchains.sh chromium    only what is named (chromium, node, s3)
+#   scripts/toolchains.sh chromium    only what is named (chromium, node, xmlsec1, s3)
 #   scripts/toolchains.sh --try       the same, but exit status 0 even when something cannot be installed
 #
 # Idempotent, and quiet about what is already there. Works as root or through sudo on Debian and Ubuntu;
@@ -53,6 +53,12 @@ install_chromium() {
     apt_install chromium chromium fonts-dejavu-core
 }
 
+# Signs for pysaml2, the SAML identity provider of the tests; the server itself does not need it.
+install_xmlsec1() {
+    command -v xmlsec1 >/dev/null 2>&1 && return 0
+    apt_install xmlsec1 xmlsec1
+}
+
 # What tests and lint need from npm, run by the Node of the pip wheel in .venv. The lock file is left out on purpose: it
 # would record which registry the packages came from; versions are pinned in package.json.
 install_node() {
@@ -94,12 +100,12 @@ if [ "${1:-}" = --try ]; then
     failure=0
     shift
 fi
-[ $# -gt 0 ] || set -- chromium node
+[ $# -gt 0 ] || set -- chromium node xmlsec1
 status=0
 for tool in "$@"; do
     case $tool in
-        chromium | node | s3) "install_$tool" || status=$failure ;;
-        *) say "unknown toolchain '$tool'; known: chromium, node, s3"; exit 2 ;;
+        chromium | node | xmlsec1 | s3) "install_$tool" || status=$failure ;;
+        *) say "unknown toolchain '$tool'; known: chromium, node, xmlsec1, s3"; exit 2 ;;
     esac
 done
 exit $status

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import shutil
 import socket
 import sys
 from collections.abc import AsyncIterator
@@ -14,6 +16,7 @@ import pytest
 from penguinmails_api.services import Services
 from tests.contract.node import FOLDER, need
 from tests.fixtures.factories import Tenant
+from tests.identity.sso.assertions import IDP
 from tests.identity.sso.world import connect
 from tests.identity.tab import PageTab, open_page
 
@@ -99,3 +102,49 @@ async def test_oidc_provider(site: str, services: Services, tenant: Tenant, tmp_
         await tab.page.fill("[name=password]", "any")
         await tab.page.get_by_role("button", name="Sign-in").click()
         await tab.at("/account/password")
+
+
+@pytest.mark.parametrize("kind", ["samlify", "pysaml2"])
+async def test_saml_provider(site: str, services: Services, tenant: Tenant, tmp_path: Path, kind: str) -> None:
+    """The provider posts from another port: the same site, so that the browser sends its Lax cookie along, too."""
+    port = free_port()
+    entity_id = f"http://localhost:{port}/metadata"
+    key, certificate = tmp_path / "idp.key", tmp_path / "idp.pem"
+    key.write_bytes(IDP.key)
+    certificate.write_text(IDP.certificate)
+    connection = await connect(
+        services,
+        tenant.id,
+        protocol="saml",
+        name="Acme ADFS",
+        issuer=entity_id,
+        sso_url=f"http://localhost:{port}/sso",
+        certificates=[IDP.certificate],
+    )
+    metadata = f"{services.public.base}/sso/saml/{connection}/metadata"
+    arguments = (str(port), metadata, str(key), str(certificate))
+    if kind == "samlify":
+        need("samlify")
+        command = node("saml_provider.mjs", *arguments)
+    else:
+        need_program("xmlsec1")
+        command = [sys.executable, str(Path(__file__).with_name("saml_pysaml2.py")), *arguments]
+    async with running(*command), away(site, f"http://localhost:{port}") as tab:
+        await tab.go("/sso?next=/account/security")
+        await tab.fill_in("Continue", email="grace@example.com")
+        await tab.page.get_by_role("link", name="Continue to Acme ADFS").click()
+        await tab.page.get_by_role("button", name="Go back").click()
+        await tab.at("/account/security")
+        await tab.page.get_by_text("grace@example.com").first.wait_for()
+        await tab.go("/sso/confirm?next=/account/sessions")
+        await tab.page.get_by_role("button", name="Go back").click()
+        await tab.at("/account/sessions")
+
+
+def need_program(name: str) -> None:
+    """Skips when a program is not installed (`scripts/toolchains.sh`); in CI that is a failure."""
+    if shutil.which(name) is None:
+        text = f"{name} is not installed (sh scripts/toolchains.sh {name})"
+        if os.environ.get("CI"):
+            pytest.fail(text)
+        pytest.skip(text)
