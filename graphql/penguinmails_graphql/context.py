@@ -58,8 +58,9 @@ class GraphServices(Protocol):
 @dataclass(slots=True)
 class GraphContext:
     """``async with GraphContext(...) as context``. `accept` charges the caller's limits and commits mail; `sudo` raises
-    `ReauthenticationRequired` for a person in a browser whose sign-in is not fresh. `webhook_endpoints` is None on a
-    server that cannot seal secrets.
+    `ReauthenticationRequired` for a person in a browser whose sign-in is not fresh. `admit` counts against the limits
+    that an operation of REST has for itself, and raises `RateLimited`. `webhook_endpoints` is None on a server that
+    cannot seal secrets.
 
     All reads of a request share one transaction, one after another: fifty root fields take one connection, not fifty.
     """
@@ -68,6 +69,7 @@ class GraphContext:
     services: GraphServices
     accept: Callable[[AcceptRequest], Awaitable[Verdict]]
     sudo: Callable[[], Awaitable[None]]
+    admit: Callable[[str], Awaitable[None]]
     webhook_endpoints: WebhookEndpoints | None
     request_id: str
     loaders: dict[Any, Any] = field(default_factory=dict)

@@ -33,16 +33,18 @@ COSTS = {"usage": 5, "apiKeyUsage": 5}  # root fields whose operation of REST co
 
 @dataclass(slots=True)
 class Size:
-    """`nodes`: the most items that can come back. `cost`: what it takes from the budget that it shares with REST."""
+    """`nodes`: the most items that can come back. `cost`: what it takes from the budget that it shares with REST: one
+    for a query, or what each of its mutations costs there; more for what costs more, and for every hundred items."""
 
     fields: int = 0
     depth: int = 0
     nodes: int = 0
     extra: int = 0
+    mutates: bool = False
 
     @property
     def cost(self) -> int:
-        return 1 + self.extra + self.nodes // NODES_PER_UNIT
+        return max(1, self.extra + self.nodes // NODES_PER_UNIT + (0 if self.mutates else 1))
 
 
 class _Measure:
@@ -77,10 +79,10 @@ class _Measure:
         size.fields += 1
         if size.fields > MAX_FIELDS:
             raise _refused(f"The query has more than {MAX_FIELDS} fields. Ask for less at once.", "query_too_large")
+        if depth == 1 and not node.name.value.startswith("__"):
+            size.extra += COSTS.get(node.name.value, 1) - (0 if size.mutates else 1)
         if node.selection_set is None:
             return
-        if depth == 1:
-            size.extra += COSTS.get(node.name.value, 1) - 1
         page = self._page(node)
         if page is not None:
             times *= page
@@ -113,7 +115,7 @@ def measure(
     variables: Mapping[str, Any],
 ) -> Size:
     """Raises `GraphQLError` when the operation asks for too much."""
-    size = Size()
+    size = Size(mutates=operation.operation.value == "mutation")
     _Measure(fragments, variables, size).walk(operation.selection_set, 1, 1, frozenset())
     return size
 

@@ -60,7 +60,10 @@ class Query(
     pass
 
 
-@strawberry.type(description="Change. Root fields run one after another, each in a transaction of its own.")
+@strawberry.type(
+    description="Change. Root fields run one after another, each in a transaction of its own; one that fails is null "
+    "and does not stop the others."
+)
 class Mutation(
     EmailsMutation,
     DomainsMutation,

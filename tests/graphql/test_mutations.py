@@ -98,6 +98,16 @@ async def test_mutations_run_in_order_and_see_each_other(
     assert [item["type"] for item in data["b"]["email"]["events"]] == ["email.queued", "email.cancelled"]
 
 
+async def test_one_that_fails_does_not_stop_the_others(graph: GraphClient, database: Database, tenant: Tenant) -> None:
+    name = ids.encode(Prefix.EMAIL, await make_email(database, tenant))
+    answer = await graph.ask(
+        f'mutation {{ a: cancelEmail(id: "x") {{ email {{ id }} }} '
+        f'b: cancelEmail(id: "{name}") {{ email {{ status }} }} }}'
+    )
+    assert answer["data"] == {"a": None, "b": {"email": {"status": "CANCELLED"}}}
+    assert [error["path"] for error in answer["errors"]] == [["a"]]
+
+
 async def test_a_stranger_changes_nothing(
     graph: GraphClient, database: Database, tenant: Tenant, stranger: Tenant
 ) -> None:

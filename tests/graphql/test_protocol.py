@@ -128,6 +128,23 @@ async def test_the_cost_grows_with_what_may_come_back(graph: GraphClient) -> Non
     assert large["extensions"]["cost"] == {"requested": 51, "nodes": 5050, "depth": 5}
 
 
+@pytest.mark.parametrize(
+    ("query", "cost"),
+    [
+        ("{ a: viewer { mode } b: viewer { mode } usage { mode } }", 5),
+        ('mutation { cancelEmail(id: "x") { email { id } } }', 1),
+        (
+            'mutation { a: cancelEmail(id: "x") { email { id } } ...M } fragment M on Mutation { '
+            'b: cancelEmail(id: "x") { email { id } } c: cancelEmail(id: "x") { email { id } } }',
+            3,
+        ),
+        ("mutation { __typename }", 1),
+    ],
+)
+async def test_mutations_cost_what_they_cost_in_rest(graph: GraphClient, query: str, cost: int) -> None:
+    assert (await graph.ask(query))["extensions"]["cost"]["requested"] == cost
+
+
 async def test_our_own_faults_say_nothing_internal(
     graph: GraphClient, services: Services, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -160,7 +177,7 @@ class TestBudget:
     @pytest.fixture
     def settings(self) -> Settings:
         pools = DatabaseSettings(pool_size=4, ingest_connections=1, worker_connections=2)
-        return Settings(database=pools, api=ApiSettings(rate_limit=600, rate_burst=60))
+        return Settings(database=pools, api=ApiSettings(rate_limit=1, rate_burst=60))  # hardly refilled meanwhile
 
     async def test_an_expensive_question_takes_more(self, graph: GraphClient) -> None:
         cheap = await graph.api.post("/graphql", json={"query": "{ viewer { mode } }"})

@@ -7,6 +7,7 @@ import sys
 from typing import Any
 
 import pytest
+from fastapi.routing import APIRoute
 from graphql import (
     GraphQLEnumType,
     GraphQLField,
@@ -19,8 +20,12 @@ from graphql import (
 )
 
 from penguinmails_api.app import api
+from penguinmails_api.rate_limits.special import declared_on
+from penguinmails_api.v1 import ROUTERS
 from penguinmails_core.api_keys.service import create_key
+from penguinmails_core.kit import ids
 from penguinmails_core.kit.db import Database
+from penguinmails_core.kit.ids import Prefix
 from penguinmails_core.scopes import Scope
 from penguinmails_graphql.limits import COSTS
 from penguinmails_graphql.schema import schema
@@ -168,6 +173,12 @@ def test_every_root_field_is_somebodys_twin() -> None:
     assert roots - set(TWINS.values()) == BEYOND_REST
 
 
+def test_a_mutation_that_fails_leaves_the_others_their_answers() -> None:
+    """Non-null ones would make all of `data` null, and stop what comes after."""
+    fields: Any = schema()._schema.mutation_type
+    assert not [name for name, field in fields.fields.items() if isinstance(field.type, GraphQLNonNull)]
+
+
 def test_they_cost_the_same() -> None:
     for operation_id, twin in ROOTS:
         assert COSTS.get(twin.partition(".")[2], 1) == OPERATIONS[operation_id]["x-cost"], operation_id
@@ -273,3 +284,22 @@ async def test_exactly_what_asks_for_a_fresh_sign_in_in_rest_asks_here(stale: Gr
             asked.add(operation_id)
     assert asked == {name for name, _ in MUTATIONS if OPERATIONS[name].get("x-sudo")}
     assert len(asked) > 5
+
+
+async def test_limits_of_single_operations_are_shared(graph: GraphClient) -> None:
+    """`rate_limits.special`: 30 a minute, whichever way they are called."""
+    limited = {
+        route.operation_id
+        for router in ROUTERS
+        for route in router.routes
+        if isinstance(route, APIRoute) and declared_on(route.endpoint)
+    }
+    twins = {name: twin for name, twin in MUTATIONS if name in limited}
+    assert limited - WITHOUT.keys() == twins.keys()
+    for operation_id, twin in twins.items():
+        field = document(twin).removeprefix("mutation { ").removesuffix(" }")
+        many = "mutation {" + " ".join(f"a{number}: {field}" for number in range(31)) + "}"
+        codes = [error["extensions"]["code"] for error in (await graph.ask(many))["errors"]]
+        assert codes == ["not_found"] * 30 + ["rate_limit_exceeded"], operation_id
+    rest = await graph.api.post(f"/v1/domains/{ids.encode(Prefix.DOMAIN, ids.new_uuid())}/verify")
+    assert rest.status_code == 429

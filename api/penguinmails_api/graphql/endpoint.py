@@ -8,14 +8,19 @@ with `errors` for the fields that failed.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from functools import cache
 from typing import Any
 
 import orjson
+from fastapi.routing import APIRoute
 
 from penguinmails_api.context import RequestContext
 from penguinmails_api.gateway import HotRoute, Receive, Scope, parse_json, read_body
 from penguinmails_api.rate_limits.admission import batch_cost
+from penguinmails_api.rate_limits.route_index import RouteFacts
+from penguinmails_api.rate_limits.special import declared_on
 from penguinmails_api.responses import RawResponse
+from penguinmails_api.v1 import ROUTERS
 from penguinmails_core.audit.actor import ORIGIN
 from penguinmails_core.emails.accept import AcceptRequest, Verdict
 from penguinmails_core.errors import FieldError, Problem, Unprocessable
@@ -46,7 +51,7 @@ async def answer_graphql(ctx: RequestContext, scope: Scope, receive: Receive) ->
     token = ORIGIN.set(ctx)  # for the audit log
     try:
         async with GraphContext(
-            ctx.caller, services, _accept_for(ctx), _sudo_for(ctx), endpoints, ctx.request_id
+            ctx.caller, services, _accept_for(ctx), _sudo_for(ctx), _admit_for(ctx), endpoints, ctx.request_id
         ) as context:
             answer = await _executor.run(prepared, context)
     finally:
@@ -84,6 +89,24 @@ def _sudo_for(ctx: RequestContext) -> Callable[[], Awaitable[None]]:
             await ctx.services.identity.require_sudo(ctx.session)
 
     return sudo
+
+
+def _admit_for(ctx: RequestContext) -> Callable[[str], Awaitable[None]]:
+    async def admit(operation: str) -> None:
+        await ctx.services.admission.charge_route(ctx.caller, _limited()[operation])
+
+    return admit
+
+
+@cache
+def _limited() -> dict[str, RouteFacts]:
+    """The operations of v1 that have limits of their own."""
+    routes = (route for router in ROUTERS for route in router.routes if isinstance(route, APIRoute))
+    return {
+        route.operation_id: RouteFacts(route.operation_id, route.path, limits=limits)
+        for route in routes
+        if route.operation_id and (limits := declared_on(route.endpoint))
+    }
 
 
 def _request(document: Any) -> GraphRequest:

@@ -104,6 +104,14 @@ class Admission:
                 used = policy.quota - state.remaining
                 self._hint(ctx.caller.organization_id, policy.name, policy.start, used, policy.quota)
 
+    async def charge_route(self, principal: Principal, facts: RouteFacts) -> None:
+        """What a route declares for itself by caller and organization, when its work is done on another way than by
+        calling it. The policies of the request are not charged. Raises `RateLimited`."""
+        lines = route_lines(facts, str(principal.id), str(principal.organization_id), "")
+        verdict = await self.limiter.take(Bound(lines), 1, 0)
+        if not verdict.allowed:
+            raise refusal(verdict, 1, 0, None)
+
     async def charge_error(self, ctx: RequestContext, error: Exception) -> Exception:
         """Errors cost as much as successes: what was not charged yet is now, and over the limit that is the answer."""
         if ctx.principal is None or ctx.cost:

@@ -38,8 +38,9 @@ _INTRODUCTION = """\
 `POST /graphql` with `{"query": ..., "variables": ...}`: the same resources, keys, scopes and limits as REST. Ids and
 cursors are those of REST, and `node(id:)` finds anything by its id. Lists are connections, newest first: `first` and
 `after`, or `last` and `before`, 1 to 100 at a time. Errors carry the problem of REST in `extensions`: `code`, `status`
-and `errors` with pointers. Mutations that make something take `idempotencyKey`. A request costs one unit of the rate
-limit and one more for every hundred items that it may return; `extensions.cost` says how much it was.
+and `errors` with pointers. Mutations that make something take `idempotencyKey`. A query costs one unit of the rate
+limit and one more for every hundred items that it may return, a mutation what it costs in REST; `extensions.cost` says
+how much it was. The [guide](/docs/guides/graphql) has examples.
 """
 
 

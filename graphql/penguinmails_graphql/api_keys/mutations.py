@@ -43,7 +43,7 @@ class ApiKeysMutation:
     @strawberry.mutation(description="A key can do at most what its maker can.")
     async def create_api_key(
         self, info: Info, input: CreateApiKeyInput, idempotency_key: IdempotencyKey = None
-    ) -> ApiKeySecretPayload:
+    ) -> ApiKeySecretPayload | None:
         caller, values = await fresh_caller_of(info, WRITE), input.values()
 
         async def work(session: AsyncSession) -> Made:
@@ -56,7 +56,7 @@ class ApiKeysMutation:
     )
     async def derive_api_key(
         self, info: Info, input: DeriveApiKeyInput, idempotency_key: IdempotencyKey = None
-    ) -> ApiKeySecretPayload:
+    ) -> ApiKeySecretPayload | None:
         caller, values = await fresh_caller_of(info, WRITE), input.values()
         parent_id = _key_id(input.parent_id)
 
@@ -75,7 +75,7 @@ class ApiKeysMutation:
             int, strawberry.argument(description="At most 7 days. 0 ends all earlier secrets: use it after a leak.")
         ] = DEFAULT_OVERLAP,
         idempotency_key: IdempotencyKey = None,
-    ) -> ApiKeySecretPayload:
+    ) -> ApiKeySecretPayload | None:
         caller, key_id = await fresh_caller_of(info, WRITE), _key_id(id)
 
         async def work(session: AsyncSession) -> Made:
@@ -87,7 +87,7 @@ class ApiKeysMutation:
     @strawberry.mutation(
         description="Narrowing and renaming are always possible; widening only within what the caller has."
     )
-    async def update_api_key(self, info: Info, input: UpdateApiKeyInput) -> ApiKeyPayload:
+    async def update_api_key(self, info: Info, input: UpdateApiKeyInput) -> ApiKeyPayload | None:
         caller, key_id, values = await fresh_caller_of(info, WRITE), _key_id(input.id), input.values()
 
         async def work(session: AsyncSession) -> models.ApiKey:
@@ -96,7 +96,7 @@ class ApiKeysMutation:
         return ApiKeyPayload(api_key=ApiKey.of(await info.context.write(work, KEYS)))
 
     @strawberry.mutation(description="Ends it, and every key derived from it, at once and for good.")
-    async def revoke_api_key(self, info: Info, id: strawberry.ID) -> ApiKeyPayload:
+    async def revoke_api_key(self, info: Info, id: strawberry.ID) -> ApiKeyPayload | None:
         caller, key_id = await fresh_caller_of(info, WRITE), _key_id(id)
 
         async def work(session: AsyncSession) -> models.ApiKey:

@@ -37,7 +37,7 @@ class DomainsMutation:
     @strawberry.mutation(description="Makes two DKIM keys and tells the records to publish. Then `verifyDomain`.")
     async def create_domain(
         self, info: Info, input: CreateDomainInput, idempotency_key: IdempotencyKey = None
-    ) -> DomainPayload:
+    ) -> DomainPayload | None:
         caller, spf = caller_of(info, Scope.DOMAINS_WRITE), info.context.services.spf
         box = info.context.box()
         manage.require_live(caller)
@@ -60,8 +60,9 @@ class DomainsMutation:
     )
     async def verify_domain(
         self, info: Info, id: strawberry.ID, idempotency_key: IdempotencyKey = None
-    ) -> DomainPayload:
+    ) -> DomainPayload | None:
         caller, services = caller_of(info, Scope.DOMAINS_WRITE), info.context.services
+        await info.context.admit("domains_verify")
         domain_id, spf = uuid_of(Prefix.DOMAIN, id, "domain"), services.spf
         manage.require_live(caller)
 
@@ -85,7 +86,7 @@ class DomainsMutation:
         return DomainPayload(domain=Domain.of(seen))
 
     @strawberry.mutation(description="With its keys. Nothing more is accepted from it; messages of the past stay.")
-    async def delete_domain(self, info: Info, id: strawberry.ID) -> DeletedPayload:
+    async def delete_domain(self, info: Info, id: strawberry.ID) -> DeletedPayload | None:
         caller = await fresh_caller_of(info, Scope.DOMAINS_WRITE)
         domain_id = uuid_of(Prefix.DOMAIN, id, "domain")
 

@@ -67,14 +67,14 @@ class EmailsMutation:
         info: Info,
         input: SendEmailInput,
         idempotency_key: IdempotencyKey = None,
-    ) -> EmailPayload:
+    ) -> EmailPayload | None:
         [email] = await _send(info, "sendEmail", [input], idempotency_key, lambda _: "")
         return EmailPayload(email=email)
 
     @strawberry.mutation(description=f"Accept up to {MAX_BATCH} messages in one transaction: all, or none.")
     async def send_emails(
         self, info: Info, inputs: list[SendEmailInput], idempotency_key: IdempotencyKey = None
-    ) -> SendEmailsPayload:
+    ) -> SendEmailsPayload | None:
         if not 1 <= len(inputs) <= MAX_BATCH:
             detail = f"`inputs` must hold 1 to {MAX_BATCH} messages; it holds {len(inputs)}."
             raise Unprocessable(detail, errors=[FieldError("/inputs", "out_of_range", detail)])
@@ -87,14 +87,14 @@ class EmailsMutation:
         info: Info,
         id: strawberry.ID,
         idempotency_key: IdempotencyKey = None,
-    ) -> EmailPayload:
+    ) -> EmailPayload | None:
         return await _change(info, "cancelEmail", id, idempotency_key, service.cancel_email, EVENTS)
 
     @strawberry.mutation(
         description=f"Up to {MAX_CANCEL} at once: what is too late to stop does not keep others from being stopped. "
         "Doing it again changes nothing."
     )
-    async def cancel_emails(self, info: Info, ids: list[strawberry.ID]) -> CancelEmailsPayload:
+    async def cancel_emails(self, info: Info, ids: list[strawberry.ID]) -> CancelEmailsPayload | None:
         caller = caller_of(info, Scope.EMAILS_WRITE)
         if not 1 <= len(ids) <= MAX_CANCEL:
             detail = f"`ids` must hold 1 to {MAX_CANCEL}; it holds {len(ids)}."
@@ -121,7 +121,7 @@ class EmailsMutation:
         info: Info,
         id: strawberry.ID,
         idempotency_key: IdempotencyKey = None,
-    ) -> EmailPayload:
+    ) -> EmailPayload | None:
         return await _change(info, "retryEmail", id, idempotency_key, service.retry_email, MAIL, EVENTS)
 
     @strawberry.mutation(description="Send at another time; possible while all recipients wait.")
@@ -130,7 +130,7 @@ class EmailsMutation:
         info: Info,
         id: strawberry.ID,
         scheduled_at: Annotated[DateTime, strawberry.argument(description="A time that has passed means now.")],
-    ) -> EmailPayload:
+    ) -> EmailPayload | None:
         async def change(session: AsyncSession, caller: Principal, email_id: UUID) -> service.Email:
             return await service.reschedule_email(session, caller, email_id, scheduled_at)
 

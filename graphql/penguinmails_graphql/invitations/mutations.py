@@ -45,7 +45,7 @@ class InvitationsMutation:
     @strawberry.mutation(description="Mails a link that is good once, for seven days.")
     async def create_invitation(
         self, info: Info, input: CreateInvitationInput, idempotency_key: IdempotencyKey = None
-    ) -> InvitationPayload:
+    ) -> InvitationPayload | None:
         caller = caller_of(info, WRITE)
         given = input.place() | {"email": input.email, "note": input.note}
 
@@ -57,7 +57,7 @@ class InvitationsMutation:
     @strawberry.mutation(description="With a new link, good for seven days from now; the one before is void.")
     async def resend_invitation(
         self, info: Info, id: strawberry.ID, idempotency_key: IdempotencyKey = None
-    ) -> InvitationPayload:
+    ) -> InvitationPayload | None:
         caller, invitation_id = caller_of(info, WRITE), _invitation_id(id)
 
         async def work(session: AsyncSession) -> tuple[InvitationView, Letter | None]:
@@ -68,7 +68,7 @@ class InvitationsMutation:
     @strawberry.mutation(description="Its link is void at once. Twice is once.")
     async def revoke_invitation(
         self, info: Info, id: strawberry.ID, idempotency_key: IdempotencyKey = None
-    ) -> InvitationPayload:
+    ) -> InvitationPayload | None:
         caller, invitation_id = caller_of(info, WRITE), _invitation_id(id)
 
         async def work(session: AsyncSession) -> InvitationView:
@@ -88,7 +88,7 @@ class InvitationsMutation:
     )
     async def accept_invitation(
         self, info: Info, token: str, idempotency_key: IdempotencyKey = None
-    ) -> AcceptInvitationPayload:
+    ) -> AcceptInvitationPayload | None:
         caller, database = info.context.principal, info.context.services.database
         if caller.kind is not PrincipalKind.SESSION:
             raise Forbidden("People accept invitations, signed in; a key or an app cannot.")

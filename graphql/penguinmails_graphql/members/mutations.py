@@ -24,7 +24,7 @@ class MembersMutation:
         description="Role and workspaces, as far as they are given; felt at once. Another role than `MEMBER` lifts the "
         "limit to workspaces. Nobody gives more than they have, and the last owner stays one."
     )
-    async def update_member(self, info: Info, id: strawberry.ID, place: PlaceInput) -> MemberPayload:
+    async def update_member(self, info: Info, id: strawberry.ID, place: PlaceInput) -> MemberPayload | None:
         caller = await fresh_caller_of(info, Scope.MEMBERS_WRITE)
         member_id, given = uuid_of(Prefix.MEMBER, id, "member"), place.place()
 
@@ -37,7 +37,7 @@ class MembersMutation:
         description="Ends the membership with the keys that the person made and the grants that they gave; what they "
         "made is the caller's from now on."
     )
-    async def remove_member(self, info: Info, id: strawberry.ID) -> DeletedPayload:
+    async def remove_member(self, info: Info, id: strawberry.ID) -> DeletedPayload | None:
         caller = await fresh_caller_of(info, Scope.MEMBERS_WRITE)
         member_id = uuid_of(Prefix.MEMBER, id, "member")
 

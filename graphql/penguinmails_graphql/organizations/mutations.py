@@ -50,7 +50,7 @@ class LeaveOrganizationPayload:
 @strawberry.type
 class OrganizationsMutation:
     @strawberry.mutation(description="Its name, and how dashboards show times, dates and money.")
-    async def update_organization(self, info: Info, input: UpdateOrganizationInput) -> OrganizationPayload:
+    async def update_organization(self, info: Info, input: UpdateOrganizationInput) -> OrganizationPayload | None:
         caller, values = caller_of(info, Scope.ORGANIZATIONS_WRITE), input.values()
 
         async def work(session: AsyncSession) -> models.Organization:
@@ -69,7 +69,7 @@ class OrganizationsMutation:
             str, strawberry.argument(description="The name of the organization, exactly as it is written.")
         ],
         idempotency_key: IdempotencyKey = None,
-    ) -> MemberPayload:
+    ) -> MemberPayload | None:
         caller = await fresh_caller_of(info, Scope.ORGANIZATIONS_WRITE)
         target = argument_id(Prefix.MEMBER, member_id, "/memberId")
         assert target is not None
@@ -90,7 +90,9 @@ class OrganizationsMutation:
         description="Ends the membership of the person who is signed in, their keys and what they granted to apps. "
         "Needs no scope."
     )
-    async def leave_organization(self, info: Info, idempotency_key: IdempotencyKey = None) -> LeaveOrganizationPayload:
+    async def leave_organization(
+        self, info: Info, idempotency_key: IdempotencyKey = None
+    ) -> LeaveOrganizationPayload | None:
         caller = info.context.principal
         await info.context.sudo()
 

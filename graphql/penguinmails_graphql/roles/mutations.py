@@ -56,7 +56,7 @@ class RolesMutation:
     @strawberry.mutation(description="A named set of scopes that members can be given instead of a built-in role.")
     async def create_role(
         self, info: Info, input: CreateRoleInput, idempotency_key: IdempotencyKey = None
-    ) -> RolePayload:
+    ) -> RolePayload | None:
         caller = caller_of(info, WRITE)
         bounded(input.scopes, MAX_SCOPES, "/scopes")
         asked: dict[str, Any] = {"name": input.name, "scopes": input.scopes, "description": input.description}
@@ -79,7 +79,7 @@ class RolesMutation:
         return RolePayload(role=Role.of(row))
 
     @strawberry.mutation(description="Members who have it feel it at once.")
-    async def update_role(self, info: Info, input: UpdateRoleInput) -> RolePayload:
+    async def update_role(self, info: Info, input: UpdateRoleInput) -> RolePayload | None:
         caller = await fresh_caller_of(info, WRITE)
         role_id, values = _role_id(input.id), input.values()
 
@@ -89,7 +89,7 @@ class RolesMutation:
         return RolePayload(role=Role.of(await info.context.write(work)))
 
     @strawberry.mutation(description="Refused while members have it or are invited to it.")
-    async def delete_role(self, info: Info, id: strawberry.ID) -> DeletedPayload:
+    async def delete_role(self, info: Info, id: strawberry.ID) -> DeletedPayload | None:
         caller, role_id = await fresh_caller_of(info, WRITE), _role_id(id)
 
         async def work(session: AsyncSession) -> None:

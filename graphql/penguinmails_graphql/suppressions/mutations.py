@@ -62,7 +62,7 @@ class SuppressionsMutation:
         info: Info,
         input: SuppressAddressInput,
         idempotency_key: IdempotencyKey = None,
-    ) -> SuppressionPayload:
+    ) -> SuppressionPayload | None:
         caller, new = caller_of(info, Scope.SUPPRESSIONS_WRITE), input.to_new()
 
         async def work(session: AsyncSession) -> SuppressionRow:
@@ -85,7 +85,9 @@ class SuppressionsMutation:
         return SuppressionPayload(suppression=Suppression.of(row))
 
     @strawberry.mutation(description=f"Up to {MAX_PAGE} addresses, each judged on its own. Doing it again is harmless.")
-    async def suppress_addresses(self, info: Info, inputs: list[SuppressAddressInput]) -> SuppressAddressesPayload:
+    async def suppress_addresses(
+        self, info: Info, inputs: list[SuppressAddressInput]
+    ) -> SuppressAddressesPayload | None:
         caller = caller_of(info, Scope.SUPPRESSIONS_WRITE)
         if not 1 <= len(inputs) <= MAX_PAGE:
             detail = f"`inputs` must hold 1 to {MAX_PAGE}; it holds {len(inputs)}."
@@ -114,7 +116,7 @@ class SuppressionsMutation:
             bool,
             strawberry.argument(description="The person has asked for it; needed for unsubscribes and complaints."),
         ] = False,
-    ) -> SuppressionPayload:
+    ) -> SuppressionPayload | None:
         caller = caller_of(info, Scope.SUPPRESSIONS_WRITE)
         suppression_id = uuid_of(Prefix.SUPPRESSION, id, "suppression")
 
@@ -126,7 +128,7 @@ class SuppressionsMutation:
     @strawberry.mutation(description="Take a lift back: the suppression is in force again, as it was.")
     async def restore_suppression(
         self, info: Info, id: strawberry.ID, idempotency_key: IdempotencyKey = None
-    ) -> SuppressionPayload:
+    ) -> SuppressionPayload | None:
         caller = caller_of(info, Scope.SUPPRESSIONS_WRITE)
         suppression_id = uuid_of(Prefix.SUPPRESSION, id, "suppression")
 

@@ -105,7 +105,7 @@ class WebhookEndpointsMutation:
         info: Info,
         input: CreateWebhookEndpointInput,
         idempotency_key: IdempotencyKey = None,
-    ) -> WebhookEndpointSecretPayload:
+    ) -> WebhookEndpointSecretPayload | None:
         caller, service = caller_of(info, WRITE), info.context.endpoints()
         asked: dict[str, Any] = {
             "url": input.url,
@@ -130,7 +130,7 @@ class WebhookEndpointsMutation:
         self,
         info: Info,
         input: UpdateWebhookEndpointInput,
-    ) -> WebhookEndpointPayload:
+    ) -> WebhookEndpointPayload | None:
         caller, endpoint_id, changes = caller_of(info, WRITE), _endpoint_id(input.id), input.changes()
 
         async def work(session: AsyncSession) -> models.WebhookEndpoint:
@@ -139,7 +139,7 @@ class WebhookEndpointsMutation:
         return WebhookEndpointPayload(webhook_endpoint=WebhookEndpoint.of(await info.context.write(work)))
 
     @strawberry.mutation(description="Nothing more is sent to it, what waits is cancelled.")
-    async def delete_webhook_endpoint(self, info: Info, id: strawberry.ID) -> DeletedPayload:
+    async def delete_webhook_endpoint(self, info: Info, id: strawberry.ID) -> DeletedPayload | None:
         caller, endpoint_id = await fresh_caller_of(info, WRITE), _endpoint_id(id)
 
         async def work(session: AsyncSession) -> None:
@@ -154,7 +154,7 @@ class WebhookEndpointsMutation:
         info: Info,
         id: strawberry.ID,
         idempotency_key: IdempotencyKey = None,
-    ) -> WebhookEndpointSecretPayload:
+    ) -> WebhookEndpointSecretPayload | None:
         caller, endpoint_id = await fresh_caller_of(info, WRITE), _endpoint_id(id)
         service = info.context.endpoints()
 
@@ -178,8 +178,10 @@ class WebhookEndpointsMutation:
     @strawberry.mutation(description="Queue a `webhook.test` event to this endpoint only.")
     async def test_webhook_endpoint(
         self, info: Info, id: strawberry.ID, idempotency_key: IdempotencyKey = None
-    ) -> TestWebhookPayload:
-        caller, endpoint_id = caller_of(info, WRITE), _endpoint_id(id)
+    ) -> TestWebhookPayload | None:
+        caller = caller_of(info, WRITE)
+        await info.context.admit("webhook_endpoints_test")
+        endpoint_id = _endpoint_id(id)
 
         async def work(session: AsyncSession) -> tuple[UUID, UUID]:
             return await info.context.endpoints().send_test(session, caller, endpoint_id)
@@ -210,7 +212,7 @@ class WebhookEndpointsMutation:
         endpoint_id: strawberry.ID,
         id: strawberry.ID,
         idempotency_key: IdempotencyKey = None,
-    ) -> WebhookDeliveryPayload:
+    ) -> WebhookDeliveryPayload | None:
         caller, endpoint = caller_of(info, WRITE), _endpoint_id(endpoint_id)
         delivery_id = uuid_of(Prefix.WEBHOOK_DELIVERY, id, "delivery")
 
@@ -246,7 +248,7 @@ class WebhookEndpointsMutation:
             DateTime | None, strawberry.argument(description="Of events at this time or later; left out: all.")
         ] = None,
         idempotency_key: IdempotencyKey = None,
-    ) -> ResendWebhookDeliveriesPayload:
+    ) -> ResendWebhookDeliveriesPayload | None:
         caller, endpoint = caller_of(info, WRITE), _endpoint_id(endpoint_id)
         statuses = sorted({str(item) for item in status or (WebhookEndedStatus.EXHAUSTED,)})
 

@@ -57,7 +57,7 @@ class WorkspacesMutation:
     @strawberry.mutation(description="Keys, members, domains and webhook endpoints can be bound to it.")
     async def create_workspace(
         self, info: Info, input: CreateWorkspaceInput, idempotency_key: IdempotencyKey = None
-    ) -> WorkspacePayload:
+    ) -> WorkspacePayload | None:
         caller = caller_of(info, WRITE)
         asked = {"name": input.name, "slug": input.slug, "timezone": input.timezone}
 
@@ -79,7 +79,7 @@ class WorkspacesMutation:
         return WorkspacePayload(workspace=Workspace.of(row))
 
     @strawberry.mutation(description="Name, slug and time zone.")
-    async def update_workspace(self, info: Info, input: UpdateWorkspaceInput) -> WorkspacePayload:
+    async def update_workspace(self, info: Info, input: UpdateWorkspaceInput) -> WorkspacePayload | None:
         caller, workspace_id, values = caller_of(info, WRITE), _workspace_id(input.id), input.values()
 
         async def work(session: AsyncSession) -> models.Workspace:
@@ -90,17 +90,17 @@ class WorkspacesMutation:
     @strawberry.mutation(description="Keeps its mail and history to be read. Refused while something works in it.")
     async def archive_workspace(
         self, info: Info, id: strawberry.ID, idempotency_key: IdempotencyKey = None
-    ) -> WorkspacePayload:
+    ) -> WorkspacePayload | None:
         return await _change(info, "archiveWorkspace", id, idempotency_key, service.archive)
 
     @strawberry.mutation(description="Undoes archiving.")
     async def restore_workspace(
         self, info: Info, id: strawberry.ID, idempotency_key: IdempotencyKey = None
-    ) -> WorkspacePayload:
+    ) -> WorkspacePayload | None:
         return await _change(info, "restoreWorkspace", id, idempotency_key, service.restore)
 
     @strawberry.mutation(description="Only an empty one: the problem names what it still owns. The default one stays.")
-    async def delete_workspace(self, info: Info, id: strawberry.ID) -> DeletedPayload:
+    async def delete_workspace(self, info: Info, id: strawberry.ID) -> DeletedPayload | None:
         caller, workspace_id = await fresh_caller_of(info, WRITE), _workspace_id(id)
 
         async def work(session: AsyncSession) -> None:
