@@ -189,6 +189,8 @@ class Gateway:
             principal = credential.check()
             if credential.networks:
                 credential.check_address(self._client_address(scope))
+            if principal.kind is PrincipalKind.OAUTH:
+                await self.services.oauth.check_proof(credential, scope, incoming.authorization or b"")
         ctx.principal = principal
         if principal.kind is PrincipalKind.API_KEY:
             self.services.authenticator.seen(principal, self._client_address(scope))
@@ -318,7 +320,10 @@ def _bearer(authorization: bytes | None) -> str | None:
     if authorization.startswith(b"Bearer "):
         return authorization[7:].decode("latin-1")
     scheme, _, value = authorization.partition(b" ")
-    return value.strip().decode("latin-1") if scheme.lower() == b"bearer" else None
+    text = value.strip().decode("latin-1")
+    if scheme.lower() == b"dpop":  # RFC 9449 §7.1; keys are never bound
+        return text if text.startswith("eyJ") else None
+    return text if scheme.lower() == b"bearer" else None
 
 
 def _refuse_key_in_query(scope: Scope, guarded: bool) -> None:

@@ -87,7 +87,7 @@ def scopes_in_workspace(role: str) -> frozenset[str]:
 
 
 # Rules that scopes cannot say, by operation. The services hold them; docs/roles.md shows them, and a test tries each.
-OWNERS_ONLY = frozenset(("organizations_transfer",))
+OWNERS_ONLY = frozenset(("organizations_transfer", "oauth_apps_approve", "oauth_apps_unapprove"))
 FOR_ALL_WORKSPACES = frozenset(
     (
         "workspaces_create",

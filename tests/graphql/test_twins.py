@@ -112,6 +112,17 @@ TWINS = {
     "audit_logs_get": "Query.auditLog",
 }
 WITHOUT = {
+    "oauth_apps_create": "not built yet",
+    "oauth_apps_list": "not built yet",
+    "oauth_apps_get": "not built yet",
+    "oauth_apps_update": "not built yet",
+    "oauth_apps_delete": "not built yet",
+    "oauth_apps_rotate_secret": "not built yet",
+    "oauth_apps_approve": "not built yet",
+    "oauth_apps_unapprove": "not built yet",
+    "oauth_grants_list": "not built yet",
+    "oauth_grants_get": "not built yet",
+    "oauth_grants_revoke": "not built yet",
     "emails_attachment": "answers the bytes of a file; `Attachment.id` leads there",
     "audit_logs_export_jsonl": "streams up to 100,000 entries; GraphQL answers in one piece",
     "audit_logs_export_csv": "streams up to 100,000 entries; GraphQL answers in one piece",

@@ -8,9 +8,10 @@ from uuid import UUID
 import httpx
 import pytest
 
+from penguinmails_core.identity.accounts import create_person
 from penguinmails_core.kit import ids
 from penguinmails_core.oauth import apps, apps_repository
-from tests.oauth.world import REDIRECT, Flow, TestApp, World, answered, refusal
+from tests.oauth.world import REDIRECT, Flow, TestApp, World, answered, owner_of, refusal
 
 METADATA: dict[str, Any] = {
     "client_name": "Inbox helper",
@@ -36,7 +37,7 @@ async def approve(world: World, app_id: UUID) -> None:
     app = await apps_repository.dynamic_app(world.services.database.worker, app_id)
     assert app is not None
     async with world.services.database.tenant(world.tenant.id) as session:
-        await apps.approve(session, world.tenant.principal(), app)
+        await apps.approve(session, world.owner, app)
 
 
 async def test_a_registered_app_can_ask_people_for_read_access(world: World) -> None:
@@ -64,7 +65,7 @@ async def test_sending_needs_an_approval_which_can_be_withdrawn(world: World) ->
     dynamic = await apps_repository.dynamic_app(world.services.database.worker, app.id)
     assert dynamic is not None
     async with world.services.database.tenant(world.tenant.id) as session:
-        await apps.withdraw_approval(session, world.tenant.principal(), dynamic)
+        await apps.withdraw_approval(session, world.owner, dynamic)
     world.services.oauth.tokens.forget()
     scopes = (await world.services.oauth.tokens.find(token["access_token"])).principal.scopes
     assert "emails:write" not in scopes
@@ -75,8 +76,11 @@ async def test_an_approval_of_one_organization_is_none_of_another(world: World, 
     app = app_of(await register(world))
     dynamic = await apps_repository.dynamic_app(world.services.database.worker, app.id)
     assert dynamic is not None
+    user_id, _ = await create_person(
+        world.services.database, "bob@example.com", organization_id=stranger.id, role="owner"
+    )
     async with world.services.database.tenant(stranger.id) as session:
-        await apps.approve(session, stranger.principal(), dynamic)
+        await apps.approve(session, owner_of(stranger, user_id), dynamic)
     flow = Flow()
     page = await world.browse(world.authorize_url(app, flow, scope="emails:read emails:write"))
     code = answered(await world.decide(page))["code"]

@@ -22,6 +22,8 @@ from penguinmails_core.kit import ids
 from penguinmails_core.kit.ids import Prefix
 from penguinmails_core.oauth import apps
 from penguinmails_core.oauth.records import CLIENT_GRANT, CODE_GRANT, DEVICE_GRANT, REFRESH_GRANT
+from penguinmails_core.principal import Principal, PrincipalKind
+from penguinmails_core.roles import scopes_of
 from tests.fixtures.factories import Tenant, make_tenant
 
 REDIRECT = "https://app.example/cb"
@@ -81,6 +83,11 @@ class World:
         )
         signed = await services.identity.start_session(user_id, ["pwd"], Browser("192.0.2.7", "Firefox"))
         return cls(services, gateway, tenant, user_id, f"{cookie_name(services.public)}={signed.token}")
+
+    @property
+    def owner(self) -> Principal:
+        """The person in the browser, as the API sees them."""
+        return owner_of(self.tenant, self.user_id)
 
     async def close(self) -> None:
         await self.http.aclose()
@@ -175,6 +182,11 @@ class World:
 
     async def refresh(self, app: TestApp, token: str, **more: str) -> httpx.Response:
         return await self.post("token", {"grant_type": REFRESH_GRANT, "refresh_token": token} | app.auth | more)
+
+
+def owner_of(tenant: Tenant, user_id: UUID) -> Principal:
+    place, scopes = tenant.workspace_id, scopes_of("owner")
+    return Principal(user_id, tenant.id, None, place, "live", scopes, PrincipalKind.SESSION, user_id)
 
 
 def answered(response: httpx.Response) -> dict[str, str]:

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -122,6 +122,7 @@ class Answer:
         answer = {"error": "access_denied", "error_description": "The person said no."}
         if self.allowed:
             consent = await self._consent(wanted.scopes, wanted.resources, "authorization_code")
+            consent = replace(consent, jkt=parameters.get("dpop_jkt"))
             kept = parameters.data | {"redirect_uri": wanted.redirect_uri}
             answer = {"code": await service.make_code(self.connection, consent, kept)}
         return back_to_client(wanted.redirect_uri, call.issuer, wanted.state, **answer)

@@ -123,6 +123,7 @@ async def _userinfo(request: Request) -> dict[str, object]:
         raise OAuthError("invalid_token", "Send an access token.", 401, headers={"WWW-Authenticate": "Bearer"})
     try:
         credential = await services.oauth.tokens.find(bearer.strip())
+        await services.oauth.check_proof(credential, request.scope, request.headers["authorization"].encode("latin-1"))
         principal, token = credential.check(), await services.oauth.tokens.read(bearer.strip())
     except Unauthenticated as error:
         raise OAuthError("invalid_token", error.detail, 401, headers=error.headers) from None

@@ -88,6 +88,8 @@ def issue(call: Call, wanted: Issue) -> dict[str, Any]:
         token["refresh_token"] = _new_refresh_token(call, grant)
     if OPENID in scopes and person is not None:
         token["id_token"] = _id_token(call, app, grant, person, scopes, access_token, wanted.nonce)
+    if call.jkt is not None and wanted.refresh and not app.confidential:
+        store.write(sql.BIND_GRANT, grant.organization_id, grant.id, call.jkt)
     store.write(sql.TOUCH_GRANT, grant.organization_id, grant.id)
     store.write(sql.TOUCH_APP, app.id)
     return token

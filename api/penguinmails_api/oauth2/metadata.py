@@ -9,6 +9,7 @@ from penguinmails_api.oauth2.errors import json_answer
 from penguinmails_api.oauth2.service import RESOURCES
 from penguinmails_api.routing import get_context, public
 from penguinmails_core.errors import NotFound
+from penguinmails_core.oauth.dpop import ALGORITHMS
 from penguinmails_core.oauth.keys import ES256, JWKS_MAX_AGE, RS256
 from penguinmails_core.oauth.records import GRANT_TYPES
 from penguinmails_core.oauth.scopes import SUPPORTED
@@ -60,6 +61,7 @@ def server_metadata(issuer: str, *, registration: bool) -> dict[str, Any]:
         "require_pushed_authorization_requests": False,
         "authorization_response_iss_parameter_supported": True,
         "protected_resources": [issuer + path for path in RESOURCES],
+        "dpop_signing_alg_values_supported": list(ALGORITHMS),
         "service_documentation": issuer + "/docs",
     }
     if not registration:
@@ -90,6 +92,8 @@ def resource_metadata(issuer: str, path: str) -> dict[str, Any]:
         "jwks_uri": issuer + "/.well-known/jwks.json",
         "scopes_supported": [str(scope) for scope in ALL_SCOPES],
         "bearer_methods_supported": ["header"],
+        "dpop_signing_alg_values_supported": list(ALGORITHMS),
+        "dpop_bound_access_tokens_required": False,
         "resource_documentation": issuer + "/docs",
     }
 

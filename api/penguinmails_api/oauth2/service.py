@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, MutableMapping
+from typing import Any
 
+from penguinmails_api.oauth2 import proofs
 from penguinmails_api.oauth2.call import Call
+from penguinmails_core.api_keys.authenticator import Credential
 from penguinmails_core.config import OAuthSettings
 from penguinmails_core.identity.origin import PublicUrl
 from penguinmails_core.kit.crypto import SecretBox
 from penguinmails_core.kit.db import Database
 from penguinmails_core.kit.doorbell import Doorbell
-from penguinmails_core.oauth.bearer import TokenAuthenticator
+from penguinmails_core.oauth.bearer import TokenAuthenticator, TokenCredential
 from penguinmails_core.oauth.keys import KeyRing
 from penguinmails_core.oauth.records import Store
 
@@ -49,6 +52,14 @@ class OAuth:
 
     def new_call(self, store: Store) -> Call:
         return Call(store, self.ring, self.settings, self.issuer, self.resources, self._database)
+
+    async def check_proof(self, credential: Credential, scope: MutableMapping[str, Any], authorization: bytes) -> None:
+        """Of a token at the API (RFC 9449). Raises `Unauthenticated`."""
+        scheme, _, token = authorization.partition(b" ")
+        dpop = scheme.lower() == b"dpop"
+        if isinstance(credential, TokenCredential) and (dpop or credential.jkt is not None):
+            text = token.strip().decode("latin-1")
+            await proofs.at_api(self._database.worker, self._public(), credential, scope, text, dpop=dpop)
 
     async def start(self) -> None:
         await self.tokens.start()

@@ -9,7 +9,7 @@ from typing import Any
 from fastapi import Request, Response
 
 from penguinmails_api.context import RequestContext
-from penguinmails_api.oauth2 import preload
+from penguinmails_api.oauth2 import preload, proofs
 from penguinmails_api.oauth2.call import Call, as_current
 from penguinmails_api.oauth2.cors import ANYBODY
 from penguinmails_api.oauth2.errors import OAuthError, invalid_request, json_answer
@@ -69,6 +69,7 @@ async def answer(
         shown = read_client(request, parameters)
         async with transaction(get_context(request)) as (connection, call):
             await _prepare(connection, call, shown, parameters)
+            await proofs.at_token_endpoint(request, connection, call)
             await read(connection, call, parameters)
             made = form_request(request, call, parameters)
             status, body, _ = decide(made) if decide else server().create_endpoint_response(endpoint, made)

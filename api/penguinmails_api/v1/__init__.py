@@ -16,6 +16,8 @@ from penguinmails_api.v1.invitations.endpoints import router as invitations
 from penguinmails_api.v1.logs.endpoints import router as logs
 from penguinmails_api.v1.me.endpoints import router as me
 from penguinmails_api.v1.members.endpoints import router as members
+from penguinmails_api.v1.oauth_apps.endpoints import router as oauth_apps
+from penguinmails_api.v1.oauth_grants.endpoints import router as oauth_grants
 from penguinmails_api.v1.organizations.endpoints import router as organizations
 from penguinmails_api.v1.roles.endpoints import router as roles
 from penguinmails_api.v1.sso_connections.endpoints import router as sso_connections
@@ -39,6 +41,8 @@ ROUTERS: tuple[APIRouter, ...] = (
     suppressions,
     webhook_endpoints,
     api_keys,
+    oauth_apps,
+    oauth_grants,
     audit_logs,
     logs,
     usage,

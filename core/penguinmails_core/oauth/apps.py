@@ -19,17 +19,18 @@ from penguinmails_core.api_keys import authority
 from penguinmails_core.api_keys.grants import Grant as Power
 from penguinmails_core.audit import service as audit
 from penguinmails_core.audit.actor import Resource
-from penguinmails_core.errors import Conflict, Forbidden, NotFound, Unprocessable
+from penguinmails_core.errors import Conflict, NotFound, OwnersOnly, Unprocessable
 from penguinmails_core.kit.clock import utcnow
 from penguinmails_core.kit.ids import Prefix, new_uuid
+from penguinmails_core.members import authority as members
 from penguinmails_core.models import OAuthApp, OAuthApproval
 from penguinmails_core.oauth import app_rules
 from penguinmails_core.oauth import apps_repository as repository
 from penguinmails_core.oauth.records import CLIENT_GRANT
 from penguinmails_core.oauth.scopes import api_scopes, in_order
 from penguinmails_core.oauth.secrets import Kind, digest, hint, new_secret
-from penguinmails_core.principal import Principal, PrincipalKind
-from penguinmails_core.scopes import ALL_SCOPES, expand
+from penguinmails_core.principal import Principal
+from penguinmails_core.scopes import Scope, expand
 
 MAX_APPS = 200
 DEFAULT_OVERLAP = timedelta(hours=24)
@@ -129,34 +130,45 @@ async def delete(session: AsyncSession, principal: Principal, app_id: UUID) -> O
     return app
 
 
-async def approve(session: AsyncSession, principal: Principal, app: OAuthApp) -> None:
-    """Let an app that registered itself have all it asked for, in this organization. For owners and admins, which are
-    those who have every scope; people are to decide, or a key with all rights. Harmless when done already."""
-    _refuse_less_than_all(principal)
-    if await repository.approval(session, principal.organization_id, app.id) is not None:
-        return
-    session.add(OAuthApproval(organization_id=principal.organization_id, id=app.id, approved_by=principal.user_id))
-    await session.flush()
-    await audit.record(session, principal, "oauth_app.approved", _resource(app), after=_asked(app))
-
-
-async def withdraw_approval(session: AsyncSession, principal: Principal, app: OAuthApp) -> None:
-    """The app keeps what it has without: its grants in this organization become narrower at once."""
-    _refuse_less_than_all(principal)
+async def approve(session: AsyncSession, principal: Principal, app: OAuthApp | None) -> OAuthApp:
+    """An owner lets an app that registered itself have all it asked for, in this organization. `app` is what
+    `apps_repository.dynamic_app` found. Harmless when done already. Raises `OwnersOnly`, `NotFound`."""
+    app = await _as_owner(session, principal, app)
     if await repository.approval(session, principal.organization_id, app.id) is None:
-        return
-    await repository.withdraw_approval(session, principal.organization_id, app.id)
-    await repository.narrow_grants(session, principal.organization_id, app.id, app.scopes)
-    await audit.record(session, principal, "oauth_app.approval_withdrawn", _resource(app), before=_asked(app))
+        session.add(OAuthApproval(organization_id=principal.organization_id, id=app.id, approved_by=principal.user_id))
+        await session.flush()
+        await audit.record(session, principal, "oauth_app.approved", _resource(app), after=_asked(app))
+    return app
+
+
+async def withdraw_approval(session: AsyncSession, principal: Principal, app: OAuthApp | None) -> OAuthApp:
+    """The app keeps what it has without: its grants in this organization become narrower at once. As `approve`."""
+    app = await _as_owner(session, principal, app)
+    if await repository.approval(session, principal.organization_id, app.id) is not None:
+        await repository.withdraw_approval(session, principal.organization_id, app.id)
+        await repository.narrow_grants(session, principal.organization_id, app.id, app.scopes)
+        await audit.record(session, principal, "oauth_app.approval_withdrawn", _resource(app), before=_asked(app))
+    return app
+
+
+async def is_approved(session: AsyncSession, principal: Principal, app: OAuthApp) -> bool:
+    """Whether an app that registered itself may have all it asked for here; one of the organization's own always."""
+    if app.origin != "dynamic":
+        return True
+    return await repository.approval(session, principal.organization_id, app.id) is not None
+
+
+async def _as_owner(session: AsyncSession, principal: Principal, app: OAuthApp | None) -> OAuthApp:
+    authority = await members.authority_of(session, principal, Scope.OAUTH_APPS_WRITE)
+    if not authority.is_owner:
+        raise OwnersOnly("Only an owner who is signed in approves apps that registered themselves.")
+    if app is None:
+        raise NotFound("There is no such app that registered itself. Apps of the organization need no approval.")
+    return app
 
 
 def _asked(app: OAuthApp) -> dict[str, Any]:
     return {"name": app.name, "scopes": in_order([*app.scopes, *app.requested_scopes])}
-
-
-def _refuse_less_than_all(principal: Principal) -> None:
-    if principal.kind is PrincipalKind.OAUTH or not principal.scopes.issuperset(map(str, ALL_SCOPES)):
-        raise Forbidden("Only an owner or an admin of the organization approves apps, or a key with every scope.")
 
 
 async def _check_power(session: AsyncSession, principal: Principal, app: OAuthApp) -> None:

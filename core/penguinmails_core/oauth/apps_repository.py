@@ -92,8 +92,8 @@ async def revoke_grants(session: AsyncSession, organization_id: UUID, app_id: UU
 # ---- across organizations, as `worker`
 
 _DYNAMIC = """
-select id, mode, name, confidential, redirect_uris, grant_types, scopes, requested_scopes, client_uri, policy_uri,
-  tos_uri, created_at, updated_at, last_used_at
+select id, mode, name, confidential, secret_hint, redirect_uris, grant_types, scopes, requested_scopes, client_uri,
+  policy_uri, tos_uri, id_token_alg, dpop_bound, created_at, updated_at, last_used_at
 from oauth_apps where organization_id = $1 and id = $2"""
 
 

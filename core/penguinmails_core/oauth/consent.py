@@ -47,7 +47,7 @@ class Choice:
 
 @dataclass(frozen=True, slots=True)
 class Consent:
-    """What was agreed to. `flow` is one of the grant's."""
+    """What was agreed to. `flow` is one of the grant's. `jkt`: the key that its code is for (RFC 9449 §10)."""
 
     app: App
     session: Session
@@ -56,6 +56,7 @@ class Consent:
     scopes: Sequence[str]
     resources: Sequence[str]
     flow: str
+    jkt: str | None = None
 
 
 async def choices_for(database: Database, session: Session) -> list[Choice]:
@@ -104,6 +105,7 @@ async def make_grant(connection: Connection, consent: Consent) -> UUID:
         list(consent.resources),
         session.auth_time,
         list(session.amr),
+        consent.jkt,
     )
     await audit.record_on(
         connection,

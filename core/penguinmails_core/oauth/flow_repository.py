@@ -84,8 +84,8 @@ insert into oauth_devices (hash, user_code, app_id, scopes, resources, jkt, inte
 values ($1, $2, $3, $4, $5, $6, $7, clock_timestamp() + $8::interval)"""
 ADD_GRANT = """
 insert into oauth_grants (organization_id, id, app_id, app_name, user_id, workspace_id, mode, flow, scopes, resources,
-  auth_time, amr)
-values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)"""
+  auth_time, amr, jkt)
+values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)"""
 TOUCH_GRANT = """
 update oauth_grants set activated_at = coalesce(activated_at, clock_timestamp()), last_used_at = clock_timestamp()
 where organization_id = $1 and id = $2"""
@@ -193,6 +193,7 @@ async def own_grant(connection: Connection, app: App) -> Grant:
             [],
             None,
             [],
+            None,
         )
         row = await connection.fetchrow(_GRANT_OF_APP, app.organization_id, app.id)
     return Grant.of(row)
@@ -213,6 +214,17 @@ from oauth_grants g
 join workspaces w on w.organization_id = g.organization_id and w.is_default
 left join oauth_apps a on a.id = g.app_id
 where g.organization_id = $1 and g.id = $2"""
+
+
+async def show_proof(connection: Pool | Connection, once: bytes, seconds: int) -> bool:
+    """False when this DPoP proof was shown before."""
+    found = await connection.fetchval(
+        "insert into oauth_proofs (hash, expires_at) values ($1, clock_timestamp() + make_interval(secs => $2)) "
+        "on conflict do nothing returning true",
+        once,
+        seconds,
+    )
+    return found is not None
 
 
 async def standing(pool: Pool, organization_id: UUID, grant_id: UUID, jti: UUID) -> Any | None:

@@ -44,7 +44,7 @@ class CodeGrant(Issuing, AuthorizationCodeGrant):  # type: ignore[misc]
         if found.used:
             store.write(sql.REVOKE_GRANT, grant.organization_id, grant.id, "code_replay")
             return None
-        if found.expired or grant.revoked:
+        if found.expired or grant.revoked or grant.jkt not in (None, current().jkt):
             return None
         sent = self.request.payload.redirect_uri
         return CodeInRequest(found, found.redirect_uri if sent is not None else None)

@@ -44,7 +44,8 @@ class RefreshGrant(Issuing, RefreshTokenGrant):  # type: ignore[misc]
         if found.used_for is not None and found.used_for >= call.settings.refresh_grace.total_seconds():
             call.store.write(sql.REVOKE_GRANT, grant.organization_id, grant.id, "refresh_token_reuse")
             return None
-        if grant.jkt is not None and grant.jkt != call.jkt:
+        # A confidential client proves who it is in another way, and may change its key (RFC 9449 §5).
+        if not self.request.client.app.confidential and grant.jkt not in (None, call.jkt):
             return None
         return _Usable(found)
 

@@ -63,6 +63,18 @@ if TYPE_CHECKING:
         MembersResource,
         MembersResourceWithRawResponse,
     )
+    from penguinmails._generated.resources.oauth_apps import (
+        AsyncOauthAppsResource,
+        AsyncOauthAppsResourceWithRawResponse,
+        OauthAppsResource,
+        OauthAppsResourceWithRawResponse,
+    )
+    from penguinmails._generated.resources.oauth_grants import (
+        AsyncOauthGrantsResource,
+        AsyncOauthGrantsResourceWithRawResponse,
+        OauthGrantsResource,
+        OauthGrantsResourceWithRawResponse,
+    )
     from penguinmails._generated.resources.organizations import (
         AsyncOrganizationsResource,
         AsyncOrganizationsResourceWithRawResponse,
@@ -175,6 +187,18 @@ class Resources:
         return MembersResource(self._transport)
 
     @cached_property
+    def oauth_apps(self) -> OauthAppsResource:
+        from penguinmails._generated.resources.oauth_apps import OauthAppsResource
+
+        return OauthAppsResource(self._transport)
+
+    @cached_property
+    def oauth_grants(self) -> OauthGrantsResource:
+        from penguinmails._generated.resources.oauth_grants import OauthGrantsResource
+
+        return OauthGrantsResource(self._transport)
+
+    @cached_property
     def organizations(self) -> OrganizationsResource:
         from penguinmails._generated.resources.organizations import OrganizationsResource
 
@@ -258,6 +282,14 @@ class ResourcesWithRawResponse:
     @property
     def members(self) -> MembersResourceWithRawResponse:
         return self._resources.members.with_raw_response
+
+    @property
+    def oauth_apps(self) -> OauthAppsResourceWithRawResponse:
+        return self._resources.oauth_apps.with_raw_response
+
+    @property
+    def oauth_grants(self) -> OauthGrantsResourceWithRawResponse:
+        return self._resources.oauth_grants.with_raw_response
 
     @property
     def organizations(self) -> OrganizationsResourceWithRawResponse:
@@ -356,6 +388,18 @@ class AsyncResources:
         return AsyncMembersResource(self._transport)
 
     @cached_property
+    def oauth_apps(self) -> AsyncOauthAppsResource:
+        from penguinmails._generated.resources.oauth_apps import AsyncOauthAppsResource
+
+        return AsyncOauthAppsResource(self._transport)
+
+    @cached_property
+    def oauth_grants(self) -> AsyncOauthGrantsResource:
+        from penguinmails._generated.resources.oauth_grants import AsyncOauthGrantsResource
+
+        return AsyncOauthGrantsResource(self._transport)
+
+    @cached_property
     def organizations(self) -> AsyncOrganizationsResource:
         from penguinmails._generated.resources.organizations import AsyncOrganizationsResource
 
@@ -439,6 +483,14 @@ class AsyncResourcesWithRawResponse:
     @property
     def members(self) -> AsyncMembersResourceWithRawResponse:
         return self._resources.members.with_raw_response
+
+    @property
+    def oauth_apps(self) -> AsyncOauthAppsResourceWithRawResponse:
+        return self._resources.oauth_apps.with_raw_response
+
+    @property
+    def oauth_grants(self) -> AsyncOauthGrantsResourceWithRawResponse:
+        return self._resources.oauth_grants.with_raw_response
 
     @property
     def organizations(self) -> AsyncOrganizationsResourceWithRawResponse:

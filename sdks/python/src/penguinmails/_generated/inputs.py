@@ -20,6 +20,8 @@ __all__ = [
     "LogStatusClassInput",
     "MemberRoleInput",
     "ModeInput",
+    "OAuthGrantStatusInput",
+    "OAuthGrantTypeInput",
     "ScopeInput",
     "SsoProtocolInput",
     "SsoRoleInput",
@@ -66,6 +68,10 @@ MemberRoleInput: TypeAlias = (
     models.MemberRole | Literal["owner", "admin", "developer", "member", "viewer", "billing", "custom"]
 )
 ModeInput: TypeAlias = models.Mode | Literal["live", "test"]
+OAuthGrantStatusInput: TypeAlias = models.OAuthGrantStatus | Literal["active", "revoked"]
+OAuthGrantTypeInput: TypeAlias = (
+    models.OAuthGrantType | Literal["authorization_code", "refresh_token", "client_credentials", "device_code"]
+)
 ScopeInput: TypeAlias = (
     models.Scope
     | Literal[

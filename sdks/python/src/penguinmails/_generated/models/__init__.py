@@ -97,6 +97,15 @@ from penguinmails._generated.models.member_role import MemberRole
 from penguinmails._generated.models.member_workspace import MemberWorkspace
 from penguinmails._generated.models.message_class import MessageClass
 from penguinmails._generated.models.mode import Mode
+from penguinmails._generated.models.o_auth_app import OAuthApp
+from penguinmails._generated.models.o_auth_app_list import OAuthAppList
+from penguinmails._generated.models.o_auth_app_origin import OAuthAppOrigin
+from penguinmails._generated.models.o_auth_app_with_secret import OAuthAppWithSecret
+from penguinmails._generated.models.o_auth_grant import OAuthGrant
+from penguinmails._generated.models.o_auth_grant_flow import OAuthGrantFlow
+from penguinmails._generated.models.o_auth_grant_list import OAuthGrantList
+from penguinmails._generated.models.o_auth_grant_status import OAuthGrantStatus
+from penguinmails._generated.models.o_auth_grant_type import OAuthGrantType
 from penguinmails._generated.models.organization import Organization
 from penguinmails._generated.models.organization_left import OrganizationLeft
 from penguinmails._generated.models.organization_membership import OrganizationMembership
@@ -274,6 +283,15 @@ __all__ = [
     "MeUser",
     "MeWorkspace",
     "Mode",
+    "OAuthApp",
+    "OAuthAppList",
+    "OAuthAppOrigin",
+    "OAuthAppWithSecret",
+    "OAuthGrant",
+    "OAuthGrantFlow",
+    "OAuthGrantList",
+    "OAuthGrantStatus",
+    "OAuthGrantType",
     "Organization",
     "OrganizationLeft",
     "OrganizationMembership",
