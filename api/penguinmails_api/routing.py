@@ -93,8 +93,8 @@ def operation(
 
     Conventions (docs/conventions.md): `fields` and `dry_run` come by themselves; `dry_run=False` says that a change
     cannot be rehearsed. `expand` names what GET puts in place on request (`context.options.expand`). `if_match`: the
-    endpoint calls `conventions.etags.match`. `etag`: GET has an ETag though its path does not end in an id (or has none
-    though it does). `deprecated` and `sunset` announce an end, `successor` is the path to use instead.
+    endpoint calls `conventions.etags.match`. `etag`: GET and PATCH have an ETag though their path does not end in an id
+    (or have none though it does). `deprecated` and `sunset` announce an end, `successor` is the path to use instead.
     """
     scopes = [str(scope)] if scope else []
     hints: dict[str, Any] = {

@@ -14,6 +14,7 @@ from penguinmails_core.embedded import EmbeddedStack
 from penguinmails_core.kit.crypto import SecretBox
 from penguinmails_core.kit.db import Database
 from penguinmails_core.kit.dns import StaticResolver
+from tests.api.things import make_things
 from tests.fixtures.client import ApiClient
 from tests.fixtures.factories import Tenant, make_tenant
 
@@ -52,3 +53,9 @@ async def stranger(database: Database) -> Tenant:
 async def client(services: Services, tenant: Tenant) -> AsyncIterator[ApiClient]:
     async with ApiClient(create_gateway(services), tenant.key) as client:
         yield client
+
+
+@pytest.fixture
+async def things(client: ApiClient, database: Database, tenant: Tenant) -> dict[str, str]:
+    """One of each kind, all of `tenant` in live mode, by the name of the path parameter."""
+    return await make_things(client, database, tenant)

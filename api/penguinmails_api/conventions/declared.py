@@ -38,7 +38,8 @@ def declared_by(extra: Mapping[str, Any] | None) -> Declared:
 
 
 def reads_one(declared: Declared, path: str, model: Any) -> bool:
-    """Whether GET at this path answers one thing that has an ETag: its path ends in an id, or the route says so."""
+    """Whether GET (or PATCH) at this path answers one thing that has an ETag: its path ends in an id, or the route says
+    so."""
     if not fields_of(model):
         return False
     return declared.etag if declared.etag is not None else path.endswith("}")

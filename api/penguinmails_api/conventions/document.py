@@ -87,6 +87,8 @@ def describe(method: str, path: str, operation: Document, declared: Declared, sc
     if declared.if_match:
         parameters.append(_parameter("IfMatch"))
         operation["x-errors"] = [*operation["x-errors"], 412]
+    if method == "patch" and _has_etag(path, declared):
+        _add_headers(operation, ["ETag"], ("2",))
     if method == "get":
         _describe_read(path, operation, declared, schemas)
 
@@ -111,10 +113,14 @@ def _describe_read(path: str, operation: Document, declared: Declared, schemas: 
         }
         items = {"$ref": f"#/components/schemas/{name}"}
         operation["parameters"].append(_list(EXPAND, text, items, len(declared.expand)))
-    if declared.etag if declared.etag is not None else path.endswith("}"):
+    if _has_etag(path, declared):
         operation["parameters"].append(_parameter("IfNoneMatch"))
         _add_headers(operation, ["ETag"], ("2",))
         operation["responses"]["304"] = {"description": "It is as you know it.", "headers": _references(["ETag"])}
+
+
+def _has_etag(path: str, declared: Declared) -> bool:
+    return declared.etag if declared.etag is not None else path.endswith("}")
 
 
 def _list(name: str, description: str, items: Document, most: int) -> Document:

@@ -40,8 +40,10 @@ class Conventions:
             await self._app(scope, receive, _Answer(scope, context, send))
         elif context.options.dry_run:
             context.answer_headers.append(DRY)
-            with dry_run.rehearsal():
+            with dry_run.rehearsal():  # no ETag: the state that it would name is not kept
                 await self._app(scope, receive, send)
+        elif scope["method"] == "PATCH":
+            await self._app(scope, receive, _Answer(scope, context, send))
         else:
             await self._app(scope, receive, send)
 
@@ -81,7 +83,8 @@ class _Answer:
         if self._tagged:
             etag = etags.etag_of(document, etags.untagged_of(self._scope["route"].response_model))
             headers.append((b"etag", etag.encode()))
-            if options.if_none_match is not None and etags.is_known(options.if_none_match, etag):
+            known = options.if_none_match
+            if self._scope["method"] == "GET" and known is not None and etags.is_known(known, etag):
                 headers = [pair for pair in headers if pair[0] != b"content-type"]
                 await self._send({"type": "http.response.start", "status": 304, "headers": headers})
                 await self._send({"type": "http.response.body", "body": b""})

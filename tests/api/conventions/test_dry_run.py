@@ -31,6 +31,10 @@ class World:
         assert response.status_code == 201, response.text
         return f"{path}/{response.json()['id']}"
 
+    async def connection(self) -> str:
+        body = {"protocol": "oidc", "name": "Okta", "issuer": "https://login.acme.example", "client_id": "penguinmails"}
+        return await self.made("/v1/sso_connections", body | {"domains": ["acme.example"]})
+
     async def workspace(self) -> str:
         return await self.made("/v1/workspaces", {"name": "North", "slug": "north"})
 
@@ -256,6 +260,42 @@ async def roles_update(world: World) -> Request:
 @recipe
 async def roles_delete(world: World) -> Request:
     return await world.role(), None
+
+
+@recipe
+async def sso_connections_create(world: World) -> Request:
+    body = {"protocol": "oidc", "name": "Okta", "issuer": "https://login.acme.example", "client_id": "penguinmails"}
+    return "/v1/sso_connections", body
+
+
+@recipe
+async def sso_connections_update(world: World) -> Request:
+    return await world.connection(), {"name": "Azure"}
+
+
+@recipe
+async def sso_connections_delete(world: World) -> Request:
+    return await world.connection(), None
+
+
+@recipe
+async def sso_connections_verify(world: World) -> Request:
+    return f"{await world.connection()}/verify", None
+
+
+@recipe
+async def sso_connections_test(world: World) -> Request:
+    return f"{await world.connection()}/test", None
+
+
+@recipe
+async def sso_connections_create_scim_token(world: World) -> Request:
+    return f"{await world.connection()}/scim_tokens", {"name": "Okta"}
+
+
+@recipe
+async def sso_connections_revoke_scim_token(world: World) -> Request:
+    return await world.made(f"{await world.connection()}/scim_tokens", {"name": "Okta"}), None
 
 
 DECLARED = {op["operationId"]: (path, op) for path, op in operations(*MUTATING)}

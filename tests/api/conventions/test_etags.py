@@ -10,6 +10,7 @@ import pytest
 from penguinmails_api.conventions.etags import etag_of, is_current, is_known
 from penguinmails_core.kit import ids
 from penguinmails_core.kit.db import Database
+from tests.api.things import PATHS, body_of
 from tests.fixtures.client import ApiClient, problem
 from tests.fixtures.factories import Tenant, make_domain, make_email
 
@@ -110,6 +111,41 @@ async def test_every_kind_of_thing_is_matched(client: ApiClient, tenant: Tenant,
         assert (await client.get(path)).headers["etag"] == etag
         right = await client.request(method, path, json=sent, headers={"If-Match": etag})
         assert right.status_code in (200, 204), right.text
+
+
+PATCHES = [(path, entry["patch"]["operationId"]) for path, entry in PATHS.items() if "patch" in entry]
+
+
+def test_a_patch_answers_what_get_answers() -> None:
+    for path, name in PATCHES:
+        get, patch = (PATHS[path][method]["responses"]["200"] for method in ("get", "patch"))
+        assert "ETag" in patch["headers"], f"{name}: an ETag, so that nobody must read before the next change"
+        shown, changed = (answer["content"]["application/json"]["schema"] for answer in (get, patch))
+        assert shown == changed, name
+
+
+@pytest.mark.parametrize(("path", "name"), PATCHES, ids=[name for _, name in PATCHES])
+async def test_a_change_answers_with_the_new_tag(
+    client: ApiClient, things: dict[str, str], path: str, name: str
+) -> None:
+    real, body = path.format(**things), body_of("PATCH", path, name)
+    before = await client.get(real)
+    dry = await client.patch(f"{real}?dry_run=true", json=body, headers={"If-Match": before.headers["etag"]})
+    assert (dry.status_code, dry.headers.get("etag")) == (200, None), dry.text
+    first = await client.patch(real, json=body, headers={"If-Match": before.headers["etag"]})
+    assert first.status_code == 200, first.text
+    assert first.headers["etag"] == (await client.get(real)).headers["etag"]
+    assert first.headers["etag"] != before.headers["etag"] or first.json() == before.json()
+    second = await client.patch(real, json=body, headers={"If-Match": first.headers["etag"]})
+    assert second.status_code == 200, second.text
+
+
+async def test_a_change_is_not_answered_with_304(client: ApiClient, endpoint: str) -> None:
+    body = {"description": "new"}
+    etag = (await client.patch(endpoint, json=body)).headers["etag"]
+    for known in (etag, "*"):
+        again = await client.patch(endpoint, json=body, headers={"If-None-Match": known})
+        assert (again.status_code, again.json()["description"]) == (200, "new")
 
 
 async def test_where_it_means_nothing_it_is_refused_not_ignored(client: ApiClient, endpoint: str) -> None:

@@ -88,12 +88,12 @@ async def _current(session: AsyncSession, caller: Principal, email_id: UUID) -> 
     summary="Reschedule an email",
     **operation("emails_update", scope=Scope.EMAILS_WRITE, errors=(413, 415), if_match=True),
 )
-async def update_email(context: Context, email_id: EmailIdInPath, body: EmailUpdate) -> Email:
+async def update_email(context: Context, email_id: EmailIdInPath, body: EmailUpdate) -> EmailDetail:
     """Send at another time. Possible while all recipients wait; after that 409 says how far it got."""
     caller = context.caller
     async with context.services.database.tenant(caller.organization_id) as session:
         await match(context, lambda: _current(session, caller, email_id))
-        email = Email.of(await service.reschedule_email(session, caller, email_id, body.scheduled_at))
+        email = EmailDetail.of(await service.reschedule_email(session, caller, email_id, body.scheduled_at))
     context.services.doorbell.ring(MAIL, EVENTS)
     return email
 

@@ -45,7 +45,7 @@ async def _current(session: AsyncSession, caller: Principal) -> Organization:
 @router.patch(
     "/organization",
     summary="Change the organization",
-    **operation("organizations_update", scope=WRITE, errors=(413, 415), if_match=True),
+    **operation("organizations_update", scope=WRITE, errors=(413, 415), if_match=True, etag=True),
 )
 async def update_organization(context: Context, body: OrganizationUpdate) -> Organization:
     """Its name, and how dashboards show times, dates and money."""

@@ -65,11 +65,11 @@ _GET: Operation[EmailDetail] = Operation(
     "/v1/emails/{email_id}",
     {200: json_of(EmailDetail)},
 )
-_UPDATE: Operation[Email] = Operation(
+_UPDATE: Operation[EmailDetail] = Operation(
     "emails.update",
     "PATCH",
     "/v1/emails/{email_id}",
-    {200: json_of(Email)},
+    {200: json_of(EmailDetail)},
 )
 _ATTACHMENT: Operation[bytes] = Operation(
     "emails.attachment",
@@ -370,7 +370,7 @@ class EmailsResource:
         scheduled_at: datetime.datetime | str,
         dry_run: bool | None = None,
         **options: Unpack[RequestOptions],
-    ) -> Email:
+    ) -> EmailDetail:
         """Reschedule an email.
 
         Send at another time. Possible while all recipients wait; after that 409 says how far it got.
@@ -820,7 +820,7 @@ class AsyncEmailsResource:
         scheduled_at: datetime.datetime | str,
         dry_run: bool | None = None,
         **options: Unpack[RequestOptions],
-    ) -> Email:
+    ) -> EmailDetail:
         """Reschedule an email.
 
         Send at another time. Possible while all recipients wait; after that 409 says how far it got.
