@@ -24,6 +24,7 @@ from penguinmails_api.identity.routes import ROUTERS as SIGN_IN
 from penguinmails_api.oauth2.routes import ROUTERS as OAUTH
 from penguinmails_api.observability.logs import access_log as write_access_log
 from penguinmails_api.reference.routes import ROUTERS as PAGES
+from penguinmails_api.scim.app import mount as scim
 from penguinmails_api.services import Services
 from penguinmails_api.v1 import ROUTERS, hot_routes
 from penguinmails_api.v2 import ROUTERS as V2
@@ -51,6 +52,7 @@ class Api(FastAPI):
         )
         for router in (*ROUTERS, *V2, graphql, health.router, *OAUTH, *PAGES, *SIGN_IN):
             self.add(router)
+        self.router.routes.append(scim)
 
     def add(self, router: APIRouter) -> None:
         """Routers bring their full prefix, so routes stay one flat list that can be read and counted."""

@@ -42,6 +42,7 @@ KEPT_OUT = {
     "/verify-email": "pages for people",
     "/invitation*": "pages for people",
     "/reset-password*": "pages for people",
+    "/scim*": "SCIM 2.0 describes itself: /scim/v2/Schemas, /ResourceTypes, /ServiceProviderConfig (RFC 7643)",
     "/sso*": "pages for people, and where identity providers send them back to",
     "/logout": "the button of those pages",
     "/account*": "pages for people",

@@ -15,7 +15,16 @@ Finding = tuple[str, str | None]
 """What was looked at, and what is wrong with it (None: nothing)."""
 
 
-async def examine(client: OidcClient, row: SsoConnection) -> list[Finding]:
+async def examine(client: OidcClient, row: SsoConnection, outside: int = 0) -> list[Finding]:
+    """`outside`: provisioned users who are no members."""
+    found = await _examine(client, row)
+    if outside:
+        detail = f"{outside} provisioned users are no members: no address of theirs is in a proven domain."
+        found.append(("provisioning", detail))
+    return found
+
+
+async def _examine(client: OidcClient, row: SsoConnection) -> list[Finding]:
     if row.protocol == "oidc":
         return await _examine_oidc(client, row.issuer)
     library = None if saml.available() else "This server lacks penguinmails-server[saml]."

@@ -25,6 +25,7 @@ from penguinmails_api.v1.sso_connections.schemas import (
     SsoTestResult,
     TokenIdInPath,
 )
+from penguinmails_core.scim import repository as scim
 from penguinmails_core.scopes import Scope
 from penguinmails_core.sso import domains
 from penguinmails_core.sso.service import SsoConnections, require_live
@@ -149,7 +150,8 @@ async def test_connection(request: Request, connection_id: ConnectionIdInPath) -
     context = get_context(request)
     async with context.services.database.tenant(context.caller.organization_id) as session:
         found = await service_of(context).get(session, context.caller, connection_id)
-    result = SsoTestResult.of(await examine.examine(context.services.oidc, found.row))
+        outside = await scim.not_members(session, found.row.organization_id, connection_id)
+    result = SsoTestResult.of(await examine.examine(context.services.oidc, found.row, outside))
 
     async def work(session: AsyncSession) -> SsoTestResult:
         return result

@@ -253,7 +253,8 @@ class SsoCheck(Resource):
     """One thing that was looked at."""
 
     name: str = Field(
-        description="`discovery`, `signing_algorithms`, `keys`, `pkce`, `certificates` or `library`; more may come.",
+        description="`discovery`, `signing_algorithms`, `keys`, `pkce`, `certificates`, `library`, "
+        "`provisioning`; more may come.",
         examples=["discovery"],
     )
     ok: bool

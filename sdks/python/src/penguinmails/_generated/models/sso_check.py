@@ -14,5 +14,5 @@ class SsoCheck(Model):
     detail: str | None
     """What is wrong; null when nothing is."""
     name: str
-    """`discovery`, `signing_algorithms`, `keys`, `pkce`, `certificates` or `library`; more may come."""
+    """`discovery`, `signing_algorithms`, `keys`, `pkce`, `certificates`, `library`, `provisioning`; more may come."""
     ok: bool
