@@ -52,13 +52,14 @@ async def test_organization(graph: GraphClient, owner: GraphClient) -> None:
 
 
 async def test_viewer_says_what_me_says(graph: GraphClient, owner: GraphClient) -> None:
-    query = """{ viewer { kind mode scopes boundToWorkspace appId organization { id name } workspace { id name }
-      apiKey { id name } user { id email name } } }"""
+    query = """{ viewer { kind mode scopes boundToWorkspace appId app { id name } organization { id name }
+      workspace { id name } apiKey { id name maxSendsPerDay allowedIps } user { id email name } } }"""
+    limits = ("max_sends_per_day", "allowed_ips")
     for caller in (graph, owner):
         said = (await caller(query))["viewer"]
         rest = (await caller.api.get("/v1/me")).json()
         if rest["api_key"] is not None:
-            rest["api_key"] = {name: rest["api_key"][name] for name in ("id", "name")}
+            rest["api_key"] = {name: rest["api_key"][name] for name in ("id", "name", *limits)}
         assert as_rest(said) == rest
 
 

@@ -8,7 +8,7 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from penguinmails_core.kit.db import Connection, Pool
-from penguinmails_core.models import Organization, User, Workspace
+from penguinmails_core.models import OAuthGrant, Organization, User, Workspace
 
 SYSTEM_ORGANIZATION_ID = UUID("00000000-0000-7000-8000-000000000001")  # see `system_mail`
 
@@ -49,6 +49,13 @@ async def list_all(pool: Pool) -> list[tuple[UUID, str]]:
 
 async def get(session: AsyncSession, organization_id: UUID) -> Organization | None:
     return await session.scalar(select(Organization).where(Organization.id == organization_id))
+
+
+async def app_name_of(session: AsyncSession, organization_id: UUID, grant_id: UUID) -> str | None:
+    """As the app was called when it got the grant."""
+    return await session.scalar(
+        select(OAuthGrant.app_name).where(OAuthGrant.organization_id == organization_id, OAuthGrant.id == grant_id)
+    )
 
 
 async def get_default_workspace(session: AsyncSession, organization_id: UUID) -> Workspace | None:

@@ -30,12 +30,13 @@ class NewOrganization:
 @dataclass(frozen=True, slots=True)
 class Identity:
     """Who a caller is. `workspace` is the one new things go to. `key` is None for people and apps, `user` for keys and
-    for apps that act for themselves."""
+    for apps that act for themselves. `app_name` is set when an OAuth app asks."""
 
     organization: Organization
     workspace: Workspace
     key: ApiKey | None
     user: User | None
+    app_name: str | None = None
 
 
 async def create_organization(database: Database, name: str) -> NewOrganization:
@@ -83,7 +84,9 @@ async def identify(session: AsyncSession, principal: Principal) -> Identity:
     workspace = await repository.get_workspace(session, organization_id, principal.target_workspace_id)
     key = await api_keys.get(session, organization_id, key_id) if key_id is not None else None
     user = await repository.get_user(session, user_id) if user_id is not None else None
-    gone = (key_id is not None and key is None) or (user_id is not None and user is None)
+    by_app = principal.app_id is not None
+    app_name = await repository.app_name_of(session, organization_id, principal.id) if by_app else None
+    gone = (key_id is not None and key is None) or (user_id is not None and user is None) or (by_app and not app_name)
     if organization is None or workspace is None or gone:
         raise Unauthenticated("This credential was removed a moment ago.")
-    return Identity(organization, workspace, key, user)
+    return Identity(organization, workspace, key, user, app_name)

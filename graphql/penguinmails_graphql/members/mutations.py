@@ -7,7 +7,7 @@ from uuid import UUID
 import strawberry
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from penguinmails_core.kit.doorbell import KEYS
+from penguinmails_core.kit.doorbell import KEYS, TOKENS
 from penguinmails_core.kit.ids import Prefix
 from penguinmails_core.members import manage
 from penguinmails_core.members.manage import MemberView
@@ -31,7 +31,7 @@ class MembersMutation:
         async def work(session: AsyncSession) -> MemberView:
             return await manage.update(session, caller, member_id, given)
 
-        return MemberPayload(member=Member.of(await info.context.write(work)))
+        return MemberPayload(member=Member.of(await info.context.write(work, TOKENS)))
 
     @strawberry.mutation(
         description="Ends the membership with the keys that the person made and the grants that they gave; what they "
@@ -44,6 +44,6 @@ class MembersMutation:
         async def work(session: AsyncSession) -> UUID:
             return await manage.remove(session, caller, member_id)
 
-        user_id = await info.context.write(work, KEYS)
+        user_id = await info.context.write(work, KEYS, TOKENS)
         await info.context.services.identity.sessions.leave_organization(user_id, caller.organization_id)
         return DeletedPayload(id=id)

@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from penguinmails_core import models
 from penguinmails_core.kit import ids
-from penguinmails_core.kit.doorbell import KEYS
+from penguinmails_core.kit.doorbell import KEYS, TOKENS
 from penguinmails_core.kit.ids import Prefix
 from penguinmails_core.members import manage
 from penguinmails_core.members.manage import MemberView
@@ -82,7 +82,14 @@ class OrganizationsMutation:
 
         asked = {"member_id": str(member_id), "confirm": confirm}
         view = await once(
-            info.context, "transferOrganization", idempotency_key, asked, work, name=lambda _: str(member_id), load=load
+            info.context,
+            "transferOrganization",
+            idempotency_key,
+            asked,
+            work,
+            TOKENS,
+            name=lambda _: str(member_id),
+            load=load,
         )
         return MemberPayload(member=Member.of(view))
 
@@ -103,6 +110,8 @@ class OrganizationsMutation:
         async def load(_: AsyncSession, name: str) -> str:
             return name
 
-        left = await once(info.context, "leaveOrganization", idempotency_key, {}, work, KEYS, name=str, load=load)
+        left = await once(
+            info.context, "leaveOrganization", idempotency_key, {}, work, KEYS, TOKENS, name=str, load=load
+        )
         await info.context.services.identity.sessions.leave_organization(caller.id, caller.organization_id)
         return LeaveOrganizationPayload(organization_id=strawberry.ID(left))

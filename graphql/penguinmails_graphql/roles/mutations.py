@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from penguinmails_core import models
 from penguinmails_core.custom_roles import service
 from penguinmails_core.kit import ids
+from penguinmails_core.kit.doorbell import TOKENS
 from penguinmails_core.kit.ids import Prefix
 from penguinmails_core.scopes import Scope
 from penguinmails_graphql.context import Info, caller_of, fresh_caller_of
@@ -86,7 +87,7 @@ class RolesMutation:
         async def work(session: AsyncSession) -> models.Role:
             return await service.update(session, caller, role_id, values)
 
-        return RolePayload(role=Role.of(await info.context.write(work)))
+        return RolePayload(role=Role.of(await info.context.write(work, TOKENS)))
 
     @strawberry.mutation(description="Refused while members have it or are invited to it.")
     async def delete_role(self, info: Info, id: strawberry.ID) -> DeletedPayload | None:

@@ -33,6 +33,10 @@ class ViewerWorkspace:
 class ViewerApiKey:
     id: strawberry.ID
     name: str
+    allowed_ips: list[str] | None = strawberry.field(description="Where it may call from; null for anywhere.")
+    allowed_mailboxes: list[str] | None = strawberry.field(description="What it may send from; null for any address.")
+    allowed_domains: list[str] | None = strawberry.field(description="Domains it may send from; null for any.")
+    max_sends_per_day: int | None = strawberry.field(description="Recipients in a day (UTC); null for no limit.")
     expires_at: DateTime | None
     last_used_at: DateTime | None = strawberry.field(description="To the minute.")
     created_at: DateTime
@@ -42,6 +46,10 @@ class ViewerApiKey:
         return cls(
             id=strawberry.ID(ids.encode(Prefix.API_KEY, row.id)),
             name=row.name,
+            allowed_ips=row.allowed_ips,
+            allowed_mailboxes=row.allowed_mailboxes,
+            allowed_domains=row.allowed_domains,
+            max_sends_per_day=row.max_sends_per_day,
             expires_at=moment(row.expires_at),
             last_used_at=moment(row.last_used_at),
             created_at=DateTime(row.created_at),
@@ -55,6 +63,12 @@ class ViewerUser:
     name: str | None
 
 
+@strawberry.type(description="The OAuth app that asks.")
+class ViewerApp:
+    id: strawberry.ID
+    name: str
+
+
 @strawberry.type(description="The caller of this request: organization, workspace and rights.")
 class Viewer:
     organization: ViewerOrganization
@@ -65,11 +79,13 @@ class Viewer:
     bound_to_workspace: bool = strawberry.field(description="Whether the credential sees only this workspace.")
     api_key: ViewerApiKey | None = strawberry.field(description="Null for people and apps.")
     user: ViewerUser | None = strawberry.field(description="Null for keys, and for apps that act for themselves.")
-    app_id: strawberry.ID | None = strawberry.field(description="The OAuth app, if one asks.")
+    app: ViewerApp | None = strawberry.field(description="Null for keys and people.")
+    app_id: strawberry.ID | None = strawberry.field(description="The id of `app`.")
 
     @classmethod
     def of(cls, caller: Principal, identity: Identity) -> Self:
         organization, workspace, user = identity.organization, identity.workspace, identity.user
+        app_id = id_of(Prefix.OAUTH_APP, caller.app_id)
         return cls(
             organization=ViewerOrganization(
                 id=strawberry.ID(ids.encode(Prefix.ORGANIZATION, organization.id)), name=organization.name
@@ -87,5 +103,6 @@ class Viewer:
                 if user
                 else None
             ),
-            app_id=id_of(Prefix.OAUTH_APP, caller.app_id),
+            app=ViewerApp(id=app_id, name=identity.app_name) if app_id and identity.app_name else None,
+            app_id=app_id,
         )

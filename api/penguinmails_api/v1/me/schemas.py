@@ -39,6 +39,13 @@ class MeApiKey(Resource):
     mode: Mode
     scopes: list[Scope] = Field(description="What the key may do; write scopes imply read scopes.")
     bound_to_workspace: bool = Field(description="Whether the key sees only this workspace.")
+    allowed_ips: list[str] | None = Field(description="Where it may call from; null for anywhere.")
+    allowed_mailboxes: list[str] | None = Field(description="What it may send from; null for any address.")
+    allowed_domains: list[str] | None = Field(description="Domains it may send from; null for any.")
+    max_sends_per_day: int | None = Field(description="Recipients in a day (UTC); null for no limit of its own.")
+    parent_id: Annotated[str, typeid(Prefix.API_KEY)] | None = Field(
+        description="The key it was derived from, whose limits hold too."
+    )
     expires_at: Timestamp | None
     last_used_at: Timestamp | None = Field(description="To the minute.")
     created_at: Timestamp
@@ -51,6 +58,11 @@ class MeApiKey(Resource):
             mode=Mode(key.mode),
             scopes=[scope for scope in Scope if scope in expand(key.scopes)],
             bound_to_workspace=key.workspace_id is not None,
+            allowed_ips=key.allowed_ips,
+            allowed_mailboxes=key.allowed_mailboxes,
+            allowed_domains=key.allowed_domains,
+            max_sends_per_day=key.max_sends_per_day,
+            parent_id=ids.encode(Prefix.API_KEY, key.parent_id) if key.parent_id else None,
             expires_at=key.expires_at,
             last_used_at=key.last_used_at,
             created_at=key.created_at,
@@ -63,6 +75,13 @@ class MeUser(Resource):
     id: Annotated[str, typeid(Prefix.USER)]
     email: str = Field(examples=["ada@example.com"])
     name: str | None = Field(examples=["Ada Lovelace"])
+
+
+class MeApp(Resource):
+    """The OAuth app that asks."""
+
+    id: Annotated[str, typeid(Prefix.OAUTH_APP)]
+    name: str = Field(examples=["Billing sync"])
 
 
 class MeKind(StrEnum):
@@ -84,11 +103,12 @@ class Me(Resource):
     bound_to_workspace: bool = Field(description="Whether the caller sees only this workspace.")
     api_key: MeApiKey | None = Field(description="Null for people and apps.")
     user: MeUser | None = Field(description="Null for keys, and for apps that act for themselves.")
-    app_id: Annotated[str, typeid(Prefix.OAUTH_APP)] | None = Field(description="The OAuth app, if one asks.")
+    app: MeApp | None = Field(description="Null for keys and people.")
+    app_id: Annotated[str, typeid(Prefix.OAUTH_APP)] | None = Field(description="The id of `app`.")
 
     @classmethod
     def of(cls, identity: Identity, caller: Principal) -> "Me":
-        user = identity.user
+        user, app_id = identity.user, ids.encode(Prefix.OAUTH_APP, caller.app_id) if caller.app_id else None
         return cls(
             kind=MeKind(caller.kind),
             organization=MeOrganization(
@@ -100,5 +120,6 @@ class Me(Resource):
             bound_to_workspace=caller.workspace_id is not None,
             api_key=MeApiKey.of(identity.key) if identity.key else None,
             user=MeUser(id=ids.encode(Prefix.USER, user.id), email=user.email, name=user.name) if user else None,
-            app_id=ids.encode(Prefix.OAUTH_APP, caller.app_id) if caller.app_id else None,
+            app=MeApp(id=app_id, name=identity.app_name) if app_id and identity.app_name else None,
+            app_id=app_id,
         )

@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from penguinmails_api.conventions.etags import match
 from penguinmails_api.routing import Context, operation
 from penguinmails_api.v1.members.schemas import Member, MemberIdInPath, MemberList, MemberListQuery, MemberUpdate
-from penguinmails_core.kit.doorbell import KEYS
+from penguinmails_core.kit.doorbell import KEYS, TOKENS
 from penguinmails_core.members import manage
 from penguinmails_core.members.authority import hold
 from penguinmails_core.principal import Principal
@@ -49,9 +49,12 @@ async def _current(session: AsyncSession, caller: Principal, member_id: UUID) ->
 async def update_member(context: Context, member_id: MemberIdInPath, body: MemberUpdate) -> Member:
     """Role and workspaces; felt at once. Nobody gives more than they have (403 `grant_exceeded`), only owners make and
     change owners and admins (403 `owners_only`), and the last owner stays one (409 `last_owner`)."""
-    async with context.services.database.tenant(context.caller.organization_id) as session:
+    services = context.services
+    async with services.database.tenant(context.caller.organization_id) as session:
         await match(context, lambda: _current(session, context.caller, member_id))
-        return Member.of(await manage.update(session, context.caller, member_id, body.place()))
+        changed = Member.of(await manage.update(session, context.caller, member_id, body.place()))
+    services.doorbell.ring(TOKENS)
+    return changed
 
 
 @router.delete(
@@ -67,6 +70,6 @@ async def remove_member(context: Context, member_id: MemberIdInPath) -> None:
     async with services.database.tenant(context.caller.organization_id) as session:
         await match(context, lambda: _current(session, context.caller, member_id))
         removed = await manage.remove(session, context.caller, member_id)
-    services.doorbell.ring(KEYS)
+    services.doorbell.ring(KEYS, TOKENS)
     if not context.options.dry_run:
         await services.identity.sessions.leave_organization(removed, context.caller.organization_id)

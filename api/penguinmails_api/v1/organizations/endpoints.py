@@ -16,7 +16,7 @@ from penguinmails_api.v1.organizations.schemas import (
     OrganizationUpdate,
 )
 from penguinmails_core.kit import ids
-from penguinmails_core.kit.doorbell import KEYS
+from penguinmails_core.kit.doorbell import KEYS, TOKENS
 from penguinmails_core.kit.ids import Prefix
 from penguinmails_core.members import manage
 from penguinmails_core.members.authority import hold
@@ -79,7 +79,7 @@ async def transfer_organization(request: Request, body: OrganizationTransfer) ->
     async def work(session: AsyncSession) -> Member:
         return Member.of(await manage.transfer(session, caller, member_id, body.confirm))
 
-    return await answer_once(request, work)
+    return await answer_once(request, work, ring=(TOKENS,))
 
 
 @router.post(
@@ -98,7 +98,7 @@ async def leave_organization(request: Request) -> Response:
         await manage.leave(session, caller)
         return OrganizationLeft(organization_id=ids.encode(Prefix.ORGANIZATION, caller.organization_id))
 
-    answer = await answer_once(request, work, ring=(KEYS,))
+    answer = await answer_once(request, work, ring=(KEYS, TOKENS))
     if not context.options.dry_run:
         await context.services.identity.sessions.leave_organization(caller.id, caller.organization_id)
     return answer

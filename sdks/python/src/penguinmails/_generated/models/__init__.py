@@ -87,6 +87,7 @@ from penguinmails._generated.models.log_status_class import LogStatusClass
 from penguinmails._generated.models.mailbox import Mailbox
 from penguinmails._generated.models.me import Me
 from penguinmails._generated.models.me_api_key import MeApiKey
+from penguinmails._generated.models.me_app import MeApp
 from penguinmails._generated.models.me_kind import MeKind
 from penguinmails._generated.models.me_organization import MeOrganization
 from penguinmails._generated.models.me_user import MeUser
@@ -273,6 +274,7 @@ __all__ = [
     "Mailbox",
     "Me",
     "MeApiKey",
+    "MeApp",
     "MeKind",
     "Member",
     "MemberList",

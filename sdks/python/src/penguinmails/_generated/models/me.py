@@ -10,6 +10,7 @@ from penguinmails._models import Model
 
 if TYPE_CHECKING:
     from penguinmails._generated.models.me_api_key import MeApiKey
+    from penguinmails._generated.models.me_app import MeApp
     from penguinmails._generated.models.me_kind import MeKind
     from penguinmails._generated.models.me_organization import MeOrganization
     from penguinmails._generated.models.me_user import MeUser
@@ -24,8 +25,10 @@ class Me(Model):
 
     api_key: MeApiKey | None
     """Null for people and apps."""
+    app: MeApp | None
+    """Null for keys and people."""
     app_id: str | None
-    """The OAuth app, if one asks."""
+    """The id of `app`."""
     bound_to_workspace: bool
     """Whether the caller sees only this workspace."""
     kind: MeKind

@@ -18,6 +18,12 @@ if TYPE_CHECKING:
 class MeApiKey(Model):
     """MeApiKey."""
 
+    allowed_domains: list[str] | None
+    """Domains it may send from; null for any."""
+    allowed_ips: list[str] | None
+    """Where it may call from; null for anywhere."""
+    allowed_mailboxes: list[str] | None
+    """What it may send from; null for any address."""
     bound_to_workspace: bool
     """Whether the key sees only this workspace."""
     created_at: datetime.datetime
@@ -25,8 +31,12 @@ class MeApiKey(Model):
     id: str
     last_used_at: datetime.datetime | None
     """To the minute."""
+    max_sends_per_day: int | None
+    """Recipients in a day (UTC); null for no limit of its own."""
     mode: Mode
     """`test` data is kept apart from `live` data, and nothing of it leaves the server."""
     name: str
+    parent_id: str | None
+    """The key it was derived from, whose limits hold too."""
     scopes: list[Scope]
     """What the key may do; write scopes imply read scopes."""
