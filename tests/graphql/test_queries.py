@@ -181,3 +181,41 @@ async def test_root_fields_share_one_connection(graph: GraphClient, services: Se
     pool: Any = services.database.engine.pool
     assert pool.checkedout() == 0
     assert pool.checkedin() == 1
+
+
+async def test_the_attempts_of_a_page_of_deliveries_cost_one_statement(
+    graph: GraphClient, services: Services, database: Database
+) -> None:
+    made = await graph(
+        'mutation { createWebhookEndpoint(input: {url: "https://hooks.example.com/a", events: ["*"]}) '
+        "{ webhookEndpoint { id } } }"
+    )
+    hook = made["createWebhookEndpoint"]["webhookEndpoint"]["id"]
+    query = "query ($id: ID!) { webhookEndpoint(id: $id) { deliveries { nodes { id attempts { number } } } } }"
+    counts = []
+    for amount in (1, 5):
+        for _ in range(amount):
+            await graph("mutation ($id: ID!) { testWebhookEndpoint(id: $id) { eventId } }", id=hook)
+        await database.worker.execute(
+            "insert into webhook_attempts (organization_id, id, delivery_id, endpoint_id, number, started_at, "
+            "duration_ms) select d.organization_id, gen_random_uuid(), d.id, d.endpoint_id, n, now(), 5 from webhook_deliveries d "
+            "cross join generate_series(2, 1, -1) n "
+            "where not exists (select from webhook_attempts a where a.delivery_id = d.id)"
+        )
+        with Statements(services) as seen:
+            data = await graph(query, id=hook)
+        nodes = data["webhookEndpoint"]["deliveries"]["nodes"]
+        assert [node["attempts"] for node in nodes] == [[{"number": 1}, {"number": 2}]] * len(nodes)
+        counts.append(len(seen.texts))
+    assert len(nodes) == 6
+    assert counts[0] == counts[1]
+
+
+async def test_the_content_of_a_page(graph: GraphClient, database: Database, tenant: Tenant) -> None:
+    for number in range(3):
+        email = await make_email(database, tenant, subject=f"s{number}")
+        if number:
+            await make_content(database, tenant, email, text=f"text of s{number}")
+    nodes = (await graph("{ emails { nodes { subject content { text } } } }"))["emails"]["nodes"]
+    said = {node["subject"]: node["content"] for node in nodes}
+    assert said == {"s0": None, "s1": {"text": "text of s1"}, "s2": {"text": "text of s2"}}

@@ -100,6 +100,16 @@ async def attempts_of(session: AsyncSession, delivery: WebhookDelivery) -> list[
     return list(await session.scalars(query.order_by(WebhookAttempt.number, WebhookAttempt.started_at)))
 
 
+async def attempts_of_many(
+    session: AsyncSession, organization_id: UUID, delivery_ids: Sequence[UUID]
+) -> list[WebhookAttempt]:
+    """The first of each first."""
+    query = select(WebhookAttempt).where(
+        WebhookAttempt.organization_id == organization_id, WebhookAttempt.delivery_id.in_(delivery_ids)
+    )
+    return list(await session.scalars(query.order_by(WebhookAttempt.number, WebhookAttempt.started_at)))
+
+
 async def event_is_kept(session: AsyncSession, delivery: WebhookDelivery) -> bool:
     found = await session.scalar(
         select(Event.id).where(

@@ -225,6 +225,15 @@ class WebhookEndpoints:
         endpoint = await self.get(session, principal, endpoint_id)
         return await self._delivery(session, endpoint, delivery_id)
 
+    async def attempts_of(
+        self, session: AsyncSession, principal: Principal, delivery_ids: Sequence[UUID]
+    ) -> dict[UUID, list[WebhookAttempt]]:
+        """By delivery, of deliveries that the caller was shown before."""
+        found: dict[UUID, list[WebhookAttempt]] = {delivery_id: [] for delivery_id in delivery_ids}
+        for attempt in await repository.attempts_of_many(session, principal.organization_id, delivery_ids):
+            found[attempt.delivery_id].append(attempt)
+        return found
+
     async def resend(
         self, session: AsyncSession, principal: Principal, endpoint_id: UUID, delivery_id: UUID
     ) -> Delivery:

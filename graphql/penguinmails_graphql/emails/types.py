@@ -19,7 +19,7 @@ from penguinmails_core.models import EmailRecipient as RecipientRow
 from penguinmails_core.models import RecipientStatus
 from penguinmails_core.scopes import Scope
 from penguinmails_graphql.context import Info, caller_of
-from penguinmails_graphql.emails.loaders import events_loader
+from penguinmails_graphql.emails.loaders import content_loader, events_loader
 from penguinmails_graphql.events.types import Event
 from penguinmails_graphql.relay import Node, size_of
 from penguinmails_graphql.scalars import DateTime
@@ -130,8 +130,8 @@ class Email(Node):
 
     @strawberry.field(description="Bodies and attachments; null once they are no longer kept.")
     async def content(self, info: Info) -> EmailContent | None:
-        caller = caller_of(info, Scope.EMAILS_READ)
-        content = await info.context.services.content.load(caller.organization_id, self.uuid)
+        caller_of(info, Scope.EMAILS_READ)
+        content = await content_loader(info.context).load(self.uuid)
         return EmailContent.of(content) if content is not None else None
 
     @strawberry.field(description="What happened to its recipients, the oldest first, up to `first`.")

@@ -15,10 +15,10 @@ from penguinmails_core.kit import ids
 from penguinmails_core.kit.clock import utcnow
 from penguinmails_core.kit.ids import Prefix
 from penguinmails_core.scopes import Scope
-from penguinmails_core.webhook_endpoints.service import Delivery
 from penguinmails_graphql.context import Info, caller_of
 from penguinmails_graphql.relay import Connection, Node, connect, page_of
 from penguinmails_graphql.scalars import DateTime
+from penguinmails_graphql.webhook_endpoints.loaders import attempts_loader
 from penguinmails_graphql.workspaces.loaders import workspace_of
 from penguinmails_graphql.workspaces.types import Workspace
 
@@ -71,18 +71,13 @@ class WebhookDelivery(Node):
     last_error: str | None
     created_at: DateTime
     delivered_at: DateTime | None
-    uuids: strawberry.Private[tuple[UUID, UUID]]
+    uuid: strawberry.Private[UUID]
     known: strawberry.Private[list[models.WebhookAttempt] | None] = None
 
     @strawberry.field(description="Every attempt, the first one first.")
     async def attempts(self, info: Info) -> list[WebhookAttempt]:
-        caller, rows = caller_of(info, Scope.WEBHOOK_ENDPOINTS_READ), self.known
-        if rows is None:
-
-            async def work(session: AsyncSession) -> Delivery:
-                return await info.context.endpoints().get_delivery(session, caller, *self.uuids)
-
-            rows = list((await info.context.read(work)).attempts)
+        caller_of(info, Scope.WEBHOOK_ENDPOINTS_READ)
+        rows = self.known if self.known is not None else await attempts_loader(info.context).load(self.uuid)
         return [WebhookAttempt.of(row) for row in rows]
 
     @classmethod
@@ -99,7 +94,7 @@ class WebhookDelivery(Node):
             last_error=row.last_error,
             created_at=DateTime(row.created_at),
             delivered_at=DateTime(row.delivered_at) if row.delivered_at else None,
-            uuids=(row.endpoint_id, row.id),
+            uuid=row.id,
             known=attempts,
         )
 
