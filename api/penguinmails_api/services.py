@@ -14,6 +14,7 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from penguinmails_api.client_address import ClientAddresses
+from penguinmails_api.identity.sso import examine, saml
 from penguinmails_api.identity.sso.oidc import OidcClient
 from penguinmails_api.metrics import Metrics
 from penguinmails_api.oauth2.service import OAuth
@@ -51,6 +52,8 @@ from penguinmails_core.kit.dns import Resolver, SystemResolver
 from penguinmails_core.kit.doorbell import EVENTS, MAIL, Doorbell
 from penguinmails_core.kit.http import OutgoingHttp
 from penguinmails_core.limits.cache import LimitsCache
+from penguinmails_core.models import SsoConnection
+from penguinmails_core.sso.service import SsoConnections
 from penguinmails_core.sso.sign_in import SingleSignOn
 from penguinmails_core.system_mail.service import SystemMail
 from penguinmails_core.usage.recorder import UsageRecorder
@@ -133,6 +136,20 @@ class Services:
     def default_plan(self) -> str:
         """Of organizations that were given none."""
         return self.limits.default_plan
+
+    @property
+    def sso_connections(self) -> SsoConnections:
+        return SsoConnections(self.box, allow_private=self.settings.auth.sso_allow_private)
+
+    def require_protocol(self, protocol: str) -> None:
+        """Raises `Unavailable` for SAML on a server without its libraries."""
+        if protocol == "saml":
+            saml.require()
+
+    async def examine_connection(self, row: SsoConnection, outside: int = 0) -> list[examine.Finding]:
+        """What can be seen of a connection without a person who signs in; `outside`: provisioned users who are no
+        members."""
+        return await examine.examine(self.oidc, row, outside)
 
     def source_of(self, bearer: str | None) -> CredentialSource:
         """Who knows this kind of credential. Access tokens are JWTs, whose header begins so in base64url."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from types import TracebackType
@@ -25,8 +25,10 @@ from penguinmails_core.kit.crypto import SecretBox
 from penguinmails_core.kit.db import Database
 from penguinmails_core.kit.dns import Resolver
 from penguinmails_core.kit.doorbell import Doorbell
+from penguinmails_core.models import SsoConnection
 from penguinmails_core.principal import Principal
 from penguinmails_core.scopes import Scope
+from penguinmails_core.sso.service import SsoConnections
 from penguinmails_core.webhook_endpoints.service import WebhookEndpoints
 
 Result = TypeVar("Result")
@@ -36,7 +38,10 @@ _NO_BOX = "This server cannot seal secrets: its operator must set PENGUINMAILS_S
 
 class GraphServices(Protocol):
     """The parts of a process that resolvers use; the API's services are one. `spf`: what domains should publish to
-    allow the servers that mail leaves from. `default_plan`: that of organizations without one."""
+    allow the servers that mail leaves from. `default_plan`: that of organizations without one.
+    `require_protocol` raises `Unavailable` when people cannot sign in that way here; `examine_connection` asks an
+    identity provider what it is, and answers what was looked at and what is wrong with it (None: nothing). `outside`: provisioned users who are no
+    members."""
 
     database: Database
     doorbell: Doorbell
@@ -53,6 +58,13 @@ class GraphServices(Protocol):
 
     @property
     def default_plan(self) -> str: ...
+
+    @property
+    def sso_connections(self) -> SsoConnections: ...
+
+    def require_protocol(self, protocol: str) -> None: ...
+
+    async def examine_connection(self, row: SsoConnection, outside: int = 0) -> Sequence[tuple[str, str | None]]: ...
 
 
 @dataclass(slots=True)

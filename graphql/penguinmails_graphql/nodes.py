@@ -19,6 +19,7 @@ from penguinmails_graphql.logs.resolvers import fetch_log
 from penguinmails_graphql.members.resolvers import fetch_member
 from penguinmails_graphql.organizations.resolvers import fetch_organization
 from penguinmails_graphql.relay import Node
+from penguinmails_graphql.sso_connections.resolvers import fetch_sso_connection
 from penguinmails_graphql.suppressions.resolvers import fetch_suppression
 from penguinmails_graphql.webhook_endpoints.resolvers import fetch_endpoint
 from penguinmails_graphql.workspaces.resolvers import fetch_workspace
@@ -33,6 +34,7 @@ FETCH: dict[str, Callable[[Info, strawberry.ID], Awaitable[Node]]] = {
     Prefix.MEMBER: fetch_member,
     Prefix.ORGANIZATION: fetch_organization,
     Prefix.REQUEST: fetch_log,
+    Prefix.SSO_CONNECTION: fetch_sso_connection,
     Prefix.SUPPRESSION: fetch_suppression,
     Prefix.WEBHOOK_ENDPOINT: fetch_endpoint,
     Prefix.WORKSPACE: fetch_workspace,

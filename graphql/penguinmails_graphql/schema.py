@@ -28,6 +28,8 @@ from penguinmails_graphql.organizations.resolvers import OrganizationsQuery
 from penguinmails_graphql.roles.mutations import RolesMutation
 from penguinmails_graphql.roles.resolvers import RolesQuery
 from penguinmails_graphql.scalars import SCALARS
+from penguinmails_graphql.sso_connections.mutations import SsoConnectionsMutation
+from penguinmails_graphql.sso_connections.resolvers import SsoConnectionsQuery
 from penguinmails_graphql.suppressions.mutations import SuppressionsMutation
 from penguinmails_graphql.suppressions.resolvers import SuppressionsQuery
 from penguinmails_graphql.usage.resolvers import UsageQuery
@@ -56,6 +58,7 @@ class Query(
     MembersQuery,
     InvitationsQuery,
     RolesQuery,
+    SsoConnectionsQuery,
 ):
     pass
 
@@ -75,6 +78,7 @@ class Mutation(
     MembersMutation,
     InvitationsMutation,
     RolesMutation,
+    SsoConnectionsMutation,
 ):
     pass
 

@@ -198,8 +198,8 @@ async def test_the_attempts_of_a_page_of_deliveries_cost_one_statement(
             await graph("mutation ($id: ID!) { testWebhookEndpoint(id: $id) { eventId } }", id=hook)
         await database.worker.execute(
             "insert into webhook_attempts (organization_id, id, delivery_id, endpoint_id, number, started_at, "
-            "duration_ms) select d.organization_id, gen_random_uuid(), d.id, d.endpoint_id, n, now(), 5 from webhook_deliveries d "
-            "cross join generate_series(2, 1, -1) n "
+            "duration_ms) select d.organization_id, gen_random_uuid(), d.id, d.endpoint_id, n, now(), 5 "
+            "from webhook_deliveries d cross join generate_series(2, 1, -1) n "
             "where not exists (select from webhook_attempts a where a.delivery_id = d.id)"
         )
         with Statements(services) as seen:

@@ -108,6 +108,16 @@ TWINS = {
     "roles_create": "Mutation.createRole",
     "roles_update": "Mutation.updateRole",
     "roles_delete": "Mutation.deleteRole",
+    "sso_connections_list": "Query.ssoConnections",
+    "sso_connections_get": "Query.ssoConnection",
+    "sso_connections_create": "Mutation.createSsoConnection",
+    "sso_connections_update": "Mutation.updateSsoConnection",
+    "sso_connections_delete": "Mutation.deleteSsoConnection",
+    "sso_connections_verify": "Mutation.verifySsoDomains",
+    "sso_connections_test": "Mutation.testSsoConnection",
+    "sso_connections_scim_tokens": "Query.scimTokens",
+    "sso_connections_create_scim_token": "Mutation.createScimToken",
+    "sso_connections_revoke_scim_token": "Mutation.revokeScimToken",
     "audit_logs_list": "Query.auditLogs",
     "audit_logs_get": "Query.auditLog",
 }
@@ -127,23 +137,11 @@ WITHOUT = {
     "audit_logs_export_jsonl": "streams up to 100,000 entries; GraphQL answers in one piece",
     "audit_logs_export_csv": "streams up to 100,000 entries; GraphQL answers in one piece",
 }
-_SET_UP_ONCE = "how an organization signs in is set up once, over REST"
-WITHOUT |= {
-    "sso_connections_create": _SET_UP_ONCE,
-    "sso_connections_list": _SET_UP_ONCE,
-    "sso_connections_get": _SET_UP_ONCE,
-    "sso_connections_update": _SET_UP_ONCE,
-    "sso_connections_delete": _SET_UP_ONCE,
-    "sso_connections_verify": _SET_UP_ONCE,
-    "sso_connections_test": _SET_UP_ONCE,
-    "sso_connections_create_scim_token": _SET_UP_ONCE,
-    "sso_connections_scim_tokens": _SET_UP_ONCE,
-    "sso_connections_revoke_scim_token": _SET_UP_ONCE,
-}
 NO_KEY = {
     "suppressions_check": "a query",
     "suppressions_batch": "doing it again changes nothing",
     "emails_cancel_batch": "doing it again changes nothing",
+    "sso_connections_test": "it changes nothing",
 }
 BEYOND_REST = {"Query.node"}  # finds what others show, under their scopes
 

@@ -9,7 +9,6 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from penguinmails_api.context import RequestContext
 from penguinmails_api.conventions.etags import match
 from penguinmails_api.idempotency import answer_once
-from penguinmails_api.identity.sso import examine, saml
 from penguinmails_api.routing import Context, get_context, operation
 from penguinmails_api.v1.sso_connections.schemas import (
     ConnectionIdInPath,
@@ -21,7 +20,6 @@ from penguinmails_api.v1.sso_connections.schemas import (
     SsoConnectionList,
     SsoConnectionListQuery,
     SsoConnectionUpdate,
-    SsoProtocol,
     SsoTestResult,
     TokenIdInPath,
 )
@@ -35,8 +33,7 @@ READ, WRITE = Scope.ORGANIZATIONS_READ, Scope.ORGANIZATIONS_WRITE
 
 
 def service_of(context: RequestContext) -> SsoConnections:
-    services = context.services
-    return SsoConnections(services.box, allow_private=services.settings.auth.sso_allow_private)
+    return context.services.sso_connections
 
 
 @router.post(
@@ -50,8 +47,7 @@ async def create_connection(request: Request, body: SsoConnectionCreate) -> Resp
     """Enter what is answered at the identity provider, publish the TXT record of each domain, then `verify`. A member
     whose first sign-in comes from a proven domain joins with `default_role`."""
     context = get_context(request)
-    if body.protocol is SsoProtocol.SAML:
-        saml.require()
+    context.services.require_protocol(body.protocol.value)
 
     async def work(session: AsyncSession) -> SsoConnection:
         made = await service_of(context).create(session, context.caller, body.protocol.value, body.given())
@@ -151,7 +147,7 @@ async def test_connection(request: Request, connection_id: ConnectionIdInPath) -
     async with context.services.database.tenant(context.caller.organization_id) as session:
         found = await service_of(context).get(session, context.caller, connection_id)
         outside = await scim.not_members(session, found.row.organization_id, connection_id)
-    result = SsoTestResult.of(await examine.examine(context.services.oidc, found.row, outside))
+    result = SsoTestResult.of(await context.services.examine_connection(found.row, outside))
 
     async def work(session: AsyncSession) -> SsoTestResult:
         return result
