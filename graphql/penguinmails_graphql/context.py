@@ -39,9 +39,11 @@ _NO_BOX = "This server cannot seal secrets: its operator must set PENGUINMAILS_S
 class GraphServices(Protocol):
     """The parts of a process that resolvers use; the API's services are one. `spf`: what domains should publish to
     allow the servers that mail leaves from. `default_plan`: that of organizations without one.
-    `require_protocol` raises `Unavailable` when people cannot sign in that way here; `examine_connection` asks an
-    identity provider what it is, and answers what was looked at and what is wrong with it (None: nothing). `outside`: provisioned users who are no
-    members."""
+
+    `require_protocol` raises `Unavailable` when people cannot sign in that way here. `examine_connection` asks an
+    identity provider what it is, and answers what was looked at and what is wrong with it (None: nothing); `outside` is
+    how many provisioned users are no members.
+    """
 
     database: Database
     doorbell: Doorbell

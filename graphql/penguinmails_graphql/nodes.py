@@ -17,6 +17,8 @@ from penguinmails_graphql.events.resolvers import fetch_event
 from penguinmails_graphql.invitations.resolvers import fetch_invitation
 from penguinmails_graphql.logs.resolvers import fetch_log
 from penguinmails_graphql.members.resolvers import fetch_member
+from penguinmails_graphql.oauth_apps.resolvers import fetch_oauth_app
+from penguinmails_graphql.oauth_grants.resolvers import fetch_oauth_grant
 from penguinmails_graphql.organizations.resolvers import fetch_organization
 from penguinmails_graphql.relay import Node
 from penguinmails_graphql.sso_connections.resolvers import fetch_sso_connection
@@ -32,6 +34,8 @@ FETCH: dict[str, Callable[[Info, strawberry.ID], Awaitable[Node]]] = {
     Prefix.EVENT: fetch_event,
     Prefix.INVITATION: fetch_invitation,
     Prefix.MEMBER: fetch_member,
+    Prefix.OAUTH_APP: fetch_oauth_app,
+    Prefix.OAUTH_GRANT: fetch_oauth_grant,
     Prefix.ORGANIZATION: fetch_organization,
     Prefix.REQUEST: fetch_log,
     Prefix.SSO_CONNECTION: fetch_sso_connection,

@@ -23,6 +23,10 @@ from penguinmails_graphql.logs.resolvers import LogsQuery
 from penguinmails_graphql.members.mutations import MembersMutation
 from penguinmails_graphql.members.resolvers import MembersQuery
 from penguinmails_graphql.nodes import NodesQuery
+from penguinmails_graphql.oauth_apps.mutations import OAuthAppsMutation
+from penguinmails_graphql.oauth_apps.resolvers import OAuthAppsQuery
+from penguinmails_graphql.oauth_grants.mutations import OAuthGrantsMutation
+from penguinmails_graphql.oauth_grants.resolvers import OAuthGrantsQuery
 from penguinmails_graphql.organizations.mutations import OrganizationsMutation
 from penguinmails_graphql.organizations.resolvers import OrganizationsQuery
 from penguinmails_graphql.roles.mutations import RolesMutation
@@ -59,6 +63,8 @@ class Query(
     InvitationsQuery,
     RolesQuery,
     SsoConnectionsQuery,
+    OAuthAppsQuery,
+    OAuthGrantsQuery,
 ):
     pass
 
@@ -79,6 +85,8 @@ class Mutation(
     InvitationsMutation,
     RolesMutation,
     SsoConnectionsMutation,
+    OAuthAppsMutation,
+    OAuthGrantsMutation,
 ):
     pass
 
