@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from penguinmails_api.app import api
 from penguinmails_core.kit import ids
 from penguinmails_core.kit.db import Database
+from tests.api.things import PATHS
 from tests.fixtures.client import ApiClient
 from tests.fixtures.factories import Tenant, make_email
 
@@ -55,11 +55,11 @@ BODIES: list[Any] = [
 
 OPERATIONS = [
     (method.upper(), path, operation)
-    for path, entry in api().openapi()["paths"].items()
+    for path, entry in PATHS.items()
     for method, operation in entry.items()
-    if path.startswith("/v1")
+    if path.startswith(("/v1/", "/v2/", "/graphql"))
 ]
-NAMES = [operation["operationId"] for _, _, operation in OPERATIONS]
+NAMES = [f"{path[1:3]}-{operation['operationId']}" for _, path, operation in OPERATIONS]
 
 
 @pytest.fixture

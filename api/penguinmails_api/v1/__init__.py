@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
+from penguinmails_api.gateway import HotRoute
 from penguinmails_api.v1.api_keys.endpoints import router as api_keys
 from penguinmails_api.v1.audit_logs.endpoints import router as audit_logs
 from penguinmails_api.v1.domains.endpoints import router as domains
+from penguinmails_api.v1.emails import batch, send
 from penguinmails_api.v1.emails.attachments import router as attachments
 from penguinmails_api.v1.emails.endpoints import router as emails
-from penguinmails_api.v1.emails.send import hot_routes
 from penguinmails_api.v1.emails.send_routes import router as sending
 from penguinmails_api.v1.events.endpoints import router as events
 from penguinmails_api.v1.invitations.endpoints import router as invitations
@@ -25,6 +26,7 @@ from penguinmails_api.v1.suppressions.endpoints import router as suppressions
 from penguinmails_api.v1.usage.endpoints import router as usage
 from penguinmails_api.v1.webhook_endpoints.endpoints import router as webhook_endpoints
 from penguinmails_api.v1.workspaces.endpoints import router as workspaces
+from penguinmails_core.config import ApiSettings
 
 ROUTERS: tuple[APIRouter, ...] = (
     me,
@@ -48,5 +50,11 @@ ROUTERS: tuple[APIRouter, ...] = (
     usage,
     sso_connections,
 )
+
+
+def hot_routes(api: ApiSettings) -> dict[tuple[str, str], HotRoute]:
+    """What the gateway answers itself."""
+    return send.hot_routes(api) | batch.hot_routes(api)
+
 
 __all__ = ["ROUTERS", "hot_routes"]

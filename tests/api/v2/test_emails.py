@@ -148,6 +148,67 @@ async def test_a_key_does_it_once_and_is_of_one_version(client: ApiClient) -> No
     problem(await client.post("/v1/emails", json=old, idempotency_key="one"), 422, "idempotency_key_reused")
 
 
+async def accepted(client: ApiClient) -> int:
+    return len((await client.get(PATH, params={"limit": 100})).json()["data"])
+
+
+async def test_a_batch_is_accepted_in_order_and_once(client: ApiClient) -> None:
+    emails = [{**BODY, "subject": f"No. {number}"} for number in range(3)]
+    emails[1]["send_at"] = "2026-12-24T18:00:00Z"
+    first = await client.post(f"{PATH}/batch", json={"emails": emails}, idempotency_key="k")
+    assert first.status_code == 202, first.text
+    data = first.json()["data"]
+    assert [item["status"] for item in data] == ["queued", "scheduled", "queued"]
+    assert data[1]["send_at"] == "2026-12-24T18:00:00.000Z"
+    subjects = [(await client.get(f"{PATH}/{item['id']}")).json()["subject"] for item in data]
+    assert subjects == ["No. 0", "No. 1", "No. 2"]
+    again = await client.post(f"{PATH}/batch", json={"emails": emails}, idempotency_key="k")
+    assert (again.json(), again.headers["idempotency-replayed"]) == (first.json(), "true")
+    assert await accepted(client) == 3
+
+
+BAD: list[dict[str, Any]] = [
+    BODY,
+    {**BODY, "recipients": [{"address": "a@b.example", "kind": "cc"}, {"address": "nobody"}]},
+    {**BODY, "from": {"address": "A <a@acme.test>"}},
+    BODY,
+]
+
+
+async def test_one_bad_message_refuses_the_batch(client: ApiClient) -> None:
+    document = problem(await client.post(f"{PATH}/batch", json={"emails": BAD}), 422, "validation_failed")
+    assert pointers(document) == ["/emails/1/recipients/1", "/emails/2/from/address"]
+    shaped = {"emails": [BODY, {**BODY, "to": "x"}]}
+    document = problem(await client.post(f"{PATH}/batch", json=shaped), 422, "validation_failed")
+    assert pointers(document) == ["/emails/1/to"]
+    for wrong in ({}, {"emails": []}, {"emails": [BODY] * 1001}, {"emails": [BODY], "x": 1}):
+        problem(await client.post(f"{PATH}/batch", json=wrong), 422, "validation_failed")
+    assert await accepted(client) == 0
+
+
+async def test_with_partial_each_message_is_judged_on_its_own(client: ApiClient) -> None:
+    emails = [*BAD, {**BODY, "to": "x"}]
+    response = await client.post(f"{PATH}/batch?partial=true", json={"emails": emails}, idempotency_key="k")
+    assert response.status_code == 207, response.text
+    found = response.json()
+    assert [item["status"] for item in found["data"]] == [202, 422, 422, 202, 422]
+    assert (found["accepted"], found["failed"]) == (2, 3)
+    refused = [pointers(item["problem"]) for item in found["data"] if item["problem"]]
+    assert refused == [["/emails/1/recipients/1"], ["/emails/2/from/address"], ["/emails/4/to"]]
+    assert found["data"][0]["email"]["send_at"] is None
+    again = await client.post(f"{PATH}/batch?partial=true", json={"emails": emails}, idempotency_key="k")
+    assert again.headers["idempotency-replayed"] == "true"
+    assert await accepted(client) == 2
+
+
+async def test_a_batch_is_rehearsed(client: ApiClient, database: Database) -> None:
+    before = await snapshot(database)
+    for query, status in (("dry_run=true", 202), ("dry_run=true&partial=true", 207)):
+        dry = await client.post(f"{PATH}/batch?{query}", json={"emails": [BODY, BODY]})
+        assert (dry.status_code, dry.headers["dry-run"]) == (status, "true")
+    assert await snapshot(database) == before
+
+
 async def test_a_message_is_cancelled(client: ApiClient) -> None:
     made = await send(client)
     cancelled = (await client.post(f"{PATH}/{made['id']}/cancel")).json()

@@ -1,6 +1,6 @@
-"""`POST /v1/emails` and `POST /v1/emails/batch`, from bytes to bytes.
+"""`POST /v1/emails`, from bytes to bytes, and what it shares with `batch.py`.
 
-Hot: these two are what the product is called for, so they are answered without the framework's routing, dependency
+Hot: the two are what the product is called for, so they are answered without the framework's routing, dependency
 injection and response models. The contract is the same pydantic models that the specification is made of; every other
 route is an ordinary FastAPI endpoint.
 """
@@ -22,9 +22,9 @@ from penguinmails_api.exceptions import invalid_json, validation_problem
 from penguinmails_api.gateway import HotRoute, Receive, Scope, read_body
 from penguinmails_api.idempotency import read_key
 from penguinmails_api.rate_limits.admission import batch_cost
-from penguinmails_api.responses import RawResponse, problem_document
-from penguinmails_api.v1.emails.send_schemas import EmailBatchCreate, EmailCreate
-from penguinmails_core.api_keys.send_caps import Spent, caps_of
+from penguinmails_api.responses import RawResponse
+from penguinmails_api.v1.emails.send_schemas import EmailCreate
+from penguinmails_core.api_keys.send_caps import Spent
 from penguinmails_core.config import ApiSettings
 from penguinmails_core.emails.accept import AcceptRequest, MessageRows, Verdict
 from penguinmails_core.emails.compose import compose
@@ -39,11 +39,10 @@ from penguinmails_core.kit import ids
 from penguinmails_core.kit.clock import utcnow
 from penguinmails_core.scopes import Scope as ApiScope
 
-SEND_PATH, BATCH_PATH = "/v1/emails", "/v1/emails/batch"
+SEND_PATH = "/v1/emails"
 _REPLAYED: Headers = [(b"idempotency-replayed", b"true")]
-_ADDRESS_FIELDS = frozenset(("to", "cc", "bcc", "reply_to"))
+ADDRESS_FIELDS = frozenset(("to", "cc", "bcc", "reply_to"))
 _validate_email = EmailCreate.__pydantic_validator__.validate_json
-_validate_batch = EmailBatchCreate.__pydantic_validator__.validate_json
 
 
 async def send_email(ctx: RequestContext, scope: Scope, receive: Receive) -> RawResponse:
@@ -56,99 +55,12 @@ async def send_email(ctx: RequestContext, scope: Scope, receive: Receive) -> Raw
         email: EmailCreate = _validate_email(body)
     except ValidationError as error:
         raise as_invalid(error, body) from None
-    draft = await _draft(ctx, email, utcnow(), "")
+    draft = await draft_of(ctx, email, utcnow(), "")
     answer = orjson.dumps(draft.answer())
     return await accept_rows(ctx, scope, body, [draft.rows], 202, answer)
 
 
-async def send_batch(ctx: RequestContext, scope: Scope, receive: Receive) -> RawResponse:
-    """Accept up to 1,000 messages: all or none, or with `partial=true` each on its own."""
-    caller = ctx.caller
-    caller.require(ApiScope.EMAILS_WRITE)
-    given = _parameters(scope, ("partial", DRY_RUN))
-    _rehearse(ctx, given)
-    partial = flag("partial", given.get("partial", ()))
-    body = await read_body(receive)
-    if partial:
-        return await _send_partial(ctx, scope, body)
-    try:
-        batch: EmailBatchCreate = _validate_batch(body)
-    except ValidationError as error:
-        raise as_invalid(error, body) from None
-    now = utcnow()
-    drafts: list[Draft] = []
-    problems: list[Problem] = []
-    for index, email in enumerate(batch.emails):
-        try:
-            drafts.append(await _draft(ctx, email, now, f"/emails/{index}"))
-        except Problem as problem:
-            problems.append(problem)
-    if problems:
-        raise _together(problems)
-    answer = orjson.dumps({"data": [draft.answer() for draft in drafts]})
-    return await accept_rows(ctx, scope, body, [draft.rows for draft in drafts], 202, answer)
-
-
-async def _send_partial(ctx: RequestContext, scope: Scope, body: bytes) -> RawResponse:
-    """207: each message's own result. Shapes are checked message by message too, so one typo costs one message."""
-    now = utcnow()
-    results: list[dict[str, Any]] = []
-    drafts: list[tuple[int, Draft]] = []
-    for index, item in enumerate(_items(body)):
-        base = f"/emails/{index}"
-        try:
-            try:
-                email: EmailCreate = _validate_email(orjson.dumps(item))
-            except ValidationError as error:
-                raise validation_problem(_details(error, ("emails", index))) from None
-            draft = await _draft(ctx, email, now, base)
-        except Problem as problem:
-            results.append(_failed(index, problem, ctx))
-        else:
-            drafts.append((index, draft))
-            results.append({"index": index, "status": 202, "email": draft.answer(), "problem": None})
-    spent = None
-    if drafts and caps_of(ctx.caller):
-        send_caps = ctx.services.send_caps
-        spent, problems = await send_caps.fit(ctx.caller, [len(draft.rows.recipients) for _, draft in drafts])
-        if any(problems):
-            replay = await send_caps.stored(_request(ctx, scope, body, [], 207, b""))
-            if replay is not None:
-                if spent is not None:
-                    await send_caps.give_back(spent)
-                return _replay(replay)
-        for (index, _), refused in zip(drafts, problems, strict=True):
-            if refused is not None:
-                results[index] = _failed(index, refused, ctx)
-        drafts = [entry for entry, refused in zip(drafts, problems, strict=True) if refused is None]
-    rows = [draft.rows for _, draft in drafts]
-    answer = orjson.dumps({"data": results, "accepted": len(rows), "failed": len(results) - len(rows)}, default=str)
-    return await accept_rows(ctx, scope, body, rows, 207, answer, spent)
-
-
-def _failed(index: int, problem: Problem, ctx: RequestContext) -> dict[str, Any]:
-    document = problem_document(problem, ctx.request_id)
-    return {"index": index, "status": problem.status, "email": None, "problem": document}
-
-
-def _items(body: bytes) -> list[Any]:
-    """The raw messages of a batch whose outer shape is right."""
-    try:
-        document = orjson.loads(body)
-    except orjson.JSONDecodeError as error:
-        raise invalid_json(error.msg, error.lineno, error.colno) from None
-    items = document.get("emails") if isinstance(document, dict) and set(document) == {"emails"} else None
-    if not isinstance(items, list) or not 1 <= len(items) <= 1000:
-        try:
-            _validate_batch(body)
-        except ValidationError as error:
-            outer = [detail for detail in _details(error, ()) if len(detail["loc"]) <= 2]
-            raise validation_problem(outer) from None
-    assert isinstance(items, list)
-    return items
-
-
-async def _draft(ctx: RequestContext, email: EmailCreate, now: datetime, base: str) -> Draft:
+async def draft_of(ctx: RequestContext, email: EmailCreate, now: datetime, base: str) -> Draft:
     services = ctx.services
     return await compose(ctx.caller, email, services.domains, services.draft_limits, now=now, base=base)
 
@@ -164,7 +76,7 @@ async def accept_rows(
 ) -> RawResponse:
     """Charge the caller's limits and commit, or replay what an earlier request with the same Idempotency-Key was told;
     what is not accepted costs no sends. `spent`: what was already counted for the caller's daily caps."""
-    request, services = _request(ctx, scope, body, rows, status, answer), ctx.services
+    request, services = request_of(ctx, scope, body, rows, status, answer), ctx.services
     sends = sum(len(message.recipients) for message in rows)
     try:
         await services.admission.charge(ctx, batch_cost(len(rows)), sends)
@@ -186,10 +98,10 @@ async def accept_rows(
     if verdict.fresh:
         return RawResponse(status, answer)
     services.admission.give_back(ctx)
-    return _replay(verdict)
+    return replay_of(verdict)
 
 
-def _request(
+def request_of(
     ctx: RequestContext, scope: Scope, body: bytes, rows: Sequence[MessageRows], status: int, answer: bytes
 ) -> AcceptRequest:
     caller, key, token = ctx.caller, read_key(scope["headers"]), ids.new_uuid()
@@ -199,7 +111,7 @@ def _request(
     return AcceptRequest(caller.organization_id, caller.id, rows, token, key, mark, status, answer)
 
 
-def _replay(verdict: Verdict) -> RawResponse:
+def replay_of(verdict: Verdict) -> RawResponse:
     assert verdict.status is not None
     assert verdict.response is not None
     return RawResponse(verdict.status, verdict.response, _REPLAYED)
@@ -208,17 +120,17 @@ def _replay(verdict: Verdict) -> RawResponse:
 def rehearse_if_asked(ctx: RequestContext, scope: Scope) -> None:
     """For routes whose only parameter is `dry_run`. Raises `Unprocessable` for others."""
     if scope["query_string"]:
-        _rehearse(ctx, _parameters(scope, (DRY_RUN,)))
+        rehearse(ctx, parameters(scope, (DRY_RUN,)))
 
 
-def _rehearse(ctx: RequestContext, given: dict[str, list[str]]) -> None:
+def rehearse(ctx: RequestContext, given: dict[str, list[str]]) -> None:
     """`?dry_run=true`: all checks are made, and nothing is accepted."""
     if flag(DRY_RUN, given.get(DRY_RUN, ())):
         ctx.options = Options(dry_run=True)
         ctx.answer_headers.append(DRY)
 
 
-def _parameters(scope: Scope, known: Sequence[str]) -> dict[str, list[str]]:
+def parameters(scope: Scope, known: Sequence[str]) -> dict[str, list[str]]:
     query: bytes = scope["query_string"]
     if not query:
         return {}
@@ -231,7 +143,7 @@ def _parameters(scope: Scope, known: Sequence[str]) -> dict[str, list[str]]:
     return found
 
 
-def as_invalid(error: ValidationError, body: bytes, address_fields: Collection[str] = _ADDRESS_FIELDS) -> Problem:
+def as_invalid(error: ValidationError, body: bytes, address_fields: Collection[str] = ADDRESS_FIELDS) -> Problem:
     """`address_fields` take an address or a list of them, which pydantic reports as two shapes."""
     details = error.errors(include_url=False)
     if details[0]["type"] == "json_invalid":
@@ -240,11 +152,11 @@ def as_invalid(error: ValidationError, body: bytes, address_fields: Collection[s
         except orjson.JSONDecodeError as fault:
             return invalid_json(fault.msg, fault.lineno, fault.colno)
         return invalid_json(details[0]["ctx"]["error"], 1, 1)
-    return validation_problem(_details(error, (), address_fields))
+    return validation_problem(details_of(error, (), address_fields))
 
 
-def _details(
-    error: ValidationError, prefix: tuple[str | int, ...], address_fields: Collection[str] = _ADDRESS_FIELDS
+def details_of(
+    error: ValidationError, prefix: tuple[str | int, ...], address_fields: Collection[str] = ADDRESS_FIELDS
 ) -> list[dict[str, Any]]:
     """Errors located in the body; of the two shapes that an address field may have, the one the caller meant."""
     found: dict[tuple[str | int, ...], dict[str, Any]] = {}
@@ -263,23 +175,7 @@ def _details(
     return list(found.values())
 
 
-def _together(problems: Sequence[Problem]) -> Problem:
-    """One problem for a batch of which nothing was accepted."""
-    errors = [error for problem in problems for error in problem.errors]
-    first = problems[0]
-    if len({problem.code for problem in problems}) == 1 and not isinstance(first, Unprocessable):
-        return type(first)(f"Nothing was accepted. {first.detail}", errors=errors, extra=first.extra)
-    return Unprocessable(
-        f"Nothing was accepted: {len(problems)} of the messages need attention. "
-        "With `?partial=true` the others would be accepted.",
-        errors=errors,
-    )
-
-
 def hot_routes(api: ApiSettings) -> dict[tuple[str, str], HotRoute]:
     """What the gateway answers itself. Base64 makes attachments a third larger than their bytes."""
     one = api.max_message_bytes * 4 // 3 + 256 * 1024
-    return {
-        ("POST", SEND_PATH): HotRoute(send_email, one),
-        ("POST", BATCH_PATH): HotRoute(send_batch, api.max_batch_bytes),
-    }
+    return {("POST", SEND_PATH): HotRoute(send_email, one)}

@@ -10,7 +10,13 @@ from penguinmails_api.idempotency import answer_once
 from penguinmails_api.routing import Context, get_context, operation
 from penguinmails_api.v1.emails.schemas import EmailIdInPath
 from penguinmails_api.v2.emails.schemas import Email, EmailList, EmailListQuery
-from penguinmails_api.v2.emails.send_schemas import EmailAccepted, EmailCreate
+from penguinmails_api.v2.emails.send_schemas import (
+    EmailAccepted,
+    EmailBatchAccepted,
+    EmailBatchCreate,
+    EmailBatchPartial,
+    EmailCreate,
+)
 from penguinmails_core.emails import service
 from penguinmails_core.kit.doorbell import EVENTS
 from penguinmails_core.scopes import Scope
@@ -30,6 +36,26 @@ async def send_email(body: EmailCreate) -> NoReturn:
     """Accept one message for up to 50 recipients. 202 means that it is stored safely: it will be sent, now or at
     `send_at`, whatever happens to the server."""
     raise NotImplementedError("the gateway answers this (send.py); it is here for the specification")
+
+
+@router.post(
+    "/batch",
+    summary="Send many emails",
+    status_code=202,
+    response_model=EmailBatchAccepted,
+    response_description="All messages are on disk and will be sent.",
+    responses={207: {"model": EmailBatchPartial, "description": "With `partial=true`: each message's own result."}},
+    **operation("emails_batch", scope=Scope.EMAILS_WRITE, errors=(413, 415), idempotent=True),
+)
+async def send_batch(
+    body: EmailBatchCreate,
+    partial: Annotated[
+        bool, Query(description="Accept the good ones and say of each of the others what is wrong, as 207.")
+    ] = False,
+) -> NoReturn:
+    """Accept up to 1,000 messages in one transaction: all of them or, when one is not usable, none (422 names the
+    message and field). With `partial=true` each is judged on its own."""
+    raise NotImplementedError("the gateway answers this (send.py)")
 
 
 @router.get("", summary="List emails", **operation("emails_list", scope=Scope.EMAILS_READ, paginated=True))

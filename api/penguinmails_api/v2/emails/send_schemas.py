@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import ConfigDict, Field
 
@@ -128,6 +128,35 @@ class EmailAccepted(Answer):
     class_: EmailClass = Field(alias="class")
     send_at: datetime | None
     created_at: datetime
+
+
+class EmailBatchCreate(Request):
+    emails: list[EmailCreate] = Field(
+        min_length=1, max_length=1000, description="1 to 1,000 messages; each as in `POST /v2/emails`."
+    )
+
+
+class EmailBatchAccepted(Answer):
+    """All messages were accepted, in the order of the request."""
+
+    data: list[EmailAccepted]
+
+
+class EmailBatchResult(Answer):
+    """What became of one message: `email` when it was accepted, `problem` when not."""
+
+    index: int = Field(description="Place of the message in the request, from 0.")
+    status: int = Field(description="202 or the status the message alone would have got.", examples=[202])
+    email: EmailAccepted | None
+    problem: dict[str, Any] | None = Field(description="A problem document (RFC 9457).")
+
+
+class EmailBatchPartial(Answer):
+    """Each message's own result, in the order of the request."""
+
+    data: list[EmailBatchResult]
+    accepted: int
+    failed: int
 
 
 @dataclass(frozen=True, slots=True)
