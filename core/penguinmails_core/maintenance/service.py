@@ -19,6 +19,7 @@ from penguinmails_core.kit.db import Database
 from penguinmails_core.maintenance import repository
 from penguinmails_core.request_logs import repository as request_logs
 from penguinmails_core.sso.flow_repository import sweep as sweep_sso
+from penguinmails_core.suppressions.repository import forget as forget_suppressions
 
 log = logging.getLogger(__name__)
 
@@ -26,6 +27,7 @@ EVERY = timedelta(hours=1)
 DAYS_AHEAD = 7
 KEEP_EVENTS = timedelta(days=30)
 KEEP_INVITATIONS = timedelta(days=90)
+KEEP_SUPPRESSIONS = timedelta(days=400)  # after their end
 _BITE = 10_000
 _SIP = 1000
 
@@ -69,6 +71,8 @@ class Maintenance:
         while await notice_expiring(pool, limit=_SIP) >= _SIP:
             pass
         while await forget_invitations(pool, KEEP_INVITATIONS, _SIP) >= _SIP:
+            pass
+        while await forget_suppressions(pool, KEEP_SUPPRESSIONS, _SIP) >= _SIP:
             pass
         while await forget_ended(pool, limit=_SIP) >= _SIP:
             pass

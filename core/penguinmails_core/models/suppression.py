@@ -1,4 +1,4 @@
-"""Addresses that must not be mailed, each with its evidence; lifted, never deleted."""
+"""Addresses that must not be mailed, each with its evidence; lifted, and forgotten only long after."""
 
 from __future__ import annotations
 
@@ -28,10 +28,12 @@ class Suppression(TenantKey, Base):
             postgresql_where=text("lifted_at is null"),
         ),
         Index("ix_suppressions_address", "organization_id", "address"),
+        Index("ix_suppressions_lifted_at", "lifted_at", postgresql_where=text("lifted_at is not null")),
+        Index("ix_suppressions_expires_at", "expires_at", postgresql_where=text("expires_at is not null")),
         CheckConstraint("reason in ('hard_bounce', 'complaint', 'unsubscribe', 'manual')", name="reason"),
         CheckConstraint("mode in ('live', 'test')", name="mode"),
     )
-    facts = TableFacts("tenant", "until lifted, then 400 days", personal=("address", "evidence", "note"))
+    facts = TableFacts("tenant", "until lifted or expired, then 400 days", personal=("address", "evidence", "note"))
 
     address: Mapped[str] = mapped_column(Text)
     reason: Mapped[str] = mapped_column(Text)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -12,12 +12,21 @@ from sqlalchemy import ColumnElement, and_, func, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from penguinmails_core.kit.db import Pool
 from penguinmails_core.models import Suppression
 from penguinmails_core.principal import Principal
 
 _IN_FORCE = and_(
     Suppression.lifted_at.is_(None), or_(Suppression.expires_at.is_(None), Suppression.expires_at > func.now())
 )
+
+# Each condition has an index of its own.
+_FORGET = """
+delete from suppressions where (organization_id, id) in (
+  select organization_id, id from suppressions
+  where lifted_at < now() - $1::interval or expires_at < now() - $1::interval
+  limit $2 for update skip locked
+)"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +139,12 @@ async def make_way(session: AsyncSession, rows: Sequence[Suppression], by: str) 
             .values(lifted_at=func.least(Suppression.expires_at, func.now()), lifted_by=by)
             .execution_options(synchronize_session=False)
         )
+
+
+async def forget(worker: Pool, keep: timedelta, limit: int) -> int:
+    """Delete what was lifted, or ended by itself, `keep` ago; returns how many. What is in force stays for ever."""
+    status: str = await worker.execute(_FORGET, keep, limit)
+    return int(status.rpartition(" ")[2])
 
 
 async def insert_many(session: AsyncSession, values: Sequence[dict[str, Any]]) -> dict[str, Suppression]:

@@ -181,7 +181,8 @@ async def test_one_bad_message_refuses_the_batch(client: ApiClient) -> None:
     shaped = {"emails": [BODY, {**BODY, "to": "x"}]}
     document = problem(await client.post(f"{PATH}/batch", json=shaped), 422, "validation_failed")
     assert pointers(document) == ["/emails/1/to"]
-    for wrong in ({}, {"emails": []}, {"emails": [BODY] * 1001}, {"emails": [BODY], "x": 1}):
+    misshapen: list[dict[str, Any]] = [{}, {"emails": []}, {"emails": [BODY] * 1001}, {"emails": [BODY], "x": 1}]
+    for wrong in misshapen:
         problem(await client.post(f"{PATH}/batch", json=wrong), 422, "validation_failed")
     assert await accepted(client) == 0
 

@@ -13,8 +13,9 @@ from penguinmails_core.kit.clock import utcnow
 from penguinmails_core.kit.db import Connection, Database, Pool
 from penguinmails_core.kit.ids import new_uuid
 from penguinmails_core.maintenance import repository
-from penguinmails_core.maintenance.service import DAYS_AHEAD, KEEP_EVENTS, Maintenance
+from penguinmails_core.maintenance.service import DAYS_AHEAD, KEEP_EVENTS, KEEP_SUPPRESSIONS, Maintenance
 from penguinmails_core.register import APP_ROLE, INGEST_ROLE, WORKER_ROLE
+from penguinmails_core.suppressions import repository as suppressions
 from tests.fixtures.factories import Recipient, make_email, make_event, make_tenant
 
 LONG_AGO = KEEP_EVENTS + timedelta(days=3)
@@ -229,6 +230,27 @@ async def test_old_deliveries_go_with_their_attempts_unless_they_are_still_owed(
     assert {row[0] for row in await database.worker.fetch("select id from webhook_deliveries")} == kept
     attempts = await database.worker.fetch("select delivery_id, count(*) from webhook_attempts group by 1")
     assert dict(map(tuple, attempts)) == dict.fromkeys(kept, 2)
+
+
+async def test_suppressions_are_forgotten_400_days_after_they_ended(database: Database) -> None:
+    tenant = await make_tenant(database)
+    long_ago, lately = utcnow() - timedelta(days=401), utcnow() - timedelta(days=399)
+    ended = [(long_ago, None), (None, long_ago), (lately, long_ago), (long_ago, utcnow() + timedelta(days=1))]
+    kept = [(None, None), (lately, None), (None, lately), (None, utcnow() + timedelta(days=1))]
+    for number, (lifted_at, expires_at) in enumerate([*ended, *kept]):
+        await database.worker.execute(
+            "insert into suppressions (organization_id, id, address, reason, created_at, lifted_at, expires_at) "
+            "values ($1, $2, $3, 'manual', now() - interval '3 years', $4, $5)",
+            tenant.id,
+            new_uuid(),
+            f"{number}@example.com",
+            lifted_at,
+            expires_at,
+        )
+    assert await suppressions.forget(database.worker, KEEP_SUPPRESSIONS, 3) == 3
+    await Maintenance(database).run_once()
+    rows = await database.worker.fetch("select lifted_at, expires_at from suppressions order by address")
+    assert [tuple(row) for row in rows] == kept
 
 
 async def test_server_facts_count_what_waits(database: Database) -> None:

@@ -30,6 +30,9 @@ def upgrade() -> None:
         postgresql_where=_LIVE,
     )
     op.create_index("ix_suppressions_address", "suppressions", ["organization_id", "address"])
+    for name in ("lifted_at", "expires_at"):
+        ended = sa.text(f"{name} is not null")
+        op.create_index(f"ix_suppressions_{name}", "suppressions", [name], postgresql_where=ended)
 
     op.add_column("domains", sa.Column("observed", postgresql.JSONB(), server_default=sa.text("'{}'"), nullable=False))
     op.add_column("domains", sa.Column("checked_at", sa.DateTime(timezone=True), nullable=True))
@@ -39,6 +42,8 @@ def upgrade() -> None:
 def downgrade() -> None:
     for name in ("event_sequence", "checked_at", "observed"):
         op.drop_column("domains", name)
+    for name in ("lifted_at", "expires_at"):
+        op.drop_index(f"ix_suppressions_{name}", "suppressions")
     op.drop_index("ix_suppressions_address", "suppressions")
     op.drop_index("uq_suppressions_active", "suppressions")
     # The older index knows no modes: what tests have suppressed goes.
