@@ -15,7 +15,12 @@ from tests.api.things import PATHS, body_of
 from tests.fixtures.client import ApiClient, problem
 from tests.fixtures.factories import Tenant, make_workspace
 
-ELSEWHERE = {"logs_get": "tests/api/v1/test_logs.py: what it shows is written in the background"}
+_APPROVAL = "tests/oauth/test_registration.py: the app is nobody's, and keys are told at once that owners alone approve"
+ELSEWHERE = {
+    "logs_get": "tests/api/v1/test_logs.py: what it shows is written in the background",
+    "oauth_apps_approve": _APPROVAL,
+    "oauth_apps_unapprove": _APPROVAL,
+}
 # Live and test data share these; keys of the other mode see them, keys of other organizations and workspaces do not.
 IN_BOTH_MODES = {"domain_id", "workspace_id", "member_id", "role_id"}
 # How people sign in concerns the whole organization: its own keys, bound ones too, know that it exists.

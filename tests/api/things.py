@@ -44,6 +44,14 @@ async def make_things(client: ApiClient, database: Database, tenant: Tenant) -> 
         ids.decode("whe", endpoint["id"]),
         ids.decode("evt", event["id"]),
     )
+    grant_id = ids.new_uuid()
+    await database.worker.execute(
+        "insert into oauth_grants (organization_id, id, app_id, app_name, mode, scopes, activated_at) "
+        "values ($1, $2, $3, 'Calendar', 'live', '{emails:read}', now())",
+        tenant.id,
+        grant_id,
+        ids.new_uuid(),
+    )
     audit_log = (await client.get("/v1/audit_logs")).json()["data"][0]
     member = await make_member(database, tenant.id)
     invitation = await make_invitation(database, tenant)
@@ -59,6 +67,7 @@ async def make_things(client: ApiClient, database: Database, tenant: Tenant) -> 
         "attachment_id": ids.encode("att", attachment_id),
         "event_id": event["id"],
         "endpoint_id": endpoint["id"],
+        "oauth_grant_id": ids.encode("gra", grant_id),
         "delivery_id": ids.encode("whd", delivery_id),
     }
     found = await _discover(client)
