@@ -21,12 +21,14 @@ from pathlib import Path
 import httpx
 
 from penguinmails_api.app import api, create_gateway
+from penguinmails_api.runtime.provision import prepare_mail
 from penguinmails_api.runtime.server import ApiServer
 from penguinmails_api.services import Settings, open_services
-from penguinmails_core.config import DatabaseSettings
+from penguinmails_core.config import DatabaseSettings, StackSettings
 from penguinmails_core.embedded import EmbeddedStack
 from penguinmails_core.kit.crypto import SecretBox
 from penguinmails_core.migrations import migrate
+from penguinmails_core.system_mail.service import LOCAL_SENDER
 from tests.conftest import ROOT
 from tests.contract.completeness import operations
 from tests.fixtures.factories import make_tenant
@@ -109,8 +111,12 @@ async def main(cases: int, seed: int, only: str | None) -> int:
     await asyncio.to_thread(stack.start)
     try:
         await migrate(stack.database_url)
-        settings = Settings(database=DatabaseSettings(pool_size=8, ingest_connections=2, worker_connections=4))
+        settings = Settings(
+            stack=StackSettings(system_mail_from=LOCAL_SENDER),
+            database=DatabaseSettings(pool_size=8, ingest_connections=2, worker_connections=4),
+        )
         services = await open_services(stack.database_url, stack.redis_url, settings, box=SecretBox([b"k" * 32]))
+        await prepare_mail(services)
         server = ApiServer(create_gateway(services), "127.0.0.1", 0)
         server.bind()
         await server.start()

@@ -5,7 +5,7 @@ from enum import StrEnum
 from typing import Annotated, Any, ClassVar, Self
 from uuid import UUID
 
-from pydantic import Field
+from pydantic import Field, StrictBool
 
 from penguinmails_api.v1.common import Page, RequestBody, Resource, Timestamp, from_path, typeid
 from penguinmails_api.v1.me.schemas import Mode
@@ -102,7 +102,9 @@ class OAuthAppCreate(_Given):
 
     name: Name
     scopes: Scopes
-    confidential: bool = Field(description="Whether it can keep a secret. Cannot be changed later.", examples=[True])
+    confidential: StrictBool = Field(
+        description="Whether it can keep a secret. Cannot be changed later.", examples=[True]
+    )
     grant_types: GrantTypes = Field(default_factory=_unset, description="authorization_code, refresh_token by default.")
     redirect_uris: RedirectUris = Field(default_factory=_unset)
     description: Description = None
@@ -110,7 +112,7 @@ class OAuthAppCreate(_Given):
     policy_uri: Link = Field(None, description="Its privacy policy.")
     tos_uri: Link = Field(None, description="Its terms of service.")
     id_token_alg: IdTokenAlg = Field(default_factory=_unset, description="RS256 unless given.")
-    dpop_bound: bool = Field(
+    dpop_bound: StrictBool = Field(
         default_factory=_unset, description="Refuse tokens without a DPoP proof (RFC 9449). False unless given."
     )
 
@@ -131,7 +133,7 @@ class OAuthAppUpdate(_Given):
     policy_uri: Link = Field(default_factory=_unset)
     tos_uri: Link = Field(default_factory=_unset)
     id_token_alg: IdTokenAlg = Field(default_factory=_unset)
-    dpop_bound: bool = Field(default_factory=_unset)
+    dpop_bound: StrictBool = Field(default_factory=_unset)
 
 
 class OAuthAppRotate(RequestBody):

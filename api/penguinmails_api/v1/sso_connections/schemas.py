@@ -5,7 +5,7 @@ from enum import StrEnum
 from typing import Annotated, Any, Self
 from uuid import UUID
 
-from pydantic import Field
+from pydantic import Field, StrictBool
 
 from penguinmails_api.v1 import cursors
 from penguinmails_api.v1.common import Moment, Page, RequestBody, Resource, Timestamp, from_path, typeid
@@ -91,7 +91,7 @@ Domains = Annotated[
     ),
 ]
 Enforced = Annotated[
-    bool,
+    StrictBool,
     Field(
         description="Members whose address is in a proven domain sign in here only, not by password or passkey. Owners "
         "are free, so that the organization is not locked out when its provider is away."
