@@ -12,7 +12,15 @@ from penguinmails_api.app import api
 from penguinmails_core.kit import ids
 from penguinmails_core.kit.db import Database
 from tests.fixtures.client import ApiClient
-from tests.fixtures.factories import Recipient, Tenant, make_content, make_domain, make_email, make_workspace
+from tests.fixtures.factories import (
+    Recipient,
+    Tenant,
+    make_content,
+    make_domain,
+    make_email,
+    make_grant,
+    make_workspace,
+)
 from tests.fixtures.people import make_invitation, make_member, make_role
 
 PATHS: dict[str, dict[str, Any]] = api().openapi()["paths"] | api().openapi_v2()["paths"]
@@ -44,14 +52,6 @@ async def make_things(client: ApiClient, database: Database, tenant: Tenant) -> 
         ids.decode("whe", endpoint["id"]),
         ids.decode("evt", event["id"]),
     )
-    grant_id = ids.new_uuid()
-    await database.worker.execute(
-        "insert into oauth_grants (organization_id, id, app_id, app_name, mode, scopes, activated_at) "
-        "values ($1, $2, $3, 'Calendar', 'live', '{emails:read}', now())",
-        tenant.id,
-        grant_id,
-        ids.new_uuid(),
-    )
     audit_log = (await client.get("/v1/audit_logs")).json()["data"][0]
     member = await make_member(database, tenant.id)
     invitation = await make_invitation(database, tenant)
@@ -67,7 +67,7 @@ async def make_things(client: ApiClient, database: Database, tenant: Tenant) -> 
         "attachment_id": ids.encode("att", attachment_id),
         "event_id": event["id"],
         "endpoint_id": endpoint["id"],
-        "oauth_grant_id": ids.encode("gra", grant_id),
+        "oauth_grant_id": ids.encode("gra", await make_grant(database, tenant.id)),
         "delivery_id": ids.encode("whd", delivery_id),
     }
     found = await _discover(client)

@@ -15,9 +15,16 @@ from penguinmails_core.kit.db import Database
 from penguinmails_core.kit.doorbell import MAIL, WEBHOOKS
 from tests.api.conventions.test_declared import MUTATING, NO_DRY_RUN, operations
 from tests.fixtures.client import ApiClient, problem
-from tests.fixtures.factories import Recipient, Tenant, make_domain, make_email
+from tests.fixtures.factories import Recipient, Tenant, make_domain, make_email, make_grant
 
 KEY = {"name": "k", "scopes": ["emails:write"]}
+APP = {
+    "name": "CRM",
+    "confidential": True,
+    "scopes": ["emails:read"],
+    "grant_types": ["authorization_code"],
+    "redirect_uris": ["https://crm.example.com/cb"],
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +41,13 @@ class World:
     async def connection(self) -> str:
         body = {"protocol": "oidc", "name": "Okta", "issuer": "https://login.acme.example", "client_id": "penguinmails"}
         return await self.made("/v1/sso_connections", body | {"domains": ["acme.example"]})
+
+    async def app(self) -> str:
+        return await self.made("/v1/oauth_apps", APP)
+
+    async def grant(self) -> str:
+        made = await make_grant(self.database, self.tenant.id)
+        return f"/v1/oauth_grants/{ids.encode('gra', made)}"
 
     async def workspace(self) -> str:
         return await self.made("/v1/workspaces", {"name": "North", "slug": "north"})
@@ -263,6 +277,31 @@ async def roles_delete(world: World) -> Request:
 
 
 @recipe
+async def oauth_apps_create(world: World) -> Request:
+    return "/v1/oauth_apps", APP
+
+
+@recipe
+async def oauth_apps_update(world: World) -> Request:
+    return await world.app(), {"name": "Billing"}
+
+
+@recipe
+async def oauth_apps_delete(world: World) -> Request:
+    return await world.app(), None
+
+
+@recipe
+async def oauth_apps_rotate_secret(world: World) -> Request:
+    return f"{await world.app()}/rotate_secret", {"overlap_seconds": 60}
+
+
+@recipe
+async def oauth_grants_revoke(world: World) -> Request:
+    return await world.grant(), None
+
+
+@recipe
 async def sso_connections_create(world: World) -> Request:
     body = {"protocol": "oidc", "name": "Okta", "issuer": "https://login.acme.example", "client_id": "penguinmails"}
     return "/v1/sso_connections", body
@@ -354,6 +393,9 @@ ELSEWHERE: dict[str, str] = {
     "invitations_revoke": "tests/api/test_role_matrix.py",
     "organizations_leave": "tests/api/test_role_matrix.py",
     "organizations_transfer": "tests/api/test_role_matrix.py",
+    # They need an owner's browser and an app that registered itself.
+    "oauth_apps_approve": "tests/api/v1/test_oauth_apps.py",
+    "oauth_apps_unapprove": "tests/api/v1/test_oauth_apps.py",
 }
 """operationId -> the test that rehearses it."""
 

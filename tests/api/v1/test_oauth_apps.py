@@ -201,7 +201,10 @@ async def test_only_an_owner_who_is_signed_in_approves(
     browser = await sign_in(services, client, admin.user_id, world.tenant.id)
     problem(await browser.post(f"{url}/approve"), 403, "owners_only")
     browser = await sign_in(services, client, world.user_id, world.tenant.id)
+    assert (await browser.post(f"{url}/approve?dry_run=true")).json()["approved"] is True
+    assert (await owner_key.get(url)).json()["approved"] is False, "a rehearsal approved it"
     assert (await browser.post(f"{url}/approve")).json()["approved"] is True
+    assert (await browser.post(f"{url}/unapprove?dry_run=true")).json()["approved"] is False
     assert (await owner_key.get(url)).json()["approved"] is True
     assert (await browser.post(f"{url}/unapprove")).json()["approved"] is False
     own = await world.app()
