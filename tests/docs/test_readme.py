@@ -12,7 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from typer.main import get_command
 
+from penguinmails_api.cli.app import app
 from tests.e2e.program import Program, clean_environment, new_folder
 from tests.e2e.wire import call, eventually
 
@@ -112,6 +114,22 @@ def test_commands_exist() -> None:
         text = page.read_text()
         assert set(re.findall(r"(?:^|`)make ([a-z]+)", text, re.MULTILINE)) <= targets, page.name
         assert set(re.findall(r"(?:^|`)penguinmails ([a-z][a-z-]*)", text, re.MULTILINE)) <= commands, page.name
+
+
+def test_the_readme_names_every_command() -> None:
+    table = [row for row in README.partition("\n## Commands\n")[2].partition("\n## ")[0].splitlines() if "|" in row]
+    told: set[str] = set()
+    for code in re.findall("`(.+?)`", "\n".join(table).replace("\\|", "/")):
+        group, _, subcommands = code.partition(" --")[0].partition(" ")
+        told |= {f"{group} {name}".strip() for name in subcommands.split("/")}
+    known: set[str] = set()
+    for name, command in _subcommands(get_command(app)).items():
+        known |= {f"{name} {each}" for each in _subcommands(command)} or {name}
+    assert told == known
+
+
+def _subcommands(command: object) -> dict[str, object]:
+    return dict(getattr(command, "commands", {}))
 
 
 def test_links_lead_somewhere() -> None:
