@@ -28,6 +28,8 @@ COMMANDS = [
     "worker",
     "demo",
     "sandbox",
+    "login",
+    "logout",
     "migrate",
     "doctor",
     "secret-key",

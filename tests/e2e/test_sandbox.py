@@ -22,7 +22,7 @@ pytestmark = pytest.mark.xdist_group("e2e")
 
 def test_says_where_everything_is(sandbox: Sandbox) -> None:
     info = sandbox.info
-    assert set(info) == {"base_url", "inbox_url", "smtp_port", "database_url", "redis_url", "organizations"}
+    assert set(info) == {"base_url", "inbox_url", "smtp_port", "database_url", "redis_url", "organizations", "oauth"}
     assert len(info["organizations"]) == 2
     for organization in info["organizations"]:
         assert set(organization) == {"id", "api_key", "test_key", "from"}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from penguinmails_api.cli import audit, demo, emails, events, keys, operate, plans, sandbox, serve, users
+from penguinmails_api.cli import audit, demo, emails, events, keys, login, operate, plans, sandbox, serve, users
 
 app = typer.Typer(
     name="penguinmails",
@@ -43,6 +43,7 @@ serve.add_to(app)
 operate.add_to(app)
 demo.add_to(app)
 sandbox.add_to(app)
+login.add_to(app)
 app.add_typer(audit.app, name="audit")
 app.add_typer(emails.app, name="emails")
 app.add_typer(events.app, name="events")

@@ -45,13 +45,28 @@ def public_url(settings: Settings) -> str:
     return str(url) if url else local_url(f"http://localhost:{settings.api.port}").base
 
 
+def client_url(settings: Settings | None = None) -> str:
+    """Where client commands find the server: `PENGUINMAILS_BASE_URL`, or the one that runs on this machine."""
+    known = os.environ.get("PENGUINMAILS_BASE_URL")
+    return known or str(local_state(settings or Settings()).get("base_url") or "http://127.0.0.1:8025")
+
+
 def api_client(settings: Settings | None = None) -> Any:
-    """The Python SDK, as `PENGUINMAILS_API_KEY` and `PENGUINMAILS_BASE_URL` say."""
+    """The Python SDK, as `PENGUINMAILS_API_KEY` and `PENGUINMAILS_BASE_URL` say; without a key, as somebody who has
+    signed in (`penguinmails login`)."""
     try:
         from penguinmails import PenguinMails
     except ImportError:
         raise ConfigError("this command uses the Python SDK: pip install penguinmails") from None
-    if not os.environ.get("PENGUINMAILS_API_KEY"):
-        raise ConfigError("set PENGUINMAILS_API_KEY; `penguinmails keys create` makes a key")
+    from penguinmails_api.runtime import login
+
     base_url = os.environ.get("PENGUINMAILS_BASE_URL") or local_state(settings or Settings()).get("base_url")
-    return PenguinMails(base_url=base_url) if base_url else PenguinMails()
+    if os.environ.get("PENGUINMAILS_API_KEY"):
+        return PenguinMails(base_url=base_url) if base_url else PenguinMails()
+    known = login.find(base_url) or (None if base_url else login.find(None))
+    if known is None:
+        raise ConfigError(
+            "run `penguinmails login`, or set PENGUINMAILS_API_KEY; `penguinmails keys create` makes a key"
+        )
+    server = known.server
+    return PenguinMails(lambda: login.access_token(server), base_url=server)

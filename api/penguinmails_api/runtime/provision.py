@@ -16,6 +16,10 @@ from penguinmails_core.kit import ids
 from penguinmails_core.kit.addresses import AddressError
 from penguinmails_core.kit.crypto import SecretBox
 from penguinmails_core.kit.db import Database
+from penguinmails_core.kit.ids import Prefix
+from penguinmails_core.oauth import apps
+from penguinmails_core.oauth.records import GRANT_TYPES
+from penguinmails_core.oauth.scopes import in_order
 from penguinmails_core.organizations.service import create_organization
 from penguinmails_core.scopes import ALL_SCOPES
 from penguinmails_core.system_mail.service import prepare
@@ -68,3 +72,35 @@ async def signed_in_cookie(services: Services, tenant: Tenant, email: str) -> st
     )
     signed = await services.identity.start_session(user_id, [PASSWORD], Browser("127.0.0.1", "sandbox"))
     return f"{cookie_name(services.public)}={signed.token}"
+
+
+@dataclass(frozen=True, slots=True)
+class SandboxClient:
+    """A confidential OAuth app, and the cookie of a browser in which its organization's owner is signed in: enough for
+    a program to walk through every flow (docs/oauth.md)."""
+
+    client_id: str
+    client_secret: str
+    redirect_uri: str
+    scope: str
+    cookie: str
+
+
+async def create_oauth_client(services: Services, tenant: Tenant, email: str) -> SandboxClient:
+    """Call it after `services.serve_at(...)`, as `signed_in_cookie`."""
+    caller = (await services.authenticator.find(tenant.api_key)).check()
+    redirect_uri = "http://127.0.0.1:53682/callback"  # nothing listens there; programs read the Location
+    scopes = ["emails:read", "emails:write", "events:read", "domains:read", "openid", "email", "profile"]
+    wanted = {
+        "name": "Sandbox app",
+        "confidential": True,
+        "redirect_uris": [redirect_uri],
+        "grant_types": list(GRANT_TYPES),
+        "scopes": scopes,
+    }
+    async with services.database.tenant(tenant.organization_id) as session:
+        app, secret = await apps.create(session, caller, wanted)
+    assert secret is not None
+    cookie = await signed_in_cookie(services, tenant, email)
+    client_id = ids.encode(Prefix.OAUTH_APP, app.id)
+    return SandboxClient(client_id, secret, redirect_uri, " ".join(in_order(scopes)), cookie)

@@ -17,6 +17,7 @@ from penguinmails_core.identity.repository import sweep as sweep_identity
 from penguinmails_core.invitations.repository import forget as forget_invitations
 from penguinmails_core.kit.db import Database
 from penguinmails_core.maintenance import repository
+from penguinmails_core.oauth.sweep_repository import sweep as sweep_oauth
 from penguinmails_core.request_logs import repository as request_logs
 from penguinmails_core.sso.flow_repository import sweep as sweep_sso
 from penguinmails_core.suppressions.repository import forget as forget_suppressions
@@ -66,6 +67,7 @@ class Maintenance:
             pass
         await sweep_identity(pool)
         await sweep_sso(pool)
+        await sweep_oauth(pool)
         while await repository.forget_deliveries(pool, KEEP_EVENTS, _BITE) >= _BITE:
             pass
         while await notice_expiring(pool, limit=_SIP) >= _SIP:
