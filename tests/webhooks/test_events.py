@@ -56,7 +56,7 @@ def test_every_event_has_one_class_and_none_has_two() -> None:
     for event, model in CATALOGUE.items():
         assert model.event_type is event
         assert len(model.description) > 20
-        assert re.fullmatch(r"[a-z_]+\.[a-z_]+", event.value)
+        assert re.fullmatch(r"[a-z_]+(\.[a-z_]+){1,2}", event.value)
 
 
 @pytest.mark.parametrize("event", list(EventType))

@@ -17,7 +17,7 @@ from penguinmails_core.errors import FieldError
 from penguinmails_core.events.types import EventType
 from penguinmails_core.kit.clock import rfc3339
 from penguinmails_core.kit.ids import Prefix, encode
-from penguinmails_webhooks import api_key_events, usage_events  # noqa: F401  (fill the catalogue)
+from penguinmails_webhooks import api_key_events, delivery_events, usage_events  # noqa: F401  (fill the catalogue)
 from penguinmails_webhooks.catalogue import CATALOGUE, EventData
 from penguinmails_webhooks.payloads import (
     DomainEventData,
@@ -312,7 +312,12 @@ def render(row: Mapping[str, Any]) -> bytes:
     )
 
 
-_OF_THE_ORGANIZATION = (EventType.WEBHOOK_ENDPOINT_DISABLED, EventType.USAGE_THRESHOLD_REACHED)
+_OF_THE_ORGANIZATION = (
+    EventType.WEBHOOK_ENDPOINT_DISABLED,
+    EventType.WEBHOOK_ENDPOINT_ENABLED,
+    EventType.MESSAGE_ATTEMPT_EXHAUSTED,
+    EventType.USAGE_THRESHOLD_REACHED,
+)
 
 
 def example_event(event: EventType) -> dict[str, Any]:
@@ -394,7 +399,7 @@ def matches(patterns: Sequence[str], event_type: str) -> bool:
 
 def known_patterns() -> list[str]:
     """Every usable pattern: `*`, each family with `.*`, each event."""
-    families = {event.value.rpartition(".")[0] + ".*" for event in CATALOGUE}
+    families = {event.value.partition(".")[0] + ".*" for event in CATALOGUE}
     return ["*", *sorted(families), *(event.value for event in CATALOGUE)]
 
 

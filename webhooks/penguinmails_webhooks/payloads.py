@@ -14,6 +14,7 @@ EndpointId = Annotated[str, Field(pattern=TypeId.format("whe"), description="The
 SuppressionId = Annotated[str, Field(pattern=TypeId.format("sup"), description="The suppression")]
 DomainId = Annotated[str, Field(pattern=TypeId.format("dom"), description="The domain")]
 ApiKeyId = Annotated[str, Field(pattern=TypeId.format("key"), description="The API key")]
+DeliveryId = Annotated[str, Field(pattern=TypeId.format("whd"), description="The delivery")]
 EventId = Annotated[str, Field(pattern=TypeId.format("evt"))]
 OrganizationId = Annotated[str, Field(pattern=TypeId.format("org"))]
 WorkspaceId = Annotated[str, Field(pattern=TypeId.format("ws"))]

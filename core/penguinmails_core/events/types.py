@@ -34,4 +34,6 @@ class EventType(StrEnum):
     API_KEY_EXPIRING = "api_key.expiring"
     USAGE_THRESHOLD_REACHED = "usage.threshold_reached"
     WEBHOOK_ENDPOINT_DISABLED = "webhook_endpoint.disabled"
+    WEBHOOK_ENDPOINT_ENABLED = "webhook_endpoint.enabled"
+    MESSAGE_ATTEMPT_EXHAUSTED = "message.attempt.exhausted"
     WEBHOOK_TEST = "webhook.test"

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import uuid
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import CheckConstraint, Index, LargeBinary, SmallInteger, Text, UniqueConstraint, text
+from sqlalchemy import BigInteger, CheckConstraint, Index, LargeBinary, SmallInteger, Text, UniqueConstraint, text
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -18,6 +18,14 @@ class WebhookEndpoint(TenantKey, Timestamps, Base):
     __table_args__ = (
         CheckConstraint("mode in ('live', 'test')", name="mode"),
         CheckConstraint("status in ('enabled', 'disabled')", name="status"),
+        CheckConstraint("(throttle_limit is null) = (throttle_period is null) and throttle_limit > 0", name="throttle"),
+        CheckConstraint("throttle_period in ('second', 'minute')", name="throttle_period"),
+        CheckConstraint("concurrency > 0", name="concurrency"),
+        CheckConstraint("fifo in ('endpoint', 'email_id', 'contact_id', 'resource')", name="fifo"),
+        CheckConstraint("breaker in ('closed', 'open', 'half_open')", name="breaker"),
+        CheckConstraint("notice in ('disabled', 'enabled')", name="notice"),
+        Index("ix_webhook_endpoints_probe_at", "probe_at", postgresql_where=text("probe_at is not null")),
+        Index("ix_webhook_endpoints_notice", "notice", postgresql_where=text("notice is not null")),
     )
     facts = TableFacts("tenant", "until deleted", personal=("url", "metadata"))
 
@@ -34,10 +42,36 @@ class WebhookEndpoint(TenantKey, Timestamps, Base):
     previous_secret: Mapped[bytes | None] = mapped_column(LargeBinary)
     previous_secret_expires_at: Mapped[datetime | None]
     event_sequence: Mapped[int] = mapped_column(server_default="0")
+    # How fast, how many at once, in which order: what the endpoint's owner asked for.
+    throttle_limit: Mapped[int | None]
+    throttle_period: Mapped[str | None] = mapped_column(Text)
+    concurrency: Mapped[int | None] = mapped_column(SmallInteger)
+    fifo: Mapped[str | None] = mapped_column(Text)
+    # Where the delivery engine stands. `throttle_at`: when the next request is allowed. `throttled_since`: since then
+    # more has been due than the throttle lets through. `breaker_until`: nothing is sent before. `failing_confirmed_at`:
+    # a failure long enough after the first one. `notice`: what its owners have not been told of yet.
+    fifo_position: Mapped[int] = mapped_column(BigInteger, server_default="0")
+    throttle_at: Mapped[datetime | None]
+    throttled_since: Mapped[datetime | None]
+    breaker: Mapped[str] = mapped_column(Text, server_default="closed")
+    breaker_until: Mapped[datetime | None]
+    breaker_openings: Mapped[int] = mapped_column(SmallInteger, server_default="0")
+    consecutive_failures: Mapped[int] = mapped_column(server_default="0")
+    failing_confirmed_at: Mapped[datetime | None]
+    disabled_at: Mapped[datetime | None]
+    probe_at: Mapped[datetime | None]
+    probes: Mapped[int] = mapped_column(SmallInteger, server_default="0")
+    notice: Mapped[str | None] = mapped_column(Text)
+
+
+HELD = datetime(9999, 1, 1, tzinfo=UTC)
+"""`due_at` of a delivery that waits for those before it. A time that never comes keeps it out of every claim."""
 
 
 class WebhookDelivery(TenantKey, Base):
-    """One event owed to one endpoint. `due_at` is null when nothing is owed any more."""
+    """One event owed to one endpoint. `due_at` is null when nothing is owed any more, and `HELD` while deliveries of
+    the same `fifo_key` with a lower `fifo_position` are owed. `leased`: under way until `due_at`, of endpoints that
+    limit how many may be."""
 
     __tablename__ = "webhook_deliveries"
     __table_args__ = (
@@ -50,6 +84,15 @@ class WebhookDelivery(TenantKey, Base):
             "due_at",
             postgresql_where=text("due_at is not null"),
         ),
+        Index(
+            "ix_webhook_deliveries_fifo",
+            "organization_id",
+            "endpoint_id",
+            "fifo_key",
+            "fifo_position",
+            postgresql_where=text("fifo_key is not null and due_at is not null"),
+        ),
+        Index("ix_webhook_deliveries_leased", "organization_id", "endpoint_id", postgresql_where=text("leased")),
         CheckConstraint("status in ('pending', 'delivered', 'exhausted', 'cancelled')", name="status"),
         {"postgresql_with": {"fillfactor": "85"}},
     )
@@ -66,6 +109,10 @@ class WebhookDelivery(TenantKey, Base):
     last_error: Mapped[str | None] = mapped_column(Text)
     created_at: Mapped[datetime] = mapped_column(server_default=text("now()"))
     delivered_at: Mapped[datetime | None]
+    fifo_key: Mapped[str | None] = mapped_column(Text)
+    fifo_position: Mapped[int | None] = mapped_column(BigInteger)
+    leased: Mapped[bool] = mapped_column(server_default=text("false"))
+    throttled_ms: Mapped[int] = mapped_column(server_default="0")
 
 
 class WebhookAttempt(TenantKey, Base):

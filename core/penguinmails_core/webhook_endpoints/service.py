@@ -27,6 +27,7 @@ from penguinmails_core.kit.ids import Prefix, encode, new_uuid
 from penguinmails_core.models import WebhookAttempt, WebhookDelivery, WebhookEndpoint
 from penguinmails_core.principal import Principal
 from penguinmails_core.webhook_endpoints import repository
+from penguinmails_core.webhook_endpoints.pace import check_pace
 
 Row = TypeVar("Row")
 
@@ -78,10 +79,13 @@ class WebhookEndpoints:
         events: Sequence[str],
         description: str | None = None,
         metadata: Mapping[str, str] | None = None,
+        pace: Mapping[str, Any] | None = None,
     ) -> tuple[WebhookEndpoint, str]:
         """The endpoint and its secret, which is not shown again. It gets what happens from now on: all workspaces of
-        the organization, or the one that the caller is bound to. Raises `Conflict` at 50 endpoints."""
-        values = self._check({"url": url, "events": events, "description": description, "metadata": metadata})
+        the organization, or the one that the caller is bound to. `pace`: throttle, concurrency and fifo (see
+        `check_pace`). Raises `Conflict` at 50 endpoints."""
+        given = {"url": url, "events": events, "description": description, "metadata": metadata}
+        values = self._check({**given, **(pace or {})})
         if await repository.count_for_update(session, principal.organization_id) >= MAX_ENDPOINTS:
             raise Conflict(
                 f"An organization has at most {MAX_ENDPOINTS} webhook endpoints, test ones included. Delete one first.",
@@ -130,7 +134,8 @@ class WebhookEndpoints:
         endpoint_id: UUID,
         changes: Mapping[str, Any],
     ) -> WebhookEndpoint:
-        """`changes` holds only what is to be changed: url, events, description, metadata, status (enabled, disabled).
+        """`changes` holds only what is to be changed: url, events, description, metadata, status (enabled, disabled),
+        throttle, concurrency, fifo.
 
         Disabling cancels what waits for the endpoint; it can be resent later. A new URL, or enabling, starts the
         record of failures anew.
@@ -143,10 +148,13 @@ class WebhookEndpoints:
         for name, value in values.items():
             setattr(endpoint, name, value)
         if "url" in values or status == "enabled":
-            endpoint.failing_since = None
+            forget_failures(endpoint)
         if status is not None and status != endpoint.status:
             endpoint.status = status
             endpoint.disabled_reason = "manual" if status == "disabled" else None
+            endpoint.disabled_at = func.now() if status == "disabled" else None
+        if status is not None:
+            endpoint.probe_at, endpoint.probes, endpoint.notice = None, 0, None
         endpoint.updated_at = func.now()
         await session.flush()
         if status == "disabled":
@@ -298,14 +306,28 @@ class WebhookEndpoints:
         if "metadata" in given:
             values["metadata_"] = dict(given["metadata"] or {})
             errors += _check_metadata(values["metadata_"])
+        pace, wrong = check_pace(given)
+        values |= pace
+        errors += wrong
         if errors:
             detail = errors[0].detail if len(errors) == 1 else f"{len(errors)} fields need attention; see `errors`."
             raise Unprocessable(detail, errors=errors)
         return values
 
 
+def forget_failures(endpoint: WebhookEndpoint) -> None:
+    """It starts anew: no failures, and its circuit is closed."""
+    endpoint.failing_since = endpoint.failing_confirmed_at = endpoint.breaker_until = None
+    endpoint.breaker = "closed"
+    endpoint.consecutive_failures = endpoint.breaker_openings = 0
+
+
+_AUDITED = ("url", "events", "description", "metadata_", "status", "disabled_reason", "mode")
+_PACE = ("throttle_limit", "throttle_period", "concurrency", "fifo")
+
+
 def _facts(endpoint: WebhookEndpoint) -> dict[str, Any]:
-    return audit.facts(endpoint, "url", "events", "description", "metadata_", "status", "disabled_reason", "mode")
+    return audit.facts(endpoint, *_AUDITED, *_PACE)
 
 
 async def _record(

@@ -20,6 +20,7 @@ from penguinmails_graphql.context import Info, caller_of, fresh_caller_of
 from penguinmails_graphql.once import IdempotencyKey, once
 from penguinmails_graphql.relay import DeletedPayload, uuid_of
 from penguinmails_graphql.scalars import DateTime, string_map
+from penguinmails_graphql.webhook_endpoints.pace import WebhookFifo, WebhookThrottleInput, given_pace
 from penguinmails_graphql.webhook_endpoints.types import WebhookDelivery, WebhookEndpoint, WebhookEndpointStatus
 
 WRITE = Scope.WEBHOOK_ENDPOINTS_WRITE
@@ -32,15 +33,23 @@ class CreateWebhookEndpointInput:
     events: list[str] = strawberry.field(description="Exact names, families such as `email.*`, or `*` for all.")
     description: str | None = None
     metadata: JSON | None = strawberry.field(default=None, description="An object of strings.")
+    throttle: WebhookThrottleInput | None = None
+    concurrency: int | None = None
+    fifo: WebhookFifo | None = None
 
 
-@strawberry.input(description="Only what is given is changed; null empties `description` and `metadata`.")
+@strawberry.input(
+    description="Only what is given is changed; null empties `description` and `metadata`, and ends limits."
+)
 class UpdateWebhookEndpointInput:
     id: strawberry.ID
     url: str | None = strawberry.UNSET
     events: list[str] | None = strawberry.UNSET
     description: str | None = strawberry.UNSET
     metadata: JSON | None = strawberry.UNSET
+    throttle: WebhookThrottleInput | None = strawberry.UNSET
+    concurrency: int | None = strawberry.UNSET
+    fifo: WebhookFifo | None = strawberry.UNSET
     status: WebhookEndpointStatus | None = strawberry.UNSET
 
     def changes(self) -> dict[str, Any]:
@@ -53,7 +62,7 @@ class UpdateWebhookEndpointInput:
             found["description"] = self.description
         if self.metadata is not strawberry.UNSET:
             found["metadata"] = string_map(self.metadata, "metadata")
-        return found
+        return found | given_pace(self)
 
 
 @strawberry.type
@@ -112,6 +121,7 @@ class WebhookEndpointsMutation:
             "events": input.events,
             "description": input.description,
             "metadata": string_map(input.metadata, "metadata"),
+            "pace": given_pace(input),
         }
 
         async def work(session: AsyncSession) -> Made:

@@ -14,11 +14,13 @@ from penguinmails_core import models
 from penguinmails_core.kit import ids
 from penguinmails_core.kit.clock import utcnow
 from penguinmails_core.kit.ids import Prefix
+from penguinmails_core.models.webhook import HELD
 from penguinmails_core.scopes import Scope
 from penguinmails_graphql.context import Info, caller_of
 from penguinmails_graphql.relay import Connection, Node, connect, page_of
 from penguinmails_graphql.scalars import DateTime
 from penguinmails_graphql.webhook_endpoints.loaders import attempts_loader
+from penguinmails_graphql.webhook_endpoints.pace import WebhookFifo, WebhookHealth, WebhookThrottle
 from penguinmails_graphql.workspaces.loaders import workspace_of
 from penguinmails_graphql.workspaces.types import Workspace
 
@@ -67,6 +69,9 @@ class WebhookDelivery(Node):
     status: WebhookDeliveryStatus
     attempt_count: int
     next_attempt_at: DateTime | None
+    fifo_key: str | None = strawberry.field(description="What it is kept in order by.")
+    held: bool = strawberry.field(description="Whether it waits for an earlier delivery with the same `fifoKey`.")
+    throttled_ms: int = strawberry.field(description="How long limits have held it back so far.")
     last_status_code: int | None
     last_error: str | None
     created_at: DateTime
@@ -89,7 +94,10 @@ class WebhookDelivery(Node):
             event_type=row.event_type,
             status=WebhookDeliveryStatus(row.status),
             attempt_count=row.attempts,
-            next_attempt_at=DateTime(row.due_at) if row.due_at else None,
+            next_attempt_at=DateTime(row.due_at) if row.due_at and row.due_at < HELD else None,
+            fifo_key=row.fifo_key,
+            held=row.due_at is not None and row.due_at >= HELD,
+            throttled_ms=row.throttled_ms,
             last_status_code=row.last_status_code,
             last_error=row.last_error,
             created_at=DateTime(row.created_at),
@@ -110,6 +118,10 @@ class WebhookEndpoint(Node):
     failing_since: DateTime | None
     workspace_id: strawberry.ID | None
     previous_secret_expires_at: DateTime | None
+    throttle: WebhookThrottle | None
+    concurrency: int | None = strawberry.field(description="The most requests at once; null: the server's limit.")
+    fifo: WebhookFifo | None
+    health: WebhookHealth
     created_at: DateTime
     updated_at: DateTime
     uuid: strawberry.Private[UUID]
@@ -156,6 +168,10 @@ class WebhookEndpoint(Node):
             failing_since=DateTime(row.failing_since) if row.failing_since else None,
             workspace_id=strawberry.ID(ids.encode(Prefix.WORKSPACE, row.workspace_id)) if row.workspace_id else None,
             previous_secret_expires_at=DateTime(expires) if expires and expires > utcnow() else None,
+            throttle=WebhookThrottle.of(row),
+            concurrency=row.concurrency,
+            fifo=WebhookFifo(row.fifo) if row.fifo else None,
+            health=WebhookHealth.of(row),
             created_at=DateTime(row.created_at),
             updated_at=DateTime(row.updated_at),
             uuid=row.id,

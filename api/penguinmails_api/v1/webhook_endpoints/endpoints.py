@@ -71,6 +71,7 @@ async def create_endpoint(request: Request, body: WebhookEndpointCreate) -> Resp
             events=body.events,
             description=body.description,
             metadata=body.metadata,
+            pace=body.pace(),
         )
         return WebhookEndpointWithSecret.of(*made)
 

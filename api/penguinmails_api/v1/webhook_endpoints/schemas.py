@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from enum import StrEnum
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, ClassVar, Self
 from uuid import UUID
 
 from pydantic import Field, model_validator
@@ -21,6 +21,16 @@ from penguinmails_api.v1.common import (
 )
 from penguinmails_api.v1.events.schemas import Event
 from penguinmails_api.v1.limits import AtMost
+from penguinmails_api.v1.webhook_endpoints.pace import (
+    Concurrency,
+    FifoKey,
+    Throttle,
+    WebhookFifo,
+    WebhookHealth,
+    WebhookThrottle,
+    pace_of,
+    wait_of,
+)
 from penguinmails_core import models
 from penguinmails_core.kit import cursors, ids
 from penguinmails_core.kit.clock import utcnow
@@ -88,6 +98,13 @@ class WebhookEndpointCreate(RequestBody):
     events: EventPatterns
     description: Description = None
     metadata: Metadata = None
+    throttle: Throttle = None
+    concurrency: Concurrency = None
+    fifo: FifoKey = None
+
+    def pace(self) -> dict[str, Any]:
+        """Keyword arguments for the service."""
+        return self.model_dump(include={"throttle", "concurrency", "fifo"})
 
 
 def _unset() -> Any:
@@ -95,19 +112,26 @@ def _unset() -> Any:
 
 
 class WebhookEndpointUpdate(RequestBody):
-    """Only what is given is changed; null empties `description` and `metadata`."""
+    """Only what is given is changed; null empties `description` and `metadata`, and ends `throttle`, `concurrency` and
+    `fifo`."""
 
     url: Url = Field(default_factory=_unset)
     events: EventPatterns = Field(default_factory=_unset)
     description: Description = Field(default_factory=_unset)
     metadata: Metadata = Field(default_factory=_unset)
+    throttle: Throttle = Field(default_factory=_unset)
+    concurrency: Concurrency = Field(default_factory=_unset)
+    fifo: FifoKey = Field(default_factory=_unset)
     status: WebhookEndpointStatus = Field(
         default_factory=_unset,
         description="`disabled` cancels what waits, `enabled` forgets past failures.",
     )
 
     def changes(self) -> dict[str, Any]:
-        return {name: getattr(self, name) for name in self.model_fields_set}
+        found = {name: getattr(self, name) for name in self.model_fields_set}
+        if found.get("throttle") is not None:
+            found["throttle"] = found["throttle"].model_dump()
+        return found
 
 
 class _Paging(QueryParameters):
@@ -139,6 +163,8 @@ class WebhookDeliveryListQuery(_Paging):
 
 
 class _WebhookEndpoint(Resource):
+    untagged: ClassVar[frozenset[str]] = frozenset({"health"})
+
     id: Annotated[str, typeid(Prefix.WEBHOOK_ENDPOINT)]
     url: str = Field(examples=["https://hooks.example.com/penguinmails"])
     events: list[str] = Field(examples=[["email.*"]])
@@ -156,6 +182,10 @@ class _WebhookEndpoint(Resource):
     previous_secret_expires_at: Timestamp | None = Field(
         description="Until then requests are also signed with the secret before the last rotation."
     )
+    throttle: WebhookThrottle | None = Field(description="The most requests in a period; null: no such limit.")
+    concurrency: int | None = Field(description="The most requests at once; null: the server's limit.", examples=[4])
+    fifo: WebhookFifo | None = Field(description="What events are kept in strict order by; null: nothing.")
+    health: WebhookHealth
     created_at: Timestamp
     updated_at: Timestamp
 
@@ -173,6 +203,7 @@ def _columns(row: models.WebhookEndpoint) -> dict[str, Any]:
         "failing_since": row.failing_since,
         "workspace_id": ids.encode(Prefix.WORKSPACE, row.workspace_id) if row.workspace_id else None,
         "previous_secret_expires_at": expires if expires and expires > utcnow() else None,
+        **pace_of(row),
         "created_at": row.created_at,
         "updated_at": row.updated_at,
     }
@@ -253,6 +284,13 @@ class _WebhookDelivery(Resource):
     status: WebhookDeliveryStatus
     attempt_count: int = Field(description="Attempts begun so far.")
     next_attempt_at: Timestamp | None = Field(description="When it is tried next; null when nothing is due.")
+    fifo_key: str | None = Field(
+        description="What it is kept in order by; null without order.", examples=["msg_01k5w8m3xjf2r9v0q4tz7h6cde"]
+    )
+    held: bool = Field(description="Whether it waits for an earlier delivery with the same `fifo_key`.")
+    throttled_ms: int = Field(
+        description="How long `throttle` and `concurrency` have held it back so far.", examples=[0]
+    )
     last_status_code: int | None = Field(description="Of the last answer; null when none came.", examples=[204])
     last_error: str | None = Field(
         description="Why the last attempt failed: one word, a colon, a sentence.",
@@ -292,7 +330,7 @@ def _delivery_columns(row: models.WebhookDelivery) -> dict[str, Any]:
         "event_type": row.event_type,
         "status": WebhookDeliveryStatus(row.status),
         "attempt_count": row.attempts,
-        "next_attempt_at": row.due_at,
+        **wait_of(row),
         "last_status_code": row.last_status_code,
         "last_error": row.last_error,
         "created_at": row.created_at,

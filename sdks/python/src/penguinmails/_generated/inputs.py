@@ -32,12 +32,15 @@ __all__ = [
     "WebhookEndedStatusInput",
     "WebhookEndpointStatusInput",
     "WebhookEndpointsDeliveryExpandInput",
+    "WebhookFifoInput",
+    "WebhookThrottlePeriodInput",
     "WorkspaceRoleInput",
     "WorkspaceStatusInput",
     "AttachmentCreateInput",
     "EmailCreateInput",
     "MemberWorkspaceInput",
     "SuppressionCreateInput",
+    "WebhookThrottleInputInput",
 ]
 
 ApiKeyStatusInput: TypeAlias = models.ApiKeyStatus | Literal["active", "expired", "revoked"]
@@ -112,6 +115,8 @@ WebhookDeliveryStatusInput: TypeAlias = (
 WebhookEndedStatusInput: TypeAlias = models.WebhookEndedStatus | Literal["exhausted", "cancelled"]
 WebhookEndpointStatusInput: TypeAlias = models.WebhookEndpointStatus | Literal["enabled", "disabled"]
 WebhookEndpointsDeliveryExpandInput: TypeAlias = models.WebhookEndpointsDeliveryExpand | Literal["event", "endpoint"]
+WebhookFifoInput: TypeAlias = models.WebhookFifo | Literal["endpoint", "email_id", "contact_id", "resource"]
+WebhookThrottlePeriodInput: TypeAlias = models.WebhookThrottlePeriod | Literal["second", "minute"]
 WorkspaceRoleInput: TypeAlias = models.WorkspaceRole | Literal["admin", "member", "viewer"]
 WorkspaceStatusInput: TypeAlias = models.WorkspaceStatus | Literal["active", "archived"]
 
@@ -170,3 +175,11 @@ class SuppressionCreateInput(TypedDict, total=False):
     """For people."""
     reason: SuppressionReasonInput
     """Why; the others are for lists that come from elsewhere."""
+
+
+class WebhookThrottleInputInput(TypedDict, total=False):
+    """WebhookThrottleInput."""
+
+    limit: Required[int]
+    """Requests in one period, retries included."""
+    per: Required[WebhookThrottlePeriodInput]

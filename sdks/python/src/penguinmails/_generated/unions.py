@@ -23,12 +23,14 @@ from penguinmails._generated.models import (
     EmailScheduledEvent,
     EmailSentEvent,
     EmailSuppressedEvent,
+    MessageAttemptExhaustedEvent,
     SuppressionCreatedEvent,
     SuppressionLiftedEvent,
     SuppressionRestoredEvent,
     UnknownEvent,
     UsageThresholdReachedEvent,
     WebhookEndpointDisabledEvent,
+    WebhookEndpointEnabledEvent,
     WebhookTestEvent,
 )
 
@@ -41,6 +43,8 @@ Event: TypeAlias = (
     | ApiKeyRotatedEvent
     | ApiKeyRevokedEvent
     | ApiKeyExpiringEvent
+    | WebhookEndpointEnabledEvent
+    | MessageAttemptExhaustedEvent
     | UsageThresholdReachedEvent
     | EmailQueuedEvent
     | EmailScheduledEvent

@@ -96,6 +96,8 @@ from penguinmails._generated.models.member import Member
 from penguinmails._generated.models.member_list import MemberList
 from penguinmails._generated.models.member_role import MemberRole
 from penguinmails._generated.models.member_workspace import MemberWorkspace
+from penguinmails._generated.models.message_attempt_exhausted import MessageAttemptExhausted
+from penguinmails._generated.models.message_attempt_exhausted_event import MessageAttemptExhaustedEvent
 from penguinmails._generated.models.message_class import MessageClass
 from penguinmails._generated.models.mode import Mode
 from penguinmails._generated.models.o_auth_app import OAuthApp
@@ -173,14 +175,21 @@ from penguinmails._generated.models.webhook_ended_status import WebhookEndedStat
 from penguinmails._generated.models.webhook_endpoint import WebhookEndpoint
 from penguinmails._generated.models.webhook_endpoint_disabled import WebhookEndpointDisabled
 from penguinmails._generated.models.webhook_endpoint_disabled_event import WebhookEndpointDisabledEvent
+from penguinmails._generated.models.webhook_endpoint_enabled import WebhookEndpointEnabled
+from penguinmails._generated.models.webhook_endpoint_enabled_event import WebhookEndpointEnabledEvent
 from penguinmails._generated.models.webhook_endpoint_list import WebhookEndpointList
 from penguinmails._generated.models.webhook_endpoint_status import WebhookEndpointStatus
 from penguinmails._generated.models.webhook_endpoint_with_secret import WebhookEndpointWithSecret
 from penguinmails._generated.models.webhook_endpoints_delivery_expand import WebhookEndpointsDeliveryExpand
+from penguinmails._generated.models.webhook_fifo import WebhookFifo
+from penguinmails._generated.models.webhook_health import WebhookHealth
+from penguinmails._generated.models.webhook_health_state import WebhookHealthState
 from penguinmails._generated.models.webhook_resent import WebhookResent
 from penguinmails._generated.models.webhook_test import WebhookTest
 from penguinmails._generated.models.webhook_test_event import WebhookTestEvent
 from penguinmails._generated.models.webhook_test_queued import WebhookTestQueued
+from penguinmails._generated.models.webhook_throttle import WebhookThrottle
+from penguinmails._generated.models.webhook_throttle_period import WebhookThrottlePeriod
 from penguinmails._generated.models.workspace import Workspace
 from penguinmails._generated.models.workspace_list import WorkspaceList
 from penguinmails._generated.models.workspace_role import WorkspaceRole
@@ -281,6 +290,8 @@ __all__ = [
     "MemberRole",
     "MemberWorkspace",
     "MeOrganization",
+    "MessageAttemptExhausted",
+    "MessageAttemptExhaustedEvent",
     "MessageClass",
     "MeUser",
     "MeWorkspace",
@@ -360,14 +371,21 @@ __all__ = [
     "WebhookEndpoint",
     "WebhookEndpointDisabled",
     "WebhookEndpointDisabledEvent",
+    "WebhookEndpointEnabled",
+    "WebhookEndpointEnabledEvent",
     "WebhookEndpointList",
     "WebhookEndpointsDeliveryExpand",
     "WebhookEndpointStatus",
     "WebhookEndpointWithSecret",
+    "WebhookFifo",
+    "WebhookHealth",
+    "WebhookHealthState",
     "WebhookResent",
     "WebhookTest",
     "WebhookTestEvent",
     "WebhookTestQueued",
+    "WebhookThrottle",
+    "WebhookThrottlePeriod",
     "Workspace",
     "WorkspaceList",
     "WorkspaceRole",

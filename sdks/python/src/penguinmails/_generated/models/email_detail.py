@@ -33,12 +33,14 @@ if TYPE_CHECKING:
     from penguinmails._generated.models.email_status import EmailStatus
     from penguinmails._generated.models.email_suppressed_event import EmailSuppressedEvent
     from penguinmails._generated.models.mailbox import Mailbox
+    from penguinmails._generated.models.message_attempt_exhausted_event import MessageAttemptExhaustedEvent
     from penguinmails._generated.models.suppression_created_event import SuppressionCreatedEvent
     from penguinmails._generated.models.suppression_lifted_event import SuppressionLiftedEvent
     from penguinmails._generated.models.suppression_restored_event import SuppressionRestoredEvent
     from penguinmails._generated.models.unknown_event import UnknownEvent
     from penguinmails._generated.models.usage_threshold_reached_event import UsageThresholdReachedEvent
     from penguinmails._generated.models.webhook_endpoint_disabled_event import WebhookEndpointDisabledEvent
+    from penguinmails._generated.models.webhook_endpoint_enabled_event import WebhookEndpointEnabledEvent
     from penguinmails._generated.models.webhook_test_event import WebhookTestEvent
 
 
@@ -56,6 +58,8 @@ class EmailDetail(Model):
             | ApiKeyRotatedEvent
             | ApiKeyRevokedEvent
             | ApiKeyExpiringEvent
+            | WebhookEndpointEnabledEvent
+            | MessageAttemptExhaustedEvent
             | UsageThresholdReachedEvent
             | EmailQueuedEvent
             | EmailScheduledEvent

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from penguinmails._generated.models.email_scheduled_event import EmailScheduledEvent
     from penguinmails._generated.models.email_sent_event import EmailSentEvent
     from penguinmails._generated.models.email_suppressed_event import EmailSuppressedEvent
+    from penguinmails._generated.models.message_attempt_exhausted_event import MessageAttemptExhaustedEvent
     from penguinmails._generated.models.suppression_created_event import SuppressionCreatedEvent
     from penguinmails._generated.models.suppression_lifted_event import SuppressionLiftedEvent
     from penguinmails._generated.models.suppression_restored_event import SuppressionRestoredEvent
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from penguinmails._generated.models.webhook_delivery_status import WebhookDeliveryStatus
     from penguinmails._generated.models.webhook_endpoint import WebhookEndpoint
     from penguinmails._generated.models.webhook_endpoint_disabled_event import WebhookEndpointDisabledEvent
+    from penguinmails._generated.models.webhook_endpoint_enabled_event import WebhookEndpointEnabledEvent
     from penguinmails._generated.models.webhook_test_event import WebhookTestEvent
 
 
@@ -58,6 +60,8 @@ class WebhookDeliveryExpanded(Model):
         | ApiKeyRotatedEvent
         | ApiKeyRevokedEvent
         | ApiKeyExpiringEvent
+        | WebhookEndpointEnabledEvent
+        | MessageAttemptExhaustedEvent
         | UsageThresholdReachedEvent
         | EmailQueuedEvent
         | EmailScheduledEvent
@@ -85,6 +89,10 @@ class WebhookDeliveryExpanded(Model):
     event_id: str
     """The `webhook-id` of every attempt."""
     event_type: str
+    fifo_key: str | None
+    """What it is kept in order by; null without order."""
+    held: bool
+    """Whether it waits for an earlier delivery with the same `fifo_key`."""
     id: str
     last_error: str | None
     """Why the last attempt failed: one word, a colon, a sentence."""
@@ -94,3 +102,5 @@ class WebhookDeliveryExpanded(Model):
     """When it is tried next; null when nothing is due."""
     status: WebhookDeliveryStatus
     """`exhausted`: given up after the last attempt, or refused for good by the receiver."""
+    throttled_ms: int
+    """How long `throttle` and `concurrency` have held it back so far."""

@@ -25,6 +25,10 @@ class WebhookDeliverySummary(Model):
     event_id: str
     """The `webhook-id` of every attempt."""
     event_type: str
+    fifo_key: str | None
+    """What it is kept in order by; null without order."""
+    held: bool
+    """Whether it waits for an earlier delivery with the same `fifo_key`."""
     id: str
     last_error: str | None
     """Why the last attempt failed: one word, a colon, a sentence."""
@@ -34,3 +38,5 @@ class WebhookDeliverySummary(Model):
     """When it is tried next; null when nothing is due."""
     status: WebhookDeliveryStatus
     """`exhausted`: given up after the last attempt, or refused for good by the receiver."""
+    throttled_ms: int
+    """How long `throttle` and `concurrency` have held it back so far."""

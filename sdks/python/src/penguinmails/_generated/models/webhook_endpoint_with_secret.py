@@ -11,12 +11,17 @@ from penguinmails._models import Model
 
 if TYPE_CHECKING:
     from penguinmails._generated.models.webhook_endpoint_status import WebhookEndpointStatus
+    from penguinmails._generated.models.webhook_fifo import WebhookFifo
+    from penguinmails._generated.models.webhook_health import WebhookHealth
+    from penguinmails._generated.models.webhook_throttle import WebhookThrottle
 
 
 @attrs.define(kw_only=True)
 class WebhookEndpointWithSecret(Model):
     """A webhook endpoint and its new secret. Keep the secret: it is shown this once."""
 
+    concurrency: int | None
+    """The most requests at once; null: the server's limit."""
     created_at: datetime.datetime
     description: str | None
     disabled_reason: str | None
@@ -24,6 +29,10 @@ class WebhookEndpointWithSecret(Model):
     events: list[str]
     failing_since: datetime.datetime | None
     """When the first of the failures in a row happened."""
+    fifo: WebhookFifo | None
+    """What events are kept in strict order by; null: nothing."""
+    health: WebhookHealth
+    """How the endpoint is doing."""
     id: str
     metadata: dict[str, str]
     previous_secret_expires_at: datetime.datetime | None
@@ -32,6 +41,8 @@ class WebhookEndpointWithSecret(Model):
     """Signs every request (Standard Webhooks). Null when this is a replay by Idempotency-Key: secrets are not stored with
     answers."""
     status: WebhookEndpointStatus
+    throttle: WebhookThrottle | None
+    """The most requests in a period; null: no such limit."""
     updated_at: datetime.datetime
     url: str
     workspace_id: str | None

@@ -152,8 +152,11 @@ class WebhookEndpointsResource:
         events: Sequence[str],
         url: str,
         dry_run: bool | None = None,
+        concurrency: int | None = None,
         description: str | None = None,
+        fifo: inputs.WebhookFifoInput | None = None,
         metadata: Mapping[str, str] | None = None,
+        throttle: inputs.WebhookThrottleInputInput | None = None,
         **options: Unpack[IdempotentOptions],
     ) -> WebhookEndpointWithSecret:
         """Create a webhook endpoint.
@@ -168,8 +171,14 @@ class WebhookEndpointsResource:
             url: Where events are POSTed to: https, on a public host, without user name or password.
             dry_run: Check everything and answer what would happen, and keep nothing: no change, no event, no
                 Idempotency-Key. The answer has `Dry-Run: true`.
+            concurrency: The most requests at once; null: the server's own limit.
             description: For people.
+            fifo: Strict order among the events of one key: all of this `endpoint`, or of one `email_id`, `contact_id`
+                or `resource`. The next one is sent when the one before was received or given up. Null: as fast as
+                possible, in no promised order.
             metadata: Up to 50 entries; keys of up to 64, values of up to 500 characters.
+            throttle: The most requests in a second or a minute, evenly spread. What is more waits; nothing is dropped.
+                Null: as fast as it answers.
         """
         return self._transport.call(
             _CREATE,
@@ -181,8 +190,11 @@ class WebhookEndpointsResource:
                 "url": url,
                 **given(
                     {
+                        "concurrency": concurrency,
                         "description": description,
+                        "fifo": fifo,
                         "metadata": metadata,
+                        "throttle": throttle,
                     }
                 ),
             },
@@ -216,10 +228,13 @@ class WebhookEndpointsResource:
         endpoint_id: str,
         *,
         dry_run: bool | None = None,
+        concurrency: int | None | Omit = omit,
         description: str | None | Omit = omit,
         events: Sequence[str] | Omit = omit,
+        fifo: inputs.WebhookFifoInput | None | Omit = omit,
         metadata: Mapping[str, str] | None | Omit = omit,
         status: inputs.WebhookEndpointStatusInput | Omit = omit,
+        throttle: inputs.WebhookThrottleInputInput | None | Omit = omit,
         url: str | Omit = omit,
         **options: Unpack[RequestOptions],
     ) -> WebhookEndpoint:
@@ -233,10 +248,16 @@ class WebhookEndpointsResource:
             endpoint_id: Id of the endpoint.
             dry_run: Check everything and answer what would happen, and keep nothing: no change, no event, no
                 Idempotency-Key. The answer has `Dry-Run: true`.
+            concurrency: The most requests at once; null: the server's own limit.
             description: For people.
             events: Which events: exact names, families such as `email.*`, or `*` for all.
+            fifo: Strict order among the events of one key: all of this `endpoint`, or of one `email_id`, `contact_id`
+                or `resource`. The next one is sent when the one before was received or given up. Null: as fast as
+                possible, in no promised order.
             metadata: Up to 50 entries; keys of up to 64, values of up to 500 characters.
             status: `disabled` cancels what waits, `enabled` forgets past failures.
+            throttle: The most requests in a second or a minute, evenly spread. What is more waits; nothing is dropped.
+                Null: as fast as it answers.
             url: Where events are POSTed to: https, on a public host, without user name or password.
         """
         return self._transport.call(
@@ -249,10 +270,13 @@ class WebhookEndpointsResource:
             },
             body=changed(
                 {
+                    "concurrency": concurrency,
                     "description": description,
                     "events": events,
+                    "fifo": fifo,
                     "metadata": metadata,
                     "status": status,
+                    "throttle": throttle,
                     "url": url,
                 }
             ),
@@ -558,8 +582,11 @@ class AsyncWebhookEndpointsResource:
         events: Sequence[str],
         url: str,
         dry_run: bool | None = None,
+        concurrency: int | None = None,
         description: str | None = None,
+        fifo: inputs.WebhookFifoInput | None = None,
         metadata: Mapping[str, str] | None = None,
+        throttle: inputs.WebhookThrottleInputInput | None = None,
         **options: Unpack[IdempotentOptions],
     ) -> WebhookEndpointWithSecret:
         """Create a webhook endpoint.
@@ -574,8 +601,14 @@ class AsyncWebhookEndpointsResource:
             url: Where events are POSTed to: https, on a public host, without user name or password.
             dry_run: Check everything and answer what would happen, and keep nothing: no change, no event, no
                 Idempotency-Key. The answer has `Dry-Run: true`.
+            concurrency: The most requests at once; null: the server's own limit.
             description: For people.
+            fifo: Strict order among the events of one key: all of this `endpoint`, or of one `email_id`, `contact_id`
+                or `resource`. The next one is sent when the one before was received or given up. Null: as fast as
+                possible, in no promised order.
             metadata: Up to 50 entries; keys of up to 64, values of up to 500 characters.
+            throttle: The most requests in a second or a minute, evenly spread. What is more waits; nothing is dropped.
+                Null: as fast as it answers.
         """
         return await self._transport.call(
             _CREATE,
@@ -587,8 +620,11 @@ class AsyncWebhookEndpointsResource:
                 "url": url,
                 **given(
                     {
+                        "concurrency": concurrency,
                         "description": description,
+                        "fifo": fifo,
                         "metadata": metadata,
+                        "throttle": throttle,
                     }
                 ),
             },
@@ -622,10 +658,13 @@ class AsyncWebhookEndpointsResource:
         endpoint_id: str,
         *,
         dry_run: bool | None = None,
+        concurrency: int | None | Omit = omit,
         description: str | None | Omit = omit,
         events: Sequence[str] | Omit = omit,
+        fifo: inputs.WebhookFifoInput | None | Omit = omit,
         metadata: Mapping[str, str] | None | Omit = omit,
         status: inputs.WebhookEndpointStatusInput | Omit = omit,
+        throttle: inputs.WebhookThrottleInputInput | None | Omit = omit,
         url: str | Omit = omit,
         **options: Unpack[RequestOptions],
     ) -> WebhookEndpoint:
@@ -639,10 +678,16 @@ class AsyncWebhookEndpointsResource:
             endpoint_id: Id of the endpoint.
             dry_run: Check everything and answer what would happen, and keep nothing: no change, no event, no
                 Idempotency-Key. The answer has `Dry-Run: true`.
+            concurrency: The most requests at once; null: the server's own limit.
             description: For people.
             events: Which events: exact names, families such as `email.*`, or `*` for all.
+            fifo: Strict order among the events of one key: all of this `endpoint`, or of one `email_id`, `contact_id`
+                or `resource`. The next one is sent when the one before was received or given up. Null: as fast as
+                possible, in no promised order.
             metadata: Up to 50 entries; keys of up to 64, values of up to 500 characters.
             status: `disabled` cancels what waits, `enabled` forgets past failures.
+            throttle: The most requests in a second or a minute, evenly spread. What is more waits; nothing is dropped.
+                Null: as fast as it answers.
             url: Where events are POSTed to: https, on a public host, without user name or password.
         """
         return await self._transport.call(
@@ -655,10 +700,13 @@ class AsyncWebhookEndpointsResource:
             },
             body=changed(
                 {
+                    "concurrency": concurrency,
                     "description": description,
                     "events": events,
+                    "fifo": fifo,
                     "metadata": metadata,
                     "status": status,
+                    "throttle": throttle,
                     "url": url,
                 }
             ),
