@@ -64,14 +64,15 @@ with recursive below as (
 select id from below"""
 
 _EXPIRING = """
-update api_keys set expiry_noticed_at = now(), event_sequence = event_sequence + 1
-where (organization_id, id) in (
+with due as materialized (
   select organization_id, id from api_keys
   where revoked_at is null and expiry_noticed_at is null
     and expires_at > now() and expires_at <= now() + $1::interval and expires_at - created_at > $1::interval
   order by organization_id, id limit $2 for update skip locked
 )
-returning *"""
+update api_keys k set expiry_noticed_at = now(), event_sequence = k.event_sequence + 1
+from due where (k.organization_id, k.id) = (due.organization_id, due.id)
+returning k.*"""
 
 _EVENT = """
 insert into events (organization_id, workspace_id, id, type, mode, resource_id, sequence, payload)
@@ -79,7 +80,7 @@ values ($1, $2, $3, $4, $5, $6, $7, $8)"""
 
 # A parent ends no later than its children, so whole lines go together or from the bottom up.
 _FORGET = """
-with old as (
+with old as materialized (
   select organization_id, id from api_keys k
   where least(revoked_at, expires_at) < now() - $1::interval
     and not exists (select from api_keys c where c.organization_id = k.organization_id and c.parent_id = k.id)

@@ -23,11 +23,12 @@ left join users u on u.id = i.created_by
 where i.token_hash = $1"""
 
 _FORGET = """
-delete from invitations where (organization_id, id) in (
+with old as materialized (
   select organization_id, id from invitations
   where least(accepted_at, revoked_at, expires_at) < now() - $1::interval
   limit $2 for update skip locked
-)"""
+)
+delete from invitations i using old where (i.organization_id, i.id) = (old.organization_id, old.id)"""
 
 
 async def find_by_token(worker: Pool, token_hash: bytes) -> Any | None:

@@ -20,13 +20,14 @@ _IN_FORCE = and_(
     Suppression.lifted_at.is_(None), or_(Suppression.expires_at.is_(None), Suppression.expires_at > func.now())
 )
 
-# Each condition has an index of its own.
+# Each condition has an index of its own. Materialized: in a nested loop a subselect takes `limit` rows again and again.
 _FORGET = """
-delete from suppressions where (organization_id, id) in (
+with old as materialized (
   select organization_id, id from suppressions
   where lifted_at < now() - $1::interval or expires_at < now() - $1::interval
   limit $2 for update skip locked
-)"""
+)
+delete from suppressions s using old where (s.organization_id, s.id) = (old.organization_id, old.id)"""
 
 
 @dataclass(frozen=True, slots=True)
