@@ -33,14 +33,14 @@ def clean_environment(folder: Path, extra: Mapping[str, str] | None = None) -> d
 
 
 def run(
-    *arguments: str, folder: Path, env: Mapping[str, str] | None = None, seconds: float = START_SECONDS
+    *arguments: str, folder: Path, env: Mapping[str, str] | None = None, seconds: float = START_SECONDS, stdin: str = ""
 ) -> subprocess.CompletedProcess[str]:
-    """One command to its end, in `folder`, with nothing on standard input."""
+    """One command to its end, in `folder`, with `stdin` on standard input."""
     return subprocess.run(
         [*COMMAND, *arguments],
         cwd=folder,
         env=clean_environment(folder, env),
-        stdin=subprocess.DEVNULL,
+        input=stdin,
         capture_output=True,
         text=True,
         check=False,

@@ -52,6 +52,10 @@ COMMANDS = [
     "emails list",
     "events",
     "events tail",
+    "webhooks",
+    "webhooks sign",
+    "webhooks verify",
+    "listen",
 ]
 
 

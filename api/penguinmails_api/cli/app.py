@@ -4,7 +4,21 @@ from __future__ import annotations
 
 import typer
 
-from penguinmails_api.cli import audit, demo, emails, events, keys, login, operate, plans, sandbox, serve, users
+from penguinmails_api.cli import (
+    audit,
+    demo,
+    emails,
+    events,
+    keys,
+    listen,
+    login,
+    operate,
+    plans,
+    sandbox,
+    serve,
+    users,
+    webhooks,
+)
 
 app = typer.Typer(
     name="penguinmails",
@@ -44,9 +58,11 @@ operate.add_to(app)
 demo.add_to(app)
 sandbox.add_to(app)
 login.add_to(app)
+listen.add_to(app)
 app.add_typer(audit.app, name="audit")
 app.add_typer(emails.app, name="emails")
 app.add_typer(events.app, name="events")
 app.add_typer(keys.app, name="keys")
 app.add_typer(users.app, name="users")
 app.add_typer(plans.app, name="plans")
+app.add_typer(webhooks.app, name="webhooks")
