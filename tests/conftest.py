@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,8 @@ pytest_plugins = ["tests.fixtures.stack"]
 
 
 def pytest_configure() -> None:
+    # Tests that try every operation wait for its answer, and that of an event stream ends by its lifetime.
+    os.environ.setdefault("PENGUINMAILS_API_STREAM_LIFETIME", "300ms")
     for folder in COMPONENTS:
         if (ROOT / folder / "__init__.py").exists():
             raise pytest.UsageError(f"{folder}/__init__.py must not exist: it shadows packages (docs/layout.md)")

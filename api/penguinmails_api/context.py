@@ -23,7 +23,8 @@ class RequestContext:
     never with a bearer. `limit_headers` and `answer_headers` are sent with the answer, whatever it is. `options` are
     those that every operation knows (`conventions/options.py`). `started` is of `time.perf_counter()`, `scope` is
     ASGI's. `bound` are the caller's limits, `cost` and `sends` what was charged to them, `refused` that they were used
-    up. `error_code` is of the problem that is answered."""
+    up. `error_code` is of the problem that is answered. `streaming_after`: seconds until the
+    head of an answer that goes on for as long as the client listens; that is how long the request took."""
 
     request_id: str
     services: Services
@@ -40,6 +41,7 @@ class RequestContext:
     cost: int = 0
     sends: int = 0
     refused: bool = False
+    streaming_after: float | None = None
 
     @property
     def caller(self) -> Principal:

@@ -19,6 +19,7 @@ import orjson
 from penguinmails_api.context import Headers, RequestContext
 from penguinmails_api.exceptions import as_problem, invalid_json, route_template
 from penguinmails_api.identity import browser, csrf
+from penguinmails_api.identity.bearer import bearer_of
 from penguinmails_api.rate_limits.route_index import RouteFacts, RouteIndex
 from penguinmails_api.responses import RAW, RawResponse, problem_response
 from penguinmails_api.services import Services
@@ -144,7 +145,7 @@ class Gateway:
                 raise
             error = await self.services.admission.charge_error(ctx, error)
             await answer.send_raw(self._problem(error, ctx, scope))
-        seconds = time.perf_counter() - started
+        seconds = time.perf_counter() - started if ctx.streaming_after is None else ctx.streaming_after
         if ctx.principal is not None:
             cost = 0 if ctx.refused else ctx.cost
             self.services.usage.add(ctx.principal, ctx.operation, cost, answer.status)
@@ -176,7 +177,7 @@ class Gateway:
 
     async def _admit(self, ctx: RequestContext, scope: Scope, incoming: _Incoming, *, late: bool) -> None:
         """Who asks, from where, and how often. Raises the problem to answer with. `late`: the handler charges."""
-        key = _bearer(incoming.authorization)
+        key = bearer_of(incoming.authorization)
         source = self.services.source_of(key)
         credential = source.cached(key) if key is not None else None
         if credential is None and incoming.cookie is not None and incoming.authorization is None:
@@ -312,18 +313,6 @@ def _read_headers(scope: Scope) -> _Incoming:
     if not host or len(host) > MAX_HOST_BYTES or not host.isascii() or b"/" in host or b"@" in host or b" " in host:
         raise BadRequest("The Host header is missing or not a host name.")
     return incoming
-
-
-def _bearer(authorization: bytes | None) -> str | None:
-    if authorization is None:
-        return None
-    if authorization.startswith(b"Bearer "):
-        return authorization[7:].decode("latin-1")
-    scheme, _, value = authorization.partition(b" ")
-    text = value.strip().decode("latin-1")
-    if scheme.lower() == b"dpop":  # RFC 9449 §7.1; keys are never bound
-        return text if text.startswith("eyJ") else None
-    return text if scheme.lower() == b"bearer" else None
 
 
 def _refuse_key_in_query(scope: Scope, guarded: bool) -> None:

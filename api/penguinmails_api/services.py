@@ -44,6 +44,7 @@ from penguinmails_core.content.service import ContentService
 from penguinmails_core.domains.service import VerifiedDomains
 from penguinmails_core.emails.accept import Acceptor
 from penguinmails_core.emails.draft import DraftLimits
+from penguinmails_core.events.streams import EventStreams
 from penguinmails_core.identity.origin import PublicUrl
 from penguinmails_core.identity.service import Identity
 from penguinmails_core.kit.crypto import SecretBox
@@ -58,6 +59,7 @@ from penguinmails_core.sso.sign_in import SingleSignOn
 from penguinmails_core.system_mail.service import SystemMail
 from penguinmails_core.usage.recorder import UsageRecorder
 from penguinmails_core.usage.thresholds import ThresholdWatch
+from penguinmails_webhooks.events import render
 
 if TYPE_CHECKING:
     from penguinmails_api.observability.telemetry import Telemetry
@@ -115,6 +117,7 @@ class Services:
     resolver: Resolver
     addresses: ClientAddresses
     request_log: RequestLog
+    event_streams: EventStreams
     box: SecretBox | None = None
     telemetry: Telemetry | None = None
     oauth: OAuth = field(init=False)
@@ -159,6 +162,7 @@ class Services:
 
     async def close(self) -> None:
         """Answers what was accepted, then closes connections."""
+        await self.event_streams.stop()
         await self.identity.close()
         await self.outgoing.close()
         await self.acceptor.drain()
@@ -219,6 +223,8 @@ async def open_services(
     await request_log.start()
     thresholds = ThresholdWatch(database, doorbell, default_plan=settings.api.default_plan)
     await thresholds.start()
+    event_streams = EventStreams(database, doorbell, render)
+    await event_streams.start()
     acceptor = Acceptor(database.ingest, content, on_accepted=lambda: doorbell.ring(MAIL, EVENTS))
     mail = SystemMail(acceptor, draft_limits(settings), settings.stack.system_mail_from)
     public_url = settings.stack.public_url
@@ -253,6 +259,7 @@ async def open_services(
         resolver=resolver or SystemResolver(),
         addresses=addresses,
         request_log=request_log,
+        event_streams=event_streams,
         box=box,
     )
     await services.oauth.start()

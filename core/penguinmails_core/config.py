@@ -157,6 +157,11 @@ class ApiSettings(BaseSettings):
     default_plan: str = Field(
         "self_hosted", description="Plan of organizations that were put on none; `self_hosted` has no limits"
     )
+    streams: int = Field(1000, ge=1, le=100_000, description="Event streams that one process holds open at once")
+    streams_per_key: int = Field(10, ge=1, le=1000, description="Event streams of one key that one process holds open")
+    stream_lifetime: Duration = Field(
+        timedelta(hours=1), description="An event stream is ended after so long; clients reconnect and miss nothing"
+    )
     trusted_proxies: list[str] = Field(default_factory=list, description="Networks whose X-Forwarded-For is believed")
 
 

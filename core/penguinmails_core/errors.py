@@ -266,6 +266,17 @@ class RateLimited(Problem):
     fix = "Wait as Retry-After says. RateLimit tells what is left, so that you can slow down before it comes to this."
 
 
+class TooManyStreams(Problem):
+    """Further member: `limit`."""
+
+    status, code, title = 429, "too_many_streams", "Too many event streams are open"
+    cause = "One key may hold a limited number of event streams open at once; `limit` says how many."
+    fix = (
+        "Close a stream that is not read any more: one stream with all the types you need does for many readers. "
+        "A connection that broke counts until the server notices, at most 15 seconds."
+    )
+
+
 class SendQuotaExceeded(Problem):
     """Further members: `violated_policies`, and `throttle` (`factor`, `reason`) when reputation has cut the quota."""
 

@@ -133,6 +133,7 @@ TWINS = {
     "audit_logs_get": "Query.auditLog",
 }
 WITHOUT = {
+    "events_stream": "a stream that does not end; GraphQL follows `events(after:)` page by page",
     "emails_attachment": "answers the bytes of a file; `Attachment.id` leads there",
     "audit_logs_export_jsonl": "streams up to 100,000 entries; GraphQL answers in one piece",
     "audit_logs_export_csv": "streams up to 100,000 entries; GraphQL answers in one piece",

@@ -29,5 +29,6 @@ def api_readings(services: Services) -> list[Reading]:
             lambda: {"written": log.written, "dropped": log.dropped},
             "result",
         ),
+        Reading("event_streams", "Event streams that are open", "gauge", lambda: services.event_streams.open),
         Reading("request_log_waiting", "Requests that wait to be logged", "gauge", lambda: log.waiting),
     ]

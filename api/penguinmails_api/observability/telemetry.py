@@ -156,9 +156,11 @@ class TracedGateway(Gateway):
             try:
                 await super().__call__(scope, receive, watched)
             finally:
-                telemetry.answered(
-                    span, known_method(scope), self.route_of(scope), status, loop.time() - started, request_id
-                )
+                context = scope.get("state", {}).get("context")
+                seconds = context.streaming_after if context is not None else None
+                if seconds is None:
+                    seconds = loop.time() - started
+                telemetry.answered(span, known_method(scope), self.route_of(scope), status, seconds, request_id)
 
 
 def known_method(scope: Scope) -> str:

@@ -94,7 +94,8 @@ class ApiServer:
         await self._server.ready.wait()
 
     async def stop(self) -> None:
-        """Finish the requests in flight, then close."""
+        """Finish the requests in flight, then close. Event streams would never finish, so they are told to."""
+        self._app.services.event_streams.close()
         if self._server is not None and self._serving is not None:
             self._server.should_exit = True
             await self._serving

@@ -30,6 +30,11 @@ class Position(NamedTuple):
     def of(cls, row: EventRow) -> Position:
         return cls(row["xid"], row["id"])
 
+    @classmethod
+    def before(cls, xid: int) -> Position:
+        """Before everything that this transaction has written."""
+        return cls(xid, UUID(int=0))
+
 
 EventRow = Mapping[str, Any]
 """The columns of `events`; `payload` may be JSON text, `xid` is an int."""
@@ -37,10 +42,19 @@ EventRow = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class EventFilter:
-    """`types` are exact names or families such as ``email.*``."""
+    """`types` are exact names, families such as ``email.*``, or ``*``; none: all."""
 
     types: Sequence[str] = ()
     resource_ids: Sequence[UUID] | None = None
+
+    def wants(self, event_type: str, resource_id: UUID) -> bool:
+        """As the statement of `list_events` decides."""
+        if self.resource_ids is not None and resource_id not in self.resource_ids:
+            return False
+        return not self.types or any(
+            name in (event_type, "*") or (name.endswith(".*") and event_type.startswith(name[:-1]))
+            for name in self.types
+        )
 
 
 _COLUMNS = (
@@ -48,6 +62,10 @@ _COLUMNS = (
     "xid::text as xid"
 )
 _VISIBLE = "organization_id = :organization_id and mode = :mode"
+_AFTER = "(xid, id) > (cast(cast(:xid as text) as xid8), :after)"
+_UNTIL = "xid < cast(cast(:until as text) as xid8)"
+# With the table's name: the alias `xid` is text, and "1000" would come before "999".
+_ORDER = "order by events.xid, events.id limit :limit"
 
 
 def add(
@@ -78,25 +96,50 @@ def add(
     return event_id
 
 
-async def list_events(
-    session: AsyncSession, principal: Principal, wanted: EventFilter, *, after: Position | None, limit: int
+async def horizon(session: AsyncSession) -> int:
+    """The oldest transaction that is still open: of all before it, nothing more will come."""
+    found = await session.scalar(text("select pg_snapshot_xmin(pg_current_snapshot())::text"))
+    return int(found or 0)
+
+
+async def read_log(
+    session: AsyncSession, organization_id: UUID, after: Position, until: int, limit: int
 ) -> list[EventRow]:
-    """Ascending, from the first event after `after`."""
-    conditions = [_VISIBLE, "xid < pg_snapshot_xmin(pg_current_snapshot())"]
+    """All events of an organization after a place and before the transaction `until` (of `horizon`), ascending."""
+    query = f"select {_COLUMNS} from events where organization_id = :organization_id and {_AFTER} and {_UNTIL} {_ORDER}"
+    parameters = {"organization_id": organization_id, "limit": limit, "until": str(until), **_place(after)}
+    return [_row(row) for row in await session.execute(text(query), parameters)]
+
+
+async def list_events(
+    session: AsyncSession,
+    principal: Principal,
+    wanted: EventFilter,
+    *,
+    after: Position | None,
+    limit: int,
+    until: int | None = None,
+) -> list[EventRow]:
+    """Ascending, from the first event after `after`. `until`: of `horizon`, so that the caller knows how far the page
+    reaches when it is not full."""
+    conditions = [_VISIBLE, _UNTIL if until is not None else "xid < pg_snapshot_xmin(pg_current_snapshot())"]
     parameters = _parameters(principal, conditions) | {"limit": limit}
+    if until is not None:
+        parameters["until"] = str(until)
     if after is not None:
-        conditions.append("(xid, id) > (cast(cast(:xid as text) as xid8), :after)")
-        parameters |= {"xid": str(after.xid), "after": after.id}
-    if wanted.types:
-        conditions.append("(type = any (:types) or split_part(type, '.', 1) = any (:families))")
+        conditions.append(_AFTER)
+        parameters |= _place(after)
+    if wanted.types and "*" not in wanted.types:
+        conditions.append(
+            "(type = any (:types) or exists"
+            " (select from unnest(cast(:families as text[])) as family where starts_with(type, family)))"
+        )
         parameters["types"] = [name for name in wanted.types if not name.endswith(".*")]
-        parameters["families"] = [name[:-2] for name in wanted.types if name.endswith(".*")]
+        parameters["families"] = [name[:-1] for name in wanted.types if name.endswith(".*")]
     if wanted.resource_ids is not None:
         conditions.append("resource_id = any (:resources)")
         parameters["resources"] = list(wanted.resource_ids)
-    # With the table's name: the alias `xid` is text, and "1000" would come before "999".
-    order = "order by events.xid, events.id limit :limit"
-    query = f"select {_COLUMNS} from events where {' and '.join(conditions)} {order}"
+    query = f"select {_COLUMNS} from events where {' and '.join(conditions)} {_ORDER}"
     return [_row(row) for row in await session.execute(text(query), parameters)]
 
 
@@ -120,6 +163,10 @@ async def get_event(session: AsyncSession, principal: Principal, event_id: UUID)
     query = f"select {_COLUMNS} from events where {' and '.join(conditions)}"
     row = (await session.execute(text(query), parameters)).first()
     return _row(row) if row is not None else None
+
+
+def _place(after: Position) -> dict[str, Any]:
+    return {"xid": str(after.xid), "after": after.id}
 
 
 def _parameters(principal: Principal, conditions: list[str]) -> dict[str, Any]:

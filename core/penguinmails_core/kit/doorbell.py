@@ -35,6 +35,7 @@ class Doorbell:
     def __init__(self, redis: Redis | None = None) -> None:
         self._redis = redis
         self._events: dict[str, asyncio.Event] = defaultdict(asyncio.Event)
+        self._bells: dict[str, list[asyncio.Event]] = defaultdict(list)
         self._pending: set[str] = set()
         self._task: asyncio.Task[None] | None = None
         self._flush: asyncio.Task[None] | None = None
@@ -53,7 +54,7 @@ class Doorbell:
         if dry_run.active():
             return
         for channel in channels:
-            self._events[channel].set()
+            self._sound(channel)
         if self._redis is not None:
             self._pending.update(channels)
             if self._flush is None or self._flush.done():
@@ -63,6 +64,19 @@ class Doorbell:
         """Wait until all rings have left for other processes (or Redis is away): before a short-lived process ends."""
         if self._flush is not None:
             await asyncio.wait([self._flush])
+
+    def bell(self, *channels: str) -> asyncio.Event:
+        """Set by every ring on these channels, until whoever asked for it clears it. Of those who `wait` on the same
+        channel in one process, one may clear what another has not seen yet; nobody else clears this one."""
+        bell = asyncio.Event()
+        for channel in channels:
+            self._bells[channel].append(bell)
+        return bell
+
+    def _sound(self, channel: str) -> None:
+        self._events[channel].set()
+        for bell in self._bells.get(channel, ()):
+            bell.set()
 
     async def wait(self, channel: str, seconds: float) -> bool:
         """True when rung. A ring that came before the call counts, so none is missed between look and wait."""
@@ -100,7 +114,7 @@ class Doorbell:
             async for message in pubsub.listen():
                 channel = message["channel"]
                 name = channel.decode() if isinstance(channel, bytes) else channel
-                self._events[name[len(_PREFIX) :]].set()
+                self._sound(name[len(_PREFIX) :])
         finally:
             await pubsub.aclose()
 

@@ -11,9 +11,12 @@ from penguinmails_api.v1.events.schemas import (
     EventIdInPath,
     EventList,
     EventListQuery,
+    EventStreamQuery,
+    LastEventId,
     render_event,
     render_events,
 )
+from penguinmails_api.v1.events.stream import MEDIA_TYPE, EventStream
 from penguinmails_core.errors import NotFound
 from penguinmails_core.events import service
 from penguinmails_core.events.repository import EventFilter, Position
@@ -23,6 +26,14 @@ from penguinmails_core.principal import Principal
 from penguinmails_core.scopes import Scope
 
 router = APIRouter(prefix="/v1/events", tags=["events"])
+_STREAM = {
+    MEDIA_TYPE: {
+        "schema": {"type": "string"},
+        "example": 'retry: 2000\nid: AgAAAAAAAAPp\nevent: stream.ready\ndata: {"after":"AgAAAAAAAAPp"}\n\n'
+        'id: evt_01k5w8m3xjf2r9v0q4tz7h6cdh\ndata: {"id":"evt_01k5w8m3xjf2r9v0q4tz7h6cdh","type":"email.delivered"}\n\n'
+        ": keep-alive\n\n",
+    }
+}
 
 
 @router.get(
@@ -40,6 +51,31 @@ async def list_events(context: Context, query: Annotated[EventListQuery, Query()
         after = await read_position(session, caller, query.after)
         page = await service.list_events(session, caller, wanted, after=after, limit=query.limit)
     return Response(render_events(*page), media_type="application/json")
+
+
+@router.get(
+    "/stream",
+    summary="Follow the event log",
+    status_code=200,
+    response_class=EventStream,
+    responses={200: {"description": "A stream of events, for as long as you listen.", "content": _STREAM}},
+    **operation("events_stream", scope=Scope.EVENTS_READ, extra={"x-sdk-internal": True}),
+)
+async def stream_events(
+    context: Context, query: Annotated[EventStreamQuery, Query()], last_event_id: LastEventId = None
+) -> EventStream:
+    """Server-Sent Events, as browsers' `EventSource` and many libraries read them: each message has the event's id and
+    as data the event itself, without line breaks. Messages of the stream itself have a name: `stream.ready` comes
+    first, `stream.end` says why the server ends the stream. On a quiet line there is a comment every 15 seconds.
+
+    Begins at the end of the log, or after `Last-Event-ID` or `after`. Reconnect with the id of the last message: no
+    event is skipped and none comes twice. A stream ends when its key does, after an hour, or when the server restarts.
+    A key may hold 10 streams open at once."""
+    caller = context.caller
+    async with context.services.database.tenant(caller.organization_id) as session:
+        place = await read_position(session, caller, last_event_id or query.after)
+        place = place or await service.end_of_log(session)
+    return EventStream(context, EventFilter(types=query.types, resource_ids=query.resource_uuids()), place)
 
 
 @router.get(

@@ -5,6 +5,7 @@ from typing import Annotated, Any, Union
 from uuid import UUID
 
 import orjson
+from fastapi import Header
 from pydantic import BaseModel, BeforeValidator, Field, RootModel, model_serializer
 
 from penguinmails_api.v1.common import (
@@ -37,13 +38,7 @@ def _any_id(value: Any) -> Any:
     raise ValueError("give the id of a recipient (rcp_), webhook endpoint (whe_), domain (dom_) or suppression (sup_)")
 
 
-class EventListQuery(QueryParameters):
-    after: str | None = Field(
-        None,
-        max_length=100,
-        description="The `next_cursor` of the page before, or the id of the last event you have (`evt_...`).",
-    )
-    limit: Limit = DEFAULT_LIMIT
+class _Wanted(QueryParameters):
     types: list[Annotated[str, Field(max_length=100), BeforeValidator(_event_type)]] = Field(
         [], max_length=50, description="Only these; may be repeated. `email.*` stands for a whole family."
     )
@@ -55,6 +50,30 @@ class EventListQuery(QueryParameters):
         if self.resource_id is None:
             return None
         return [ids.decode(self.resource_id.partition("_")[0], self.resource_id)]
+
+
+class EventListQuery(_Wanted):
+    after: str | None = Field(
+        None,
+        max_length=100,
+        description="The `next_cursor` of the page before, or the id of the last event you have (`evt_...`).",
+    )
+    limit: Limit = DEFAULT_LIMIT
+
+
+class EventStreamQuery(_Wanted):
+    after: str | None = Field(
+        None,
+        max_length=100,
+        description="Begin after this event id (`evt_...`) or cursor. `Last-Event-ID`, which clients send when they "
+        "reconnect, goes before it.",
+    )
+
+
+LastEventId = Annotated[
+    str | None,
+    Header(max_length=100, description="The id of the last message that came; browsers send it when they reconnect."),
+]
 
 
 class EmailEventListQuery(QueryParameters):

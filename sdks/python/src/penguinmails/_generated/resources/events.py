@@ -45,10 +45,10 @@ class EventsResource:
     def list(
         self,
         *,
-        after: str | None = None,
-        limit: int | None = None,
         types: Sequence[str] | str | None = None,
         resource_id: str | None = None,
+        after: str | None = None,
+        limit: int | None = None,
         **options: Unpack[RequestOptions],
     ) -> Page[Event]:
         """List events.
@@ -59,18 +59,18 @@ class EventsResource:
         Scope: events:read.
 
         Args:
-            after: The `next_cursor` of the page before, or the id of the last event you have (`evt_...`).
-            limit: How many, 1 to 100; more is refused.
             types: Only these; may be repeated. `email.*` stands for a whole family.
             resource_id: Only events of this recipient, webhook endpoint, domain or suppression.
+            after: The `next_cursor` of the page before, or the id of the last event you have (`evt_...`).
+            limit: How many, 1 to 100; more is refused.
         """
         return self._transport.page(
             _LIST,
             query={
-                "after": after,
-                "limit": limit,
                 "types": types,
                 "resource_id": resource_id,
+                "after": after,
+                "limit": limit,
             },
             options=options,
         )
@@ -120,10 +120,10 @@ class AsyncEventsResource:
     def list(
         self,
         *,
-        after: str | None = None,
-        limit: int | None = None,
         types: Sequence[str] | str | None = None,
         resource_id: str | None = None,
+        after: str | None = None,
+        limit: int | None = None,
         **options: Unpack[RequestOptions],
     ) -> AsyncPaginator[Event]:
         """List events.
@@ -134,18 +134,18 @@ class AsyncEventsResource:
         Scope: events:read.
 
         Args:
-            after: The `next_cursor` of the page before, or the id of the last event you have (`evt_...`).
-            limit: How many, 1 to 100; more is refused.
             types: Only these; may be repeated. `email.*` stands for a whole family.
             resource_id: Only events of this recipient, webhook endpoint, domain or suppression.
+            after: The `next_cursor` of the page before, or the id of the last event you have (`evt_...`).
+            limit: How many, 1 to 100; more is refused.
         """
         return self._transport.page(
             _LIST,
             query={
-                "after": after,
-                "limit": limit,
                 "types": types,
                 "resource_id": resource_id,
+                "after": after,
+                "limit": limit,
             },
             options=options,
         )
