@@ -2,7 +2,7 @@
 # Installs the programs that tests need and that pip cannot bring.
 #
 #   scripts/toolchains.sh             everything
-#   scripts/toolchains.sh chromium    only what is named (chromium, node, xmlsec1, s3)
+#   scripts/toolchains.sh chromium    only what is named (chromium, node, php, ruby, xmlsec1, s3)
 #   scripts/toolchains.sh --try       the same, but exit status 0 even when something cannot be installed
 #
 # Idempotent, and quiet about what is already there. Works as root or through sudo on Debian and Ubuntu;
@@ -59,6 +59,17 @@ install_xmlsec1() {
     apt_install xmlsec1 xmlsec1
 }
 
+# Run two of the webhook verifiers that the docs show. Ten seconds; the fifth language, Go, is not installed from here.
+install_php() {
+    command -v php >/dev/null 2>&1 && return 0
+    apt_install php php-cli
+}
+
+install_ruby() {
+    command -v ruby >/dev/null 2>&1 && return 0
+    apt_install ruby ruby
+}
+
 # What tests and lint need from npm, run by the Node of the pip wheel in .venv. The lock file is left out on purpose: it
 # would record which registry the packages came from; versions are pinned in package.json.
 install_node() {
@@ -100,12 +111,12 @@ if [ "${1:-}" = --try ]; then
     failure=0
     shift
 fi
-[ $# -gt 0 ] || set -- chromium node xmlsec1
+[ $# -gt 0 ] || set -- chromium node php ruby xmlsec1
 status=0
 for tool in "$@"; do
     case $tool in
-        chromium | node | xmlsec1 | s3) "install_$tool" || status=$failure ;;
-        *) say "unknown toolchain '$tool'; known: chromium, node, xmlsec1, s3"; exit 2 ;;
+        chromium | node | php | ruby | xmlsec1 | s3) "install_$tool" || status=$failure ;;
+        *) say "unknown toolchain '$tool'; known: chromium, node, php, ruby, xmlsec1, s3"; exit 2 ;;
     esac
 done
 exit $status

@@ -177,7 +177,7 @@ def _text(value: Any) -> str:
 
 
 def _check_age(value: str, tolerance: int) -> None:
-    if not (value.isascii() and value.isdigit() and len(value) <= 12):
+    if not (value.isascii() and value.isdigit() and len(value) <= 12 and str(int(value)) == value):
         raise InvalidWebhookSignatureError("invalid_timestamp", f"{TIMESTAMP_HEADER} is not a number of Unix seconds")
     age = time.time() - int(value)
     if age > tolerance:
