@@ -8,7 +8,7 @@ from typing import Any
 from pydantic.json_schema import models_json_schema
 
 from penguinmails_core.events.types import EventType
-from penguinmails_webhooks.events import CATALOGUE, envelope_model, example_event
+from penguinmails_webhooks.events import CATALOGUE, described, envelope_model, example_event
 
 Document = dict[str, Any]
 
@@ -73,7 +73,8 @@ def _message(event: EventType) -> Document:
     return {
         "name": event.value,
         "title": event.value,
-        "summary": data.description,
+        "summary": described(event),
+        "x-availability": "available" if data.available else "announced",
         "contentType": "application/json",
         "headers": _HEADERS,
         "payload": {"$ref": f"#/components/schemas/{data.__name__}Event"},
@@ -88,7 +89,7 @@ def _operation(event: EventType) -> Document:
     return {
         "action": "send",
         "channel": {"$ref": "#/channels/webhook"},
-        "summary": CATALOGUE[event].description,
+        "summary": described(event),
         "messages": [{"$ref": f"#/channels/webhook/messages/{name}"}],
         "bindings": {"http": {"method": "POST", "bindingVersion": "0.3.0"}},
     }

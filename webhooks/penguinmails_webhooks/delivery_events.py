@@ -12,6 +12,8 @@ from penguinmails_webhooks.payloads import DeliveryId, EndpointId, EventId, Time
 class WebhookEndpointEnabled(
     EventData,
     event=EventType.WEBHOOK_ENDPOINT_ENABLED,
+    of_organization=True,
+    available=False,
     example={
         "endpoint_id": "whe_01k5w8m3xjf2r9v0q4tz7h6cdg",
         "url": "https://hooks.example.com/penguinmails",
@@ -31,6 +33,8 @@ class WebhookEndpointEnabled(
 class MessageAttemptExhausted(
     EventData,
     event=EventType.MESSAGE_ATTEMPT_EXHAUSTED,
+    of_organization=True,
+    available=False,
     example={
         "endpoint_id": "whe_01k5w8m3xjf2r9v0q4tz7h6cdg",
         "delivery_id": "whd_01k5w8m3xjf2r9v0q4tz7h6cdp",

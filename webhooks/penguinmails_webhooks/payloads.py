@@ -14,6 +14,11 @@ EndpointId = Annotated[str, Field(pattern=TypeId.format("whe"), description="The
 SuppressionId = Annotated[str, Field(pattern=TypeId.format("sup"), description="The suppression")]
 DomainId = Annotated[str, Field(pattern=TypeId.format("dom"), description="The domain")]
 ApiKeyId = Annotated[str, Field(pattern=TypeId.format("key"), description="The API key")]
+MailboxId = Annotated[str, Field(pattern=TypeId.format("mbx"), description="The mailbox")]
+ContactId = Annotated[str, Field(pattern=TypeId.format("ctc"), description="The contact")]
+CampaignId = Annotated[str, Field(pattern=TypeId.format("cmp"), description="The campaign")]
+ThreadId = Annotated[str, Field(pattern=TypeId.format("thr"), description="The conversation")]
+ImportId = Annotated[str, Field(pattern=TypeId.format("imp"), description="The import")]
 DeliveryId = Annotated[str, Field(pattern=TypeId.format("whd"), description="The delivery")]
 EventId = Annotated[str, Field(pattern=TypeId.format("evt"))]
 OrganizationId = Annotated[str, Field(pattern=TypeId.format("org"))]
@@ -44,6 +49,28 @@ class MessageClass(StrEnum):
 class EventMode(StrEnum):
     LIVE = "live"
     TEST = "test"
+
+
+class Actor(StrEnum):
+    """`proxy`: a mail service that loads images for its users. `scanner`: a security product that follows links."""
+
+    HUMAN = "human"
+    PROXY = "proxy"
+    SCANNER = "scanner"
+    UNKNOWN = "unknown"
+
+
+class ReplyClass(StrEnum):
+    """What an answer says. More may be added."""
+
+    INTERESTED = "interested"
+    MEETING_REQUESTED = "meeting_requested"
+    NOT_NOW = "not_now"
+    NOT_INTERESTED = "not_interested"
+    WRONG_PERSON = "wrong_person"
+    OUT_OF_OFFICE = "out_of_office"
+    UNSUBSCRIBE = "unsubscribe"
+    OTHER = "other"
 
 
 class EventRecipient(Part):
@@ -106,3 +133,12 @@ class DomainEventData(Part):
     domain_id: DomainId
     name: str = Field(description="In A-labels")
     status: str = Field(description="`pending`, `verified` or `failed`; more may be added")
+
+
+class DriftedRecord(Part):
+    """A DNS record that differs from what it should be."""
+
+    type: str = Field(description="Such as `TXT` or `CNAME`")
+    name: str = Field(description="In A-labels")
+    expected: str
+    found: list[str] = Field(description="What is there instead; empty: nothing")

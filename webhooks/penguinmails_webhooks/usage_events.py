@@ -12,6 +12,7 @@ from penguinmails_webhooks.payloads import Timestamp
 class UsageThresholdReached(
     EventData,
     event=EventType.USAGE_THRESHOLD_REACHED,
+    of_organization=True,
     example={
         "quota": "sends-month",
         "unit": "sends",

@@ -9,28 +9,57 @@ from penguinmails._generated.models import (
     ApiKeyExpiringEvent,
     ApiKeyRevokedEvent,
     ApiKeyRotatedEvent,
+    CampaignCompletedEvent,
+    CampaignCreatedEvent,
+    CampaignLaunchedEvent,
+    CampaignPausedEvent,
+    CampaignResumedEvent,
+    ContactCreatedEvent,
+    ContactDeletedEvent,
+    ContactUnsubscribedEvent,
+    ContactUpdatedEvent,
     DomainCreatedEvent,
     DomainDeletedEvent,
+    DomainDriftEvent,
     DomainFailedEvent,
     DomainVerifiedEvent,
     EmailBouncedEvent,
     EmailCancelledEvent,
+    EmailClickedEvent,
     EmailComplainedEvent,
     EmailDeliveredEvent,
     EmailDeliveryDelayedEvent,
     EmailFailedEvent,
+    EmailOpenedEvent,
     EmailQueuedEvent,
+    EmailRepliedEvent,
     EmailScheduledEvent,
     EmailSentEvent,
     EmailSuppressedEvent,
+    EmailUnsubscribedEvent,
+    ImportCompletedEvent,
+    ImportFailedEvent,
+    MailboxConnectedEvent,
+    MailboxCreatedEvent,
+    MailboxDeletedEvent,
+    MailboxDisconnectedEvent,
+    MailboxPausedEvent,
+    MailboxResumedEvent,
     MessageAttemptExhaustedEvent,
     SuppressionCreatedEvent,
     SuppressionLiftedEvent,
     SuppressionRestoredEvent,
+    ThreadClosedEvent,
+    ThreadCreatedEvent,
+    ThreadInterestChangedEvent,
     UnknownEvent,
     UsageThresholdReachedEvent,
+    WebhookEndpointCreatedEvent,
+    WebhookEndpointDeletedEvent,
     WebhookEndpointDisabledEvent,
     WebhookEndpointEnabledEvent,
+    WebhookEndpointSecretRotatedEvent,
+    WebhookEndpointUpdatedEvent,
     WebhookTestEvent,
 )
 
@@ -39,14 +68,7 @@ __all__: list[str] = [
 ]
 
 Event: TypeAlias = (
-    ApiKeyCreatedEvent
-    | ApiKeyRotatedEvent
-    | ApiKeyRevokedEvent
-    | ApiKeyExpiringEvent
-    | WebhookEndpointEnabledEvent
-    | MessageAttemptExhaustedEvent
-    | UsageThresholdReachedEvent
-    | EmailQueuedEvent
+    EmailQueuedEvent
     | EmailScheduledEvent
     | EmailSentEvent
     | EmailDeliveredEvent
@@ -56,14 +78,50 @@ Event: TypeAlias = (
     | EmailSuppressedEvent
     | EmailFailedEvent
     | EmailCancelledEvent
+    | EmailOpenedEvent
+    | EmailClickedEvent
+    | EmailRepliedEvent
+    | EmailUnsubscribedEvent
+    | ThreadCreatedEvent
+    | ThreadInterestChangedEvent
+    | ThreadClosedEvent
     | SuppressionCreatedEvent
     | SuppressionLiftedEvent
     | SuppressionRestoredEvent
     | DomainCreatedEvent
     | DomainVerifiedEvent
     | DomainFailedEvent
+    | DomainDriftEvent
     | DomainDeletedEvent
+    | MailboxCreatedEvent
+    | MailboxConnectedEvent
+    | MailboxDisconnectedEvent
+    | MailboxPausedEvent
+    | MailboxResumedEvent
+    | MailboxDeletedEvent
+    | ContactCreatedEvent
+    | ContactUpdatedEvent
+    | ContactUnsubscribedEvent
+    | ContactDeletedEvent
+    | CampaignCreatedEvent
+    | CampaignLaunchedEvent
+    | CampaignPausedEvent
+    | CampaignResumedEvent
+    | CampaignCompletedEvent
+    | ImportCompletedEvent
+    | ImportFailedEvent
+    | ApiKeyCreatedEvent
+    | ApiKeyRotatedEvent
+    | ApiKeyRevokedEvent
+    | ApiKeyExpiringEvent
+    | UsageThresholdReachedEvent
+    | WebhookEndpointCreatedEvent
+    | WebhookEndpointUpdatedEvent
     | WebhookEndpointDisabledEvent
+    | WebhookEndpointEnabledEvent
+    | WebhookEndpointSecretRotatedEvent
+    | WebhookEndpointDeletedEvent
+    | MessageAttemptExhaustedEvent
     | WebhookTestEvent
     | UnknownEvent
 )

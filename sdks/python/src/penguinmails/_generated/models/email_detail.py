@@ -14,33 +14,62 @@ if TYPE_CHECKING:
     from penguinmails._generated.models.api_key_expiring_event import ApiKeyExpiringEvent
     from penguinmails._generated.models.api_key_revoked_event import ApiKeyRevokedEvent
     from penguinmails._generated.models.api_key_rotated_event import ApiKeyRotatedEvent
+    from penguinmails._generated.models.campaign_completed_event import CampaignCompletedEvent
+    from penguinmails._generated.models.campaign_created_event import CampaignCreatedEvent
+    from penguinmails._generated.models.campaign_launched_event import CampaignLaunchedEvent
+    from penguinmails._generated.models.campaign_paused_event import CampaignPausedEvent
+    from penguinmails._generated.models.campaign_resumed_event import CampaignResumedEvent
+    from penguinmails._generated.models.contact_created_event import ContactCreatedEvent
+    from penguinmails._generated.models.contact_deleted_event import ContactDeletedEvent
+    from penguinmails._generated.models.contact_unsubscribed_event import ContactUnsubscribedEvent
+    from penguinmails._generated.models.contact_updated_event import ContactUpdatedEvent
     from penguinmails._generated.models.domain_created_event import DomainCreatedEvent
     from penguinmails._generated.models.domain_deleted_event import DomainDeletedEvent
+    from penguinmails._generated.models.domain_drift_event import DomainDriftEvent
     from penguinmails._generated.models.domain_failed_event import DomainFailedEvent
     from penguinmails._generated.models.domain_verified_event import DomainVerifiedEvent
     from penguinmails._generated.models.email_bounced_event import EmailBouncedEvent
     from penguinmails._generated.models.email_cancelled_event import EmailCancelledEvent
     from penguinmails._generated.models.email_class import EmailClass
+    from penguinmails._generated.models.email_clicked_event import EmailClickedEvent
     from penguinmails._generated.models.email_complained_event import EmailComplainedEvent
     from penguinmails._generated.models.email_content import EmailContent
     from penguinmails._generated.models.email_delivered_event import EmailDeliveredEvent
     from penguinmails._generated.models.email_delivery_delayed_event import EmailDeliveryDelayedEvent
     from penguinmails._generated.models.email_failed_event import EmailFailedEvent
+    from penguinmails._generated.models.email_opened_event import EmailOpenedEvent
     from penguinmails._generated.models.email_queued_event import EmailQueuedEvent
     from penguinmails._generated.models.email_recipient_detail import EmailRecipientDetail
+    from penguinmails._generated.models.email_replied_event import EmailRepliedEvent
     from penguinmails._generated.models.email_scheduled_event import EmailScheduledEvent
     from penguinmails._generated.models.email_sent_event import EmailSentEvent
     from penguinmails._generated.models.email_status import EmailStatus
     from penguinmails._generated.models.email_suppressed_event import EmailSuppressedEvent
+    from penguinmails._generated.models.email_unsubscribed_event import EmailUnsubscribedEvent
+    from penguinmails._generated.models.import_completed_event import ImportCompletedEvent
+    from penguinmails._generated.models.import_failed_event import ImportFailedEvent
     from penguinmails._generated.models.mailbox import Mailbox
+    from penguinmails._generated.models.mailbox_connected_event import MailboxConnectedEvent
+    from penguinmails._generated.models.mailbox_created_event import MailboxCreatedEvent
+    from penguinmails._generated.models.mailbox_deleted_event import MailboxDeletedEvent
+    from penguinmails._generated.models.mailbox_disconnected_event import MailboxDisconnectedEvent
+    from penguinmails._generated.models.mailbox_paused_event import MailboxPausedEvent
+    from penguinmails._generated.models.mailbox_resumed_event import MailboxResumedEvent
     from penguinmails._generated.models.message_attempt_exhausted_event import MessageAttemptExhaustedEvent
     from penguinmails._generated.models.suppression_created_event import SuppressionCreatedEvent
     from penguinmails._generated.models.suppression_lifted_event import SuppressionLiftedEvent
     from penguinmails._generated.models.suppression_restored_event import SuppressionRestoredEvent
+    from penguinmails._generated.models.thread_closed_event import ThreadClosedEvent
+    from penguinmails._generated.models.thread_created_event import ThreadCreatedEvent
+    from penguinmails._generated.models.thread_interest_changed_event import ThreadInterestChangedEvent
     from penguinmails._generated.models.unknown_event import UnknownEvent
     from penguinmails._generated.models.usage_threshold_reached_event import UsageThresholdReachedEvent
+    from penguinmails._generated.models.webhook_endpoint_created_event import WebhookEndpointCreatedEvent
+    from penguinmails._generated.models.webhook_endpoint_deleted_event import WebhookEndpointDeletedEvent
     from penguinmails._generated.models.webhook_endpoint_disabled_event import WebhookEndpointDisabledEvent
     from penguinmails._generated.models.webhook_endpoint_enabled_event import WebhookEndpointEnabledEvent
+    from penguinmails._generated.models.webhook_endpoint_secret_rotated_event import WebhookEndpointSecretRotatedEvent
+    from penguinmails._generated.models.webhook_endpoint_updated_event import WebhookEndpointUpdatedEvent
     from penguinmails._generated.models.webhook_test_event import WebhookTestEvent
 
 
@@ -54,14 +83,7 @@ class EmailDetail(Model):
     created_at: datetime.datetime
     events: (
         list[
-            ApiKeyCreatedEvent
-            | ApiKeyRotatedEvent
-            | ApiKeyRevokedEvent
-            | ApiKeyExpiringEvent
-            | WebhookEndpointEnabledEvent
-            | MessageAttemptExhaustedEvent
-            | UsageThresholdReachedEvent
-            | EmailQueuedEvent
+            EmailQueuedEvent
             | EmailScheduledEvent
             | EmailSentEvent
             | EmailDeliveredEvent
@@ -71,14 +93,50 @@ class EmailDetail(Model):
             | EmailSuppressedEvent
             | EmailFailedEvent
             | EmailCancelledEvent
+            | EmailOpenedEvent
+            | EmailClickedEvent
+            | EmailRepliedEvent
+            | EmailUnsubscribedEvent
+            | ThreadCreatedEvent
+            | ThreadInterestChangedEvent
+            | ThreadClosedEvent
             | SuppressionCreatedEvent
             | SuppressionLiftedEvent
             | SuppressionRestoredEvent
             | DomainCreatedEvent
             | DomainVerifiedEvent
             | DomainFailedEvent
+            | DomainDriftEvent
             | DomainDeletedEvent
+            | MailboxCreatedEvent
+            | MailboxConnectedEvent
+            | MailboxDisconnectedEvent
+            | MailboxPausedEvent
+            | MailboxResumedEvent
+            | MailboxDeletedEvent
+            | ContactCreatedEvent
+            | ContactUpdatedEvent
+            | ContactUnsubscribedEvent
+            | ContactDeletedEvent
+            | CampaignCreatedEvent
+            | CampaignLaunchedEvent
+            | CampaignPausedEvent
+            | CampaignResumedEvent
+            | CampaignCompletedEvent
+            | ImportCompletedEvent
+            | ImportFailedEvent
+            | ApiKeyCreatedEvent
+            | ApiKeyRotatedEvent
+            | ApiKeyRevokedEvent
+            | ApiKeyExpiringEvent
+            | UsageThresholdReachedEvent
+            | WebhookEndpointCreatedEvent
+            | WebhookEndpointUpdatedEvent
             | WebhookEndpointDisabledEvent
+            | WebhookEndpointEnabledEvent
+            | WebhookEndpointSecretRotatedEvent
+            | WebhookEndpointDeletedEvent
+            | MessageAttemptExhaustedEvent
             | WebhookTestEvent
             | UnknownEvent
         ]

@@ -11,12 +11,12 @@ from penguinmails._models import Model
 
 @attrs.define(kw_only=True)
 class WebhookEndpointDisabled(Model):
-    """An endpoint gets no more events: it answered 410 Gone, or it has failed for five days."""
+    """An endpoint gets no more events: somebody disabled it, it answered 410 Gone, or it has failed for five days."""
 
     endpoint_id: str
     """The webhook endpoint"""
     reason: str
-    """`gone` or `failing`; more may be added"""
+    """`manual`, `gone` or `failing`; more may be added"""
     url: str
     """Without its query"""
     failing_since: datetime.datetime | None = None

@@ -16,10 +16,10 @@ if TYPE_CHECKING:
 
 @attrs.define(kw_only=True)
 class WebhookEndpointDisabledEvent(Model):
-    """An endpoint gets no more events: it answered 410 Gone, or it has failed for five days."""
+    """An endpoint gets no more events: somebody disabled it, it answered 410 Gone, or it has failed for five days."""
 
     data: WebhookEndpointDisabled
-    """An endpoint gets no more events: it answered 410 Gone, or it has failed for five days."""
+    """An endpoint gets no more events: somebody disabled it, it answered 410 Gone, or it has failed for five days."""
     id: str
     mode: EventMode
     organization_id: str
