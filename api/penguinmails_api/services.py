@@ -53,6 +53,7 @@ from penguinmails_core.kit.dns import Resolver, SystemResolver
 from penguinmails_core.kit.doorbell import EVENTS, MAIL, Doorbell
 from penguinmails_core.kit.http import OutgoingHttp
 from penguinmails_core.limits.cache import LimitsCache
+from penguinmails_core.limits.catalogue import DEFAULT_PLAN
 from penguinmails_core.models import SsoConnection
 from penguinmails_core.sso.service import SsoConnections
 from penguinmails_core.sso.sign_in import SingleSignOn
@@ -202,6 +203,7 @@ async def open_services(
         pool_size=settings.database.pool_size,
         ingest_connections=settings.database.ingest_connections,
         worker_connections=settings.database.worker_connections,
+        info={DEFAULT_PLAN: settings.api.default_plan},
     )
     try:
         content = await ContentService.open(database, settings.content)

@@ -52,7 +52,8 @@ class ApiKeyRevoked(ApiKeyEventData, EventData, event=EventType.API_KEY_REVOKED,
     """An API key was ended for good."""
 
     reason: str = Field(
-        description="`manual`, `parent_revoked` (what it was derived from) or `member_removed`; more may be added"
+        description="`manual`, `parent_revoked` (what it was derived from), `member_removed` or `role_changed` "
+        "(whoever made it may do nothing of it any more); more may be added"
     )
 
 

@@ -23,7 +23,7 @@ from penguinmails_api.context import RequestContext
 from penguinmails_api.exceptions import as_problem
 from penguinmails_api.scim.storage import CLIENT, DirectoryStorage
 from penguinmails_core.errors import Problem
-from penguinmails_core.kit.doorbell import KEYS
+from penguinmails_core.kit.doorbell import KEYS, TOKENS
 from penguinmails_core.scim import repository
 from penguinmails_core.scim.directory import ScimClient
 from penguinmails_core.sso.service import TOKEN_PREFIX
@@ -77,7 +77,7 @@ class ScimApp(ASGIApplication):
     def __init__(self, context: RequestContext) -> None:
         self._context = context
         services = context.services
-        super().__init__(DirectoryStorage(services.database, provider(), self._ended), provider())
+        super().__init__(DirectoryStorage(services.database, provider(), self._ended, self._felt), provider())
 
     async def read_request(self, scope: MutableMapping[str, Any], receive: Any) -> ScimRequest:
         """URLs in answers are of the configured address, never of the Host that was sent."""
@@ -121,10 +121,14 @@ class ScimApp(ASGIApplication):
             row["organization_id"], row["connection_id"], row["name"], row["default_role"], row["group_roles"]
         )
 
+    def _felt(self) -> None:
+        """Keys and tokens may have been cut."""
+        self._context.services.doorbell.ring(KEYS, TOKENS)
+
     async def _ended(self, client: ScimClient, user_id: UUID) -> None:
         """The membership is gone and with it every right; browsers forget the organization, or the person."""
         services = self._context.services
-        services.doorbell.ring(KEYS)
+        self._felt()
         sessions = services.identity.sessions
         if await repository.other_memberships(services.database.worker, user_id):
             await sessions.leave_organization(user_id, client.organization_id)

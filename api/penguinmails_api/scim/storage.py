@@ -42,14 +42,17 @@ _SESSION: ContextVar[AsyncSession | None] = ContextVar("scim session", default=N
 _ENDED: ContextVar[list[UUID] | None] = ContextVar("scim ended", default=None)
 Ended = Callable[[ScimClient, UUID], Awaitable[None]]
 """``await ended(client, user_id)``: after the commit, somebody is a member no more."""
+Changed = Callable[[], None]
+"""``changed()``: after the commit, members have other roles."""
 
 
 class DirectoryStorage(AsyncScimStorage):
-    def __init__(self, database: Database, provider: ScimProvider, ended: Ended) -> None:
+    def __init__(self, database: Database, provider: ScimProvider, ended: Ended, changed: Changed) -> None:
         self._database = database
         self._provider = provider
         self._directory = Directory(database)
         self._ended = ended
+        self._changed = changed
 
     def operation(self) -> Any:
         return self._transaction()
@@ -69,6 +72,8 @@ class DirectoryStorage(AsyncScimStorage):
             _ENDED.reset(before)
         for user_id in ended:
             await self._ended(client, user_id)
+        if self._directory.roles_changed:
+            self._changed()
 
     @asynccontextmanager
     async def _work(self) -> AsyncIterator[AsyncSession]:

@@ -11,8 +11,10 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from penguinmails_core.api_keys import repository
 from penguinmails_core.api_keys.grants import Excess, Grant, effective, exceeded
-from penguinmails_core.errors import FieldError, Forbidden, GrantExceeded, Unauthenticated
+from penguinmails_core.errors import FieldError, Forbidden, GrantExceeded, NotAMember, Unauthenticated
 from penguinmails_core.kit.clock import utcnow
+from penguinmails_core.members import repository as members
+from penguinmails_core.members.service import standing_scopes
 from penguinmails_core.models import ApiKey
 from penguinmails_core.principal import Principal, PrincipalKind
 from penguinmails_core.scopes import Scope
@@ -26,15 +28,24 @@ def status_of(key: ApiKey, now: datetime | None = None) -> str:
 
 
 async def own(session: AsyncSession, principal: Principal) -> tuple[Grant, frozenset[UUID]]:
-    """What the caller has to give, and the keys whose daily caps it counts for. A person has the scopes of their
-    role."""
+    """What the caller has to give at this moment, and the keys whose daily caps it counts for. A person has the scopes
+    of their role, which may have shrunk since the request was let in. Raises `Unauthenticated`, `NotAMember`."""
     if principal.kind is not PrincipalKind.API_KEY:
-        return Grant(scopes=principal.scopes, workspace_id=principal.workspace_id), frozenset()
+        scopes = await _scopes_now(session, principal) if principal.user_id is not None else principal.scopes
+        return Grant(scopes=scopes, workspace_id=principal.workspace_id), frozenset()
     chain = await repository.line_of(session, principal.organization_id, principal.id)
     grant = effective(chain) if chain else None
     if grant is None or any(status_of(key) != "active" for key in chain):
         raise Unauthenticated("This API key ended a moment ago.")
     return grant, frozenset(key.id for key in chain if key.max_sends_per_day is not None)
+
+
+async def _scopes_now(session: AsyncSession, principal: Principal) -> frozenset[str]:
+    assert principal.user_id is not None
+    standing = await members.standing_of(session, principal.organization_id, principal.user_id)
+    if standing is None:
+        raise NotAMember("You do not belong to this organization any more.")
+    return principal.scopes & await standing_scopes(session, standing, principal.workspace_id)
 
 
 def refuse_apps(principal: Principal) -> None:

@@ -206,7 +206,7 @@ async def revoke(session: AsyncSession, principal: Principal, key_id: UUID, *, a
     """Ends a key and all that was derived from it, for good. Revoking a key twice changes nothing."""
     await repository.lock(session, principal.organization_id)
     key = await get(session, principal, key_id, lock=True)
-    await _revoke(session, actor or principal, [key], "manual")
+    await revoke_all(session, actor or principal, [key], "manual")
     return key
 
 
@@ -217,7 +217,7 @@ async def revoke_keys_of_user(
     removed them. Returns how many keys ended. The caller rings `KEYS` after the commit."""
     await repository.lock(session, organization_id)
     keys = await repository.keys_of_user(session, organization_id, user_id)
-    return await _revoke(session, actor or Actor.system(organization_id, "members"), keys, "member_removed")
+    return await revoke_all(session, actor or Actor.system(organization_id, "members"), keys, "member_removed")
 
 
 # ---------------------------------------------------------------- for the operator of the machine
@@ -350,7 +350,8 @@ async def _shorten_children(session: AsyncSession, parent: ApiKey) -> None:
             child.expires_at = end
 
 
-async def _revoke(session: AsyncSession, actor: Actor | Principal, keys: Sequence[ApiKey], reason: str) -> int:
+async def revoke_all(session: AsyncSession, actor: Actor | Principal, keys: Sequence[ApiKey], reason: str) -> int:
+    """Ends these keys and what was derived from them, under the lock of keys; returns how many ended."""
     now: datetime = utcnow()
     ended: list[tuple[ApiKey, Facts]] = []
     ids = {key.id for key in keys}
@@ -377,6 +378,7 @@ __all__ = [
     "get",
     "list_keys",
     "revoke",
+    "revoke_all",
     "revoke_key",
     "revoke_keys_of_user",
     "rotate",

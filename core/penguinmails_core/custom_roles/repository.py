@@ -56,6 +56,15 @@ async def in_use(session: AsyncSession, role: Role) -> bool:
     return bool(found)
 
 
+async def users_with(session: AsyncSession, role: Role) -> list[UUID]:
+    found = await session.scalars(
+        select(Member.user_id)
+        .where(Member.organization_id == role.organization_id, Member.custom_role_id == role.id)
+        .order_by(Member.user_id)
+    )
+    return list(found)
+
+
 async def forget_ended_invitations(session: AsyncSession, role: Role) -> None:
     """They name the role, and the audit log tells what they were."""
     await session.execute(

@@ -10,12 +10,13 @@ from sqlalchemy import func
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from penguinmails_core.audit import service as audit
-from penguinmails_core.audit.actor import Resource
+from penguinmails_core.audit.actor import Actor, Resource
 from penguinmails_core.custom_roles import repository
 from penguinmails_core.errors import Conflict, FieldError, Forbidden, NotFound, Unprocessable
 from penguinmails_core.kit.ids import Prefix, new_uuid
 from penguinmails_core.kit.texts import text_errors
 from penguinmails_core.members.authority import Authority, authority_of, refuse_test_mode
+from penguinmails_core.members.endings import fit_everything
 from penguinmails_core.models import Role
 from penguinmails_core.principal import Principal
 from penguinmails_core.roles import CUSTOM, OrganizationRole
@@ -68,8 +69,8 @@ async def create(
 
 
 async def update(session: AsyncSession, principal: Principal, role_id: UUID, given: Mapping[str, Any]) -> Role:
-    """`given` holds what is to be changed. Members with the role feel it at once. Raises as `create`; a role that may
-    do more than the caller can be narrowed by them to what they have, not otherwise."""
+    """`given` holds what is to be changed. Members with the role feel it at once, and so do their keys. Raises as
+    `create`; a role that may do more than the caller can be narrowed by them to what they have, not otherwise."""
     authority = await _admit(session, principal)
     role = await get(session, principal, role_id)
     values = _check(given)
@@ -86,6 +87,9 @@ async def update(session: AsyncSession, principal: Principal, role_id: UUID, giv
     role.updated_at = func.now()
     await session.flush()
     await session.refresh(role)
+    if set(before["scopes"]) - set(role.scopes):
+        for user_id in await repository.users_with(session, role):
+            await fit_everything(session, role.organization_id, user_id, Actor.of(principal))
     await audit.record(session, principal, "role.updated", _resource(role), before, after)
     return role
 

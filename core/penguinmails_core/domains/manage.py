@@ -29,6 +29,8 @@ from penguinmails_core.events.types import EventType
 from penguinmails_core.kit.addresses import AddressError, to_ascii
 from penguinmails_core.kit.db import Database
 from penguinmails_core.kit.ids import Prefix, encode, new_uuid
+from penguinmails_core.limits.catalogue import Limit
+from penguinmails_core.limits.service import require_room
 from penguinmails_core.models import Domain, DomainKey
 from penguinmails_core.principal import Principal
 
@@ -60,9 +62,10 @@ async def create(
     session: AsyncSession, principal: Principal, keys: NewKeys, *, workspace_id: UUID | None = None, spf: str = ""
 ) -> DomainRecords:
     """Add the domain that `keys` were made for, in `workspace_id` or the caller's own. Raises `Conflict` when the
-    organization has it already."""
+    organization has it already, `LimitReached`."""
     require_live(principal)
     target = await _workspace(session, principal, workspace_id)
+    await require_room(session, principal.organization_id, Limit.MAX_DOMAINS)
     row = Domain(
         organization_id=principal.organization_id,
         id=keys.domain_id,

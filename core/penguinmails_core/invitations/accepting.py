@@ -18,6 +18,8 @@ from penguinmails_core.invitations.service import place_of
 from penguinmails_core.kit.clock import utcnow
 from penguinmails_core.kit.db import Database
 from penguinmails_core.kit.ids import Prefix, encode, new_uuid
+from penguinmails_core.limits.catalogue import Limit
+from penguinmails_core.limits.service import require_room
 from penguinmails_core.members import places_repository
 from penguinmails_core.members import repository as members
 from penguinmails_core.models import Invitation, Member, WorkspaceMember
@@ -87,7 +89,8 @@ async def accept(database: Database, user_id: UUID, token: str) -> Accepted:
 
 async def take(session: AsyncSession, found: Found, user_id: UUID) -> Accepted:
     """The user becomes a member, once; the same user may ask again and hears the same. Who is a member already keeps
-    the place they have. Raises `LinkExpired`; `Conflict` when every workspace that was offered is gone."""
+    the place they have. Raises `LinkExpired`; `Conflict` when every workspace that was offered is gone; `LimitReached`
+    when all seats are taken, and the invitation can be accepted later."""
     organization_id = found.organization_id
     await members.lock(session, organization_id)
     invitation = await repository.use(session, organization_id, found.id, user_id)
@@ -109,6 +112,7 @@ async def _join(session: AsyncSession, invitation: Invitation, user_id: UUID) ->
     usable = await places_repository.usable_workspaces(session, organization_id, wanted)
     if place.limited and not usable:
         raise Conflict("The workspaces that you were invited to are gone. Ask for a new invitation.")
+    await require_room(session, organization_id, Limit.MAX_USERS)
     member = Member(
         organization_id=organization_id,
         id=new_uuid(),

@@ -2,7 +2,8 @@
 
 The token is 256 random bits, stored as SHA-256, good once and for seven days. It goes into the mail and nowhere else:
 no answer of the API holds it, so whoever invites cannot accept in somebody else's place. A pending invitation takes no
-seat. Those of test mode are mailed to nobody and can be accepted by nobody: they are for trying a program.
+seat: it is taken by accepting. Those of test mode are mailed to nobody and can be accepted by nobody: they are for
+trying a program.
 """
 
 from __future__ import annotations
@@ -24,6 +25,8 @@ from penguinmails_core.invitations import repository
 from penguinmails_core.kit.clock import utcnow
 from penguinmails_core.kit.ids import Prefix, encode, new_uuid
 from penguinmails_core.kit.texts import text_errors
+from penguinmails_core.limits.catalogue import Limit
+from penguinmails_core.limits.service import require_room
 from penguinmails_core.members import repository as members
 from penguinmails_core.members.authority import PRIVILEGED, Authority, authority_of
 from penguinmails_core.members.places import Place, WorkspacePlace, resolve
@@ -108,14 +111,16 @@ async def create(
     """`given`: email, note, and a place (`members.places.resolve`); who is bound to a workspace invites to that one
     unless told otherwise. Mail the letter after the commit.
 
-    Raises `Conflict` for a member, for who is invited already and at 500 open ones, `OwnersOnly`, `GrantExceeded`,
-    `Unprocessable`.
+    Raises `Conflict` for a member, for who is invited already and at 500 open ones, `LimitReached` when no seat is free
+    now, `OwnersOnly`, `GrantExceeded`, `Unprocessable`.
     """
     authority = await authority_of(session, principal, Scope.MEMBERS_WRITE)
     email, note = normalise_email(given["email"]), _note(given.get("note"))
     place = await resolve(session, principal.organization_id, _wanted(principal, given))
     authority.check_grant(place)
     await _check_free(session, principal, email)
+    if principal.mode == "live":
+        await require_room(session, principal.organization_id, Limit.MAX_USERS)
     token = new_token()
     invitation = Invitation(
         organization_id=principal.organization_id,

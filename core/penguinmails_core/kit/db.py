@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -66,17 +66,28 @@ async def create_pool(dsn: str, role: str, *, size: int, name: str) -> Pool:
 class Database:
     """The pools of one process. Open with `await Database.open(...)`, end with `await close()`."""
 
-    def __init__(self, dsn: str, engine: AsyncEngine, ingest: Pool, worker: Pool) -> None:
+    def __init__(
+        self, dsn: str, engine: AsyncEngine, ingest: Pool, worker: Pool, info: Mapping[str, Any] | None = None
+    ) -> None:
         self.dsn = dsn
         self.engine = engine
         self.ingest = ingest
         self.worker = worker
-        self._sessions = async_sessionmaker(engine, expire_on_commit=False)
+        self.info = dict(info or {})
+        self._sessions = async_sessionmaker(engine, expire_on_commit=False, info=self.info)
 
     @classmethod
     async def open(
-        cls, dsn: str, *, pool_size: int = 10, ingest_connections: int = 2, worker_connections: int = 6
+        cls,
+        dsn: str,
+        *,
+        pool_size: int = 10,
+        ingest_connections: int = 2,
+        worker_connections: int = 6,
+        info: Mapping[str, Any] | None = None,
     ) -> Database:
+        """`info`: settings of the installation that rules need wherever they are applied; every session has them in
+        `session.info`."""
         engine = create_async_engine(
             sqlalchemy_url(dsn),
             pool_size=pool_size,
@@ -88,7 +99,7 @@ class Database:
         )
         ingest = await create_pool(dsn, INGEST_ROLE, size=ingest_connections, name="ingest")
         worker = await create_pool(dsn, WORKER_ROLE, size=worker_connections, name="worker")
-        return cls(dsn, engine, ingest, worker)
+        return cls(dsn, engine, ingest, worker, info)
 
     @asynccontextmanager
     async def tenant(self, organization_id: uuid.UUID) -> AsyncIterator[AsyncSession]:

@@ -30,7 +30,11 @@ class Limit(StrEnum):
     DEDICATED_IPS = "dedicated_ips"
 
 
+NAMES = {Limit.MAX_USERS: "member", Limit.MAX_WORKSPACES: "workspace", Limit.MAX_DOMAINS: "domain"}
+"""What there may be only so many of, as people call one."""
+
 SELF_HOSTED = "self_hosted"
+DEFAULT_PLAN = "default_plan"  # the key in `Database.info`
 MIN_THROTTLED_PER_DAY = 100  # what a throttled tenant may always send
 MIN_THROTTLED_PER_SECOND = 1
 

@@ -12,6 +12,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from penguinmails_core.kit.db import Connection, Pool
+from penguinmails_core.limits.catalogue import Limit
 
 # One round trip: the plan (or the default one), its overrides, and the reputation.
 _LOAD = """
@@ -23,6 +24,15 @@ select to_jsonb(p) as plan,
   (select min(ends_at) from limit_overrides where organization_id = $1 and ends_at > now()) as next_end,
   (select to_jsonb(r) from sending_reputations r where organization_id = $1 and factor < 1) as reputation
 from plans p where p.code = coalesce((select plan from organization_plans where organization_id = $1), $2)"""
+
+
+# What is counted. Archived workspaces take no place; neither do invitations, until they are accepted.
+_COUNTED = {
+    Limit.MAX_USERS: "select count(*) from members where organization_id = $1",
+    Limit.MAX_WORKSPACES: "select count(*) from workspaces where organization_id = $1 and archived_at is null",
+    Limit.MAX_DOMAINS: "select count(*) from domains where organization_id = $1",
+}
+_WAIT = "select pg_advisory_xact_lock(hashtextextended('limit ' || $2::text || ' ' || $1::text, 0))"
 
 
 async def load(connection: Pool | Connection, organization_id: UUID, default_plan: str) -> Mapping[str, Any] | None:
@@ -40,6 +50,35 @@ async def load_in(session: AsyncSession, organization_id: UUID, default_plan: st
     found = await session.execute(typed, {"organization": organization_id, "plan": default_plan})
     row = found.mappings().first()
     return dict(row) if row is not None else None
+
+
+async def wait_in_line(session: AsyncSession, organization_id: UUID, limit: Limit) -> None:
+    """Until the commit, nobody else takes a place of this limit."""
+    statement = _WAIT.replace("$1::text", "cast(:organization as text)").replace("$2::text", "cast(:limit as text)")
+    await session.execute(text(statement), {"organization": str(organization_id), "limit": str(limit)})
+
+
+async def wait_in_line_on(connection: Connection, organization_id: UUID, limit: Limit) -> None:
+    """As `wait_in_line`; as `worker`."""
+    await connection.execute(_WAIT, str(organization_id), str(limit))
+
+
+async def count(session: AsyncSession, organization_id: UUID, limit: Limit) -> int:
+    found = await session.scalar(
+        text(_COUNTED[limit].replace("$1", ":organization")), {"organization": organization_id}
+    )
+    return int(found or 0)
+
+
+async def count_on(connection: Connection, organization_id: UUID, limit: Limit) -> int:
+    """As `count`; as `worker`."""
+    found: int = await connection.fetchval(_COUNTED[limit], organization_id)
+    return found
+
+
+async def counts(session: AsyncSession, organization_id: UUID) -> dict[Limit, int]:
+    """How many an organization has of all that a plan limits in number."""
+    return {limit: await count(session, organization_id, limit) for limit in _COUNTED}
 
 
 async def list_plans(connection: Pool) -> Sequence[Mapping[str, Any]]:

@@ -16,7 +16,15 @@ from penguinmails_core.kit.clock import rfc3339, utcnow
 from penguinmails_core.kit.db import Connection, Database
 from penguinmails_core.kit.ids import Prefix, new_uuid
 from penguinmails_core.limits import repository
-from penguinmails_core.limits.catalogue import SELF_HOSTED, Limit, OrganizationLimits, Override, Throttle
+from penguinmails_core.limits.catalogue import (
+    DEFAULT_PLAN,
+    NAMES,
+    SELF_HOSTED,
+    Limit,
+    OrganizationLimits,
+    Override,
+    Throttle,
+)
 
 
 class LimitError(ValueError):
@@ -53,19 +61,34 @@ async def limits_of(
     return build(organization_id, await repository.load_in(session, organization_id, default_plan))
 
 
-async def require_room(
-    session: AsyncSession, organization_id: UUID, limit: Limit, have: int, default_plan: str = SELF_HOSTED
-) -> None:
-    """For what an organization may have only so many of (domains, users, workspaces ...): `have` is how many there are
-    before the new one. Raises `LimitReached`."""
-    limits = await limits_of(session, organization_id, default_plan)
+async def require_room(session: AsyncSession, organization_id: UUID, limit: Limit) -> None:
+    """Before one more of what an organization may have only so many of: domains, users or workspaces. Of two who ask
+    for the last place at the same moment, the second waits here for the first one's commit. Raises `LimitReached`."""
+    limits = await limits_of(session, organization_id, session.info.get(DEFAULT_PLAN, SELF_HOSTED))
+    if limits.of(limit) is not None:
+        await repository.wait_in_line(session, organization_id, limit)
+        _check_room(limits, limit, await repository.count(session, organization_id, limit))
+
+
+async def require_room_on(connection: Connection, organization_id: UUID, limit: Limit, default_plan: str) -> None:
+    """As `require_room`, in a transaction of the worker's."""
+    limits = build(organization_id, await repository.load(connection, organization_id, default_plan))
+    if limits.of(limit) is not None:
+        await repository.wait_in_line_on(connection, organization_id, limit)
+        _check_room(limits, limit, await repository.count_on(connection, organization_id, limit))
+
+
+def _check_room(limits: OrganizationLimits, limit: Limit, have: int) -> None:
     allowed = limits.of(limit)
-    if allowed is not None and have >= allowed:
-        raise LimitReached(
-            f"The plan {limits.plan_name} allows {allowed} here ({limit}), and there are {have}. "
-            "Remove one, or ask for a larger plan.",
-            extra={"limit_name": str(limit), "limit": allowed, "used": have, "plan": limits.plan},
-        )
+    if allowed is None or have < allowed:
+        return
+    what = NAMES[limit] if allowed == 1 else NAMES[limit] + "s"
+    source = "An exception for this organization" if limit in limits.overrides else f"The plan {limits.plan_name}"
+    raise LimitReached(
+        f"{source} allows {allowed} {what} ({limit}), and there are {have}. Remove one that is not needed, or ask who "
+        "runs this server for a larger plan or an exception.",
+        extra={"limit_name": str(limit), "limit": allowed, "used": have, "plan": limits.plan},
+    )
 
 
 async def set_plan(database: Database, actor: Actor, plan: str) -> str | None:

@@ -1,4 +1,4 @@
-"""What ends with a membership: keys and grants of the person in that organization.
+"""What ends with a membership: keys and grants of the person in that organization. And what is cut when it shrinks.
 
 Each ending runs in the transaction that removes the member, so that nobody is half gone. A component that gives people
 credentials adds its ending to the list below, here, so that every process knows all of them. Sessions need none: who a
@@ -13,8 +13,11 @@ from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from penguinmails_core.api_keys import fitting
 from penguinmails_core.api_keys import service as api_keys
 from penguinmails_core.audit.actor import Actor
+from penguinmails_core.members import repository
+from penguinmails_core.members.service import reach_of
 from penguinmails_core.oauth.leaving import end_grants
 
 Ending = Callable[[AsyncSession, UUID, UUID, Actor], Awaitable[None]]
@@ -33,3 +36,11 @@ ENDINGS: list[Ending] = [end_keys, end_grants]
 async def end_everything(session: AsyncSession, organization_id: UUID, user_id: UUID, actor: Actor) -> None:
     for end in ENDINGS:
         await end(session, organization_id, user_id, actor)
+
+
+async def fit_everything(session: AsyncSession, organization_id: UUID, user_id: UUID, actor: Actor) -> None:
+    """After a member was given another place: keys keep what it allows. Grants need none: what an app may do is read
+    from the membership whenever its token is looked up."""
+    standing = await repository.standing_of(session, organization_id, user_id)
+    if standing is not None:
+        await fitting.fit_keys(session, organization_id, user_id, await reach_of(session, standing), actor)

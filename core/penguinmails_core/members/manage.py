@@ -28,7 +28,7 @@ from penguinmails_core.errors import (
 from penguinmails_core.kit.ids import Prefix, encode
 from penguinmails_core.members import repository
 from penguinmails_core.members.authority import Authority, authority_of, refuse_test_mode
-from penguinmails_core.members.endings import end_everything
+from penguinmails_core.members.endings import end_everything, fit_everything
 from penguinmails_core.members.places import Place, WorkspacePlace, resolve
 from penguinmails_core.members.repository import MemberRow
 from penguinmails_core.models import Member
@@ -74,8 +74,10 @@ async def list_members(
 
 
 async def update(session: AsyncSession, principal: Principal, member_id: UUID, given: Mapping[str, Any]) -> MemberView:
-    """`given`: see `places.resolve`. Keys that the person made before stay as they are: revoke them where they should
-    not. Raises `OwnersOnly`, `GrantExceeded`, `LastOwner`, `NotFound`, `Unprocessable`."""
+    """`given`: see `places.resolve`. Keys that the person made are narrowed to the new place, or end.
+
+    Raises `OwnersOnly`, `GrantExceeded`, `LastOwner`, `NotFound`, `Unprocessable`.
+    """
     refuse_test_mode(principal)
     authority = await authority_of(session, principal, Scope.MEMBERS_WRITE)
     view = await get(session, principal, member_id)
@@ -88,6 +90,7 @@ async def update(session: AsyncSession, principal: Principal, member_id: UUID, g
     if view.row.role == OrganizationRole.OWNER != place.role:
         await _check_last_owner(session, view.row)
     await put(session, view.row, place)
+    await fit_everything(session, view.row.organization_id, view.row.user_id, Actor.of(principal))
     changed = await get(session, principal, member_id)
     await audit.record(session, principal, "member.updated", _resource(view.row), _told(view), _told(changed))
     return changed

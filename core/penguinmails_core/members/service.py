@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -82,6 +83,27 @@ async def standing_scopes(
         return scopes_of(standing.member.role, standing.scopes or ())
     places = await repository.workspaces_of(session, standing.member)
     return next((scopes_in_workspace(p.role) for p in places if p.workspace_id == workspace_id), frozenset())
+
+
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """All that a member may do: in every workspace and beyond them (`everywhere`), or in some workspaces only."""
+
+    everywhere: frozenset[str] | None
+    by_workspace: Mapping[UUID, frozenset[str]]
+
+    def on(self, workspace_id: UUID | None) -> frozenset[str]:
+        """Inside that workspace; None: in all of them."""
+        if self.everywhere is not None:
+            return self.everywhere
+        return self.by_workspace.get(workspace_id, frozenset()) if workspace_id is not None else frozenset()
+
+
+async def reach_of(session: AsyncSession, standing: repository.Standing) -> Reach:
+    if not standing.member.limited:
+        return Reach(scopes_of(standing.member.role, standing.scopes or ()), {})
+    places = await repository.workspaces_of(session, standing.member)
+    return Reach(None, {place.workspace_id: scopes_in_workspace(place.role) for place in places})
 
 
 async def _bound(session: AsyncSession, member: Member, chosen: UUID | None) -> tuple[UUID, frozenset[str]]:

@@ -26,8 +26,10 @@ from penguinmails_core.identity.passkeys import HANDLE_BYTES
 from penguinmails_core.kit.addresses import AddressError, parse_address
 from penguinmails_core.kit.db import Database
 from penguinmails_core.kit.ids import Prefix, new_uuid
+from penguinmails_core.limits.catalogue import Limit
+from penguinmails_core.limits.service import require_room
 from penguinmails_core.members import repository as members
-from penguinmails_core.members.endings import end_everything
+from penguinmails_core.members.endings import end_everything, fit_everything
 from penguinmails_core.models import Member, ScimResource
 from penguinmails_core.roles import OrganizationRole
 from penguinmails_core.scim import repository
@@ -59,13 +61,15 @@ class Directory:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self.roles_changed = False  # since the object was made
 
     async def hold(self, session: AsyncSession, client: ScimClient) -> None:
         """Before any change: nobody else changes the organization's people until the commit."""
         await members.lock(session, client.organization_id)
 
     async def user_changed(self, session: AsyncSession, client: ScimClient, row: ScimResource) -> UUID | None:
-        """After `row` was written. Returns the person whose membership ended. Raises `LastOwner`, `Conflict`."""
+        """After `row` was written. Returns the person whose membership ended. Raises `LastOwner`, `Conflict`,
+        `LimitReached`."""
         if row.document.get("active") is False:
             return await self.user_gone(session, client, row)
         if row.user_id is None:
@@ -121,6 +125,7 @@ class Directory:
     async def _join(self, session: AsyncSession, client: ScimClient, row: ScimResource) -> None:
         assert row.user_id is not None
         if await repository.member_of(session, client.organization_id, row.user_id) is None:
+            await require_room(session, client.organization_id, Limit.MAX_USERS)
             member = Member(
                 organization_id=client.organization_id, id=new_uuid(), user_id=row.user_id, role=client.default_role
             )
@@ -150,6 +155,8 @@ class Directory:
                 continue
             before, member.role = {"role": member.role}, role
             await session.flush()
+            self.roles_changed = True
+            await fit_everything(session, client.organization_id, member.user_id, client.actor)
             if tell:
                 resource = Resource(Prefix.MEMBER, member.id)
                 await audit.record(session, client.actor, "member.updated", resource, before, {"role": role})

@@ -24,6 +24,8 @@ from penguinmails_core.kit.addresses import AddressError, parse_address
 from penguinmails_core.kit.clock import utcnow
 from penguinmails_core.kit.db import Connection, Database, Pool
 from penguinmails_core.kit.ids import Prefix, new_uuid
+from penguinmails_core.limits.catalogue import DEFAULT_PLAN, SELF_HOSTED, Limit
+from penguinmails_core.limits.service import require_room_on
 from penguinmails_core.sso import flow_repository as repository
 
 REQUEST_LIFETIME = timedelta(minutes=10)
@@ -78,6 +80,7 @@ class Underway:
 class SingleSignOn:
     def __init__(self, database: Database, identity: Identity) -> None:
         self._pool: Pool = database.worker
+        self._default_plan: str = database.info.get(DEFAULT_PLAN, SELF_HOSTED)
         self._identity = identity
 
     async def provider(self, connection_id: UUID) -> Provider:
@@ -223,6 +226,7 @@ class SingleSignOn:
             return
         if not new:
             raise Forbidden("You were removed from this organization. Ask one of its admins to invite you.")
+        await require_room_on(connection, organization_id, Limit.MAX_USERS, self._default_plan)
         member_id = new_uuid()
         await people.insert_member(connection, organization_id, member_id, user_id, provider.default_role)
         resource = Resource(Prefix.MEMBER, member_id)

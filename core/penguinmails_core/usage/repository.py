@@ -17,8 +17,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from penguinmails_core.kit.db import Connection, Pool
-from penguinmails_core.limits.catalogue import Limit
-from penguinmails_core.models import Domain, Member, UsageCounter, UsageThreshold, Workspace
+from penguinmails_core.models import UsageCounter, UsageThreshold
 from penguinmails_core.usage.periods import first_id
 
 SENDS = "sends"  # the name of the roll-up in `usage_rollups`
@@ -188,16 +187,6 @@ async def cost_of_day(session: AsyncSession, organization_id: UUID, day: date) -
         )
     )
     return int(found or 0)
-
-
-async def counts(session: AsyncSession, organization_id: UUID) -> dict[Limit, int]:
-    """How many an organization has of what a plan limits in number."""
-    queries = {
-        Limit.MAX_USERS: select(func.count()).where(Member.organization_id == organization_id),
-        Limit.MAX_WORKSPACES: select(func.count()).where(Workspace.organization_id == organization_id),
-        Limit.MAX_DOMAINS: select(func.count()).where(Domain.organization_id == organization_id),
-    }
-    return {limit: int(await session.scalar(query) or 0) for limit, query in queries.items()}
 
 
 async def claim_threshold(

@@ -11,6 +11,7 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from penguinmails_core.kit.clock import utcnow
+from penguinmails_core.limits import repository as limits_repository
 from penguinmails_core.limits.catalogue import Limit, OrganizationLimits
 from penguinmails_core.limits.service import limits_of
 from penguinmails_core.models import ApiKey
@@ -78,7 +79,7 @@ async def usage(
     return Usage(
         limits,
         await quotas(session, limits, now),
-        await repository.counts(session, organization_id),
+        await limits_repository.counts(session, organization_id),
         _with_days(groups["day"], mine, span),
         groups["operation"],
         _with_sends(groups["actor_id"], mine, "actor_id"),

@@ -20,6 +20,8 @@ from penguinmails_core.errors import Conflict, FieldError, Forbidden, NotFound, 
 from penguinmails_core.kit.clock import utcnow
 from penguinmails_core.kit.ids import Prefix, new_uuid
 from penguinmails_core.kit.texts import text_errors, timezone_errors
+from penguinmails_core.limits.catalogue import Limit
+from penguinmails_core.limits.service import require_room
 from penguinmails_core.members.authority import authority_of, refuse_test_mode
 from penguinmails_core.models import Workspace
 from penguinmails_core.principal import Principal
@@ -63,7 +65,7 @@ async def create(
     session: AsyncSession, principal: Principal, *, name: str, slug: str | None = None, timezone: str | None = None
 ) -> Workspace:
     """Without a slug, one is made from the name. Raises `Conflict` for a slug that is taken and at 1,000 workspaces,
-    `Forbidden` for who is bound to a workspace, `LiveModeRequired`, `Unprocessable`."""
+    `Forbidden` for who is bound to a workspace, `LimitReached`, `LiveModeRequired`, `Unprocessable`."""
     await _admit(session, principal)
     if principal.workspace_id is not None:
         raise _bound()
@@ -75,6 +77,7 @@ async def create(
             f"An organization has at most {MAX_WORKSPACES} workspaces, archived ones included. Delete one first.",
             extra={"limit": MAX_WORKSPACES},
         )
+    await require_room(session, organization_id, Limit.MAX_WORKSPACES)
     workspace = Workspace(
         organization_id=organization_id,
         id=new_uuid(),
@@ -125,9 +128,11 @@ async def archive(session: AsyncSession, principal: Principal, workspace_id: UUI
 
 
 async def restore(session: AsyncSession, principal: Principal, workspace_id: UUID) -> Workspace:
-    """Twice is once."""
+    """Twice is once. Raises `LimitReached`: archived ones take no place in the plan, this one does again."""
     await _admit(session, principal)
     workspace = await _own(session, principal, workspace_id, bound_too=False)
+    if workspace.archived_at is not None:
+        await require_room(session, workspace.organization_id, Limit.MAX_WORKSPACES)
     before = audit.facts(workspace, *_AUDITED)
     workspace.archived_at = None
     return await _changed(session, principal, workspace, "workspace.restored", before)

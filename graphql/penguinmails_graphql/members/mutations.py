@@ -21,8 +21,9 @@ from penguinmails_graphql.relay import DeletedPayload, uuid_of
 @strawberry.type
 class MembersMutation:
     @strawberry.mutation(
-        description="Role and workspaces, as far as they are given; felt at once. Another role than `MEMBER` lifts the "
-        "limit to workspaces. Nobody gives more than they have, and the last owner stays one."
+        description="Role and workspaces, as far as they are given; felt at once, also by the keys that "
+        "the person made. Another role than `MEMBER` lifts the limit to workspaces. Nobody gives more than they have, "
+        "and the last owner stays one."
     )
     async def update_member(self, info: Info, id: strawberry.ID, place: PlaceInput) -> MemberPayload | None:
         caller = await fresh_caller_of(info, Scope.MEMBERS_WRITE)
@@ -31,7 +32,7 @@ class MembersMutation:
         async def work(session: AsyncSession) -> MemberView:
             return await manage.update(session, caller, member_id, given)
 
-        return MemberPayload(member=Member.of(await info.context.write(work, TOKENS)))
+        return MemberPayload(member=Member.of(await info.context.write(work, KEYS, TOKENS)))
 
     @strawberry.mutation(
         description="Ends the membership with the keys that the person made and the grants that they gave; what they "

@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from penguinmails_core import models
 from penguinmails_core.custom_roles import service
 from penguinmails_core.kit import ids
-from penguinmails_core.kit.doorbell import TOKENS
+from penguinmails_core.kit.doorbell import KEYS, TOKENS
 from penguinmails_core.kit.ids import Prefix
 from penguinmails_core.scopes import Scope
 from penguinmails_graphql.context import Info, caller_of, fresh_caller_of
@@ -79,7 +79,7 @@ class RolesMutation:
         )
         return RolePayload(role=Role.of(row))
 
-    @strawberry.mutation(description="Members who have it feel it at once.")
+    @strawberry.mutation(description="Members who have it feel it at once, and so do the keys that they made.")
     async def update_role(self, info: Info, input: UpdateRoleInput) -> RolePayload | None:
         caller = await fresh_caller_of(info, WRITE)
         role_id, values = _role_id(input.id), input.values()
@@ -87,7 +87,7 @@ class RolesMutation:
         async def work(session: AsyncSession) -> models.Role:
             return await service.update(session, caller, role_id, values)
 
-        return RolePayload(role=Role.of(await info.context.write(work, TOKENS)))
+        return RolePayload(role=Role.of(await info.context.write(work, KEYS, TOKENS)))
 
     @strawberry.mutation(description="Refused while members have it or are invited to it.")
     async def delete_role(self, info: Info, id: strawberry.ID) -> DeletedPayload | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
@@ -35,6 +35,7 @@ from penguinmails_core.principal import Principal, PrincipalKind
 from penguinmails_core.roles import OrganizationRole, scopes_of
 from penguinmails_core.scopes import ALL_SCOPES, Scope, expand
 from tests.fixtures.factories import Tenant, make_tenant, make_workspace
+from tests.fixtures.people import make_member, make_role
 
 SOON, LATER = utcnow() + timedelta(days=2), utcnow() + timedelta(days=3)
 READS = [scope for scope in ALL_SCOPES if scope.endswith(":read")]
@@ -54,11 +55,13 @@ class World:
             key.id, key.organization_id, key.workspace_id, self.tenant.workspace_id, key.mode, expand(key.scopes)
         )
 
-    def person(self, scopes: frozenset[str], workspace_id: UUID | None = None) -> Principal:
-        user = new_uuid()
-        return Principal(
-            user, self.tenant.id, workspace_id, self.tenant.workspace_id, "live", scopes, PrincipalKind.SESSION, user
-        )
+    async def person(self, scopes: frozenset[str], workspace_id: UUID | None = None) -> Principal:
+        """A member with these scopes; with a workspace, an admin of it whose session has no more than these."""
+        role, places = None, {workspace_id: "admin"} if workspace_id is not None else None
+        if places is None:
+            role = await make_role(self.database, self.tenant.id, new_uuid().hex, sorted(scopes))
+        member = await make_member(self.database, self.tenant.id, custom_role_id=role, workspaces=places)
+        return replace(await member.principal(self.database, workspace_id), scopes=scopes)
 
     async def create(self, caller: Principal, values: Mapping[str, Any]) -> ApiKey:
         async with self.database.tenant(self.tenant.id) as session:
@@ -115,7 +118,7 @@ async def test_every_scope_for_a_key(world: World, scope: Scope) -> None:
 
 @pytest.mark.parametrize("role", OrganizationRole)
 async def test_every_scope_for_a_person_of_each_role(world: World, role: OrganizationRole) -> None:
-    person = world.person(scopes_of(role) | {"api_keys:write", "api_keys:read"})
+    person = await world.person(scopes_of(role) | {"api_keys:write", "api_keys:read"})
     wide = await world.key(list(ALL_SCOPES))
     for scope in ALL_SCOPES:
         weak = await world.key(["api_keys:read"])
@@ -217,14 +220,14 @@ async def test_mode_and_workspace(world: World) -> None:
     await refused(world.create(free, {"mode": "test"}), "mode")
     assert (await world.create(free, {"workspace_id": one})).workspace_id == one
     bound_key = await world.key(["api_keys:write"], workspace_id=one)
-    for bound in (world.caller(bound_key), world.person(expand(["api_keys:write"]), one)):
+    for bound in (world.caller(bound_key), await world.person(expand(["api_keys:write"]), one)):
         for workspace in (None, two):
             await refused(world.create(bound, {"workspace_id": workspace}), "workspace_id")
         assert (await world.create(bound, {})).workspace_id == one
         assert (await world.derive(bound, bound_key, {})).workspace_id == one
         with pytest.raises(NotFound):
             await world.derive(bound, world.tenant.live_key, {})
-    person = world.person(expand(["api_keys:write"]))
+    person = await world.person(expand(["api_keys:write"]))
     assert (await world.create(person, {"mode": "test"})).mode == "test"
     assert (await world.create(person, {})).mode == "live"
     with pytest.raises(NotFound):
@@ -248,7 +251,7 @@ async def test_a_wide_key_may_be_narrowed_and_renamed_by_a_weaker_one_but_not_wi
 
 async def test_a_derived_key_stays_within_its_parents_whoever_changes_it(world: World) -> None:
     parent = await world.key(["emails:write"], allowed_domains=["one.test"], expires_at=SOON)
-    owner = world.person(frozenset(ALL_SCOPES))
+    owner = await world.person(frozenset(ALL_SCOPES))
     child = await world.derive(owner, parent, {"scopes": ["emails:read"]})
     assert (child.allowed_domains, child.mode, child.workspace_id) == (["one.test"], "live", None)
     assert child.expires_at is not None
@@ -269,7 +272,7 @@ async def test_a_derived_key_stays_within_its_parents_whoever_changes_it(world: 
 
 
 async def test_a_line_is_five_keys_long(world: World) -> None:
-    owner = world.person(frozenset(ALL_SCOPES))
+    owner = await world.person(frozenset(ALL_SCOPES))
     key = await world.key(["emails:write", "api_keys:read"])
     for _ in range(4):
         key = await world.derive(owner, key, {})
@@ -278,7 +281,7 @@ async def test_a_line_is_five_keys_long(world: World) -> None:
 
 
 async def test_who_made_it_is_kept(world: World) -> None:
-    person = world.person(expand(["api_keys:write"]))
+    person = await world.person(expand(["api_keys:write"]))
     by_person = await world.create(person, {"scopes": ["api_keys:write"]})
     by_key = await world.create(world.caller(by_person), {})
     derived = await world.derive(world.caller(by_person), by_person, {})
@@ -288,7 +291,7 @@ async def test_who_made_it_is_kept(world: World) -> None:
 
 
 async def test_a_persons_keys_end_with_them(world: World) -> None:
-    person, other = world.person(expand(["api_keys:write"])), world.person(expand(["api_keys:write"]))
+    person, other = await world.person(expand(["api_keys:write"])), await world.person(expand(["api_keys:write"]))
     mine = await world.create(person, {"scopes": ["api_keys:write"]})
     through = await world.create(world.caller(mine), {})
     child = await world.derive(other, mine, {})
@@ -336,7 +339,7 @@ async def test_a_key_that_has_just_ended_hands_out_nothing(world: World) -> None
     """The request's credential may be some seconds old; what counts is the row."""
     key = await world.key(["api_keys:write", "emails:write"])
     caller = world.caller(key)
-    await world.update(world.person(frozenset(ALL_SCOPES)), key, {"scopes": ["api_keys:write"]})
+    await world.update(await world.person(frozenset(ALL_SCOPES)), key, {"scopes": ["api_keys:write"]})
     await refused(world.create(caller, {"scopes": ["emails:write"]}), "scopes")
     await service.revoke_key(world.database, Doorbell(), world.tenant.id, key.id)
     with pytest.raises(Unauthenticated):

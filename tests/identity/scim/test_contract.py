@@ -53,7 +53,10 @@ async def _storage(database: Database) -> DirectoryStorage:
     async def ended(*_: Any) -> None:
         """Nobody is signed in."""
 
-    return DirectoryStorage(database, our_provider(), ended)
+    def changed() -> None:
+        """No cache is to be told."""
+
+    return DirectoryStorage(database, our_provider(), ended, changed)
 
 
 async def test_the_tester_finds_nothing(site: str, services: Services, token: str) -> None:

@@ -10,9 +10,11 @@ import pytest
 
 from penguinmails_api.services import Services
 from penguinmails_core.api_keys.service import create_key
+from penguinmails_core.audit.actor import Actor
 from penguinmails_core.errors import Unauthenticated
 from penguinmails_core.identity.sessions import SSO
 from penguinmails_core.kit.clock import utcnow
+from penguinmails_core.limits import service as limits
 from tests.fixtures.factories import Tenant, make_tenant
 from tests.identity.people import HERE, Person, make_person
 from tests.identity.scim.world import BASE, GROUP, create_group, create_user, make_token, patch, role_of, user
@@ -261,3 +263,29 @@ async def test_sign_in_of_a_provisioned_user_needs_no_verified_address(
 
     with pytest.raises(Forbidden, match="deactivated"):
         await services.sso.sign_in(provider, proven, HERE, None)
+
+
+async def test_a_smaller_role_of_a_group_narrows_keys(
+    scim: httpx.AsyncClient, services: Services, tenant: Tenant
+) -> None:
+    grace = await create_user(scim, "grace")
+    engineering = await create_group(scim, "Engineering", grace)
+    pool = services.database.worker
+    user_id = await pool.fetchval("select user_id from scim_resources where resource_type = 'User'")
+    row, key = await create_key(services.database, tenant.id, mode="live", name="k", scopes=["domains:write"])
+    await pool.execute("update api_keys set created_by_user_id = $1 where id = $2", user_id, row.id)
+    assert "domains:write" in (await services.authenticator.find(key)).principal.scopes
+    assert (await scim.delete(f"/Groups/{engineering['id']}")).status_code == 204
+    assert await role_of(services, "grace@example.com") == "member"
+    assert (await services.authenticator.find(key)).principal.scopes == {"domains:read"}
+    entry = await pool.fetchrow("select actor_label, action from audit_logs where action like 'api_key.%'")
+    assert tuple(entry) == ("SCIM: Acme ID", "api_key.narrowed")
+
+
+async def test_a_full_house_refuses_new_members(scim: httpx.AsyncClient, services: Services, tenant: Tenant) -> None:
+    operator = Actor.operator(tenant.id)
+    await limits.override(services.database, operator, "max_users", 1, reason="a test")
+    await create_user(scim, "grace")
+    refused = await scim.post("/Users", json=user("alan"))
+    assert (refused.status_code, "max_users" in refused.json()["detail"]) == (403, True)
+    assert (await scim.get("/Users")).json()["totalResults"] == 1, "nothing of it was kept"

@@ -13,7 +13,9 @@ from authlib.oidc.core.util import create_half_hash
 from joserfc.jwk import OctKey
 
 from penguinmails_api.services import Services
+from penguinmails_core.audit.actor import Actor
 from penguinmails_core.identity.sessions import SSO, Session
+from penguinmails_core.limits import service as limits
 from tests.fixtures.factories import Tenant, make_tenant
 from tests.identity.conftest import Open
 from tests.identity.people import HERE, Person, Surfer, make_person
@@ -390,3 +392,17 @@ async def test_finding_the_provider_says_nothing_of_people(
     assert "No single sign-on is set up for unknown.example" in none.text
     cross = await surfer.http.post("/sso", data={"email": ada.email}, headers={"Sec-Fetch-Site": "cross-site"})
     assert cross.status_code == 403
+
+
+async def test_a_full_house_lets_nobody_new_in(
+    surfer: Surfer, services: Services, liar: Liar, connection: str, tenant: Tenant
+) -> None:
+    operator = Actor.operator(tenant.id)
+    await limits.override(services.database, operator, "max_users", 0, reason="a test")
+    refused = await sign_in(surfer, liar, connection)
+    assert refused.status_code == 403
+    assert "max_users" in refused.text
+    assert await services.database.worker.fetchval("select count(*) from members") == 0
+    await limits.override(services.database, operator, "max_users", 1, reason="a test")
+    assert (await sign_in(surfer, liar, connection)).status_code == 303
+    assert (await sign_in(surfer, liar, connection)).status_code == 303, "a member comes in as before"

@@ -47,13 +47,14 @@ async def _current(session: AsyncSession, caller: Principal, member_id: UUID) ->
     **operation("members_update", scope=WRITE, sudo=True, errors=(413, 415), if_match=True),
 )
 async def update_member(context: Context, member_id: MemberIdInPath, body: MemberUpdate) -> Member:
-    """Role and workspaces; felt at once. Nobody gives more than they have (403 `grant_exceeded`), only owners make and
+    """Role and workspaces; felt at once, by the keys that the person made too: they lose what the new role does not
+    give, and end when nothing is left. Nobody gives more than they have (403 `grant_exceeded`), only owners make and
     change owners and admins (403 `owners_only`), and the last owner stays one (409 `last_owner`)."""
     services = context.services
     async with services.database.tenant(context.caller.organization_id) as session:
         await match(context, lambda: _current(session, context.caller, member_id))
         changed = Member.of(await manage.update(session, context.caller, member_id, body.place()))
-    services.doorbell.ring(TOKENS)
+    services.doorbell.ring(KEYS, TOKENS)
     return changed
 
 

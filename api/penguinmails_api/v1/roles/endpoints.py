@@ -10,7 +10,7 @@ from penguinmails_api.idempotency import answer_once
 from penguinmails_api.routing import Context, get_context, operation
 from penguinmails_api.v1.roles.schemas import Role, RoleCreate, RoleIdInPath, Roles, RoleUpdate
 from penguinmails_core.custom_roles import service
-from penguinmails_core.kit.doorbell import TOKENS
+from penguinmails_core.kit.doorbell import KEYS, TOKENS
 from penguinmails_core.members.authority import hold
 from penguinmails_core.principal import Principal
 from penguinmails_core.roles import OrganizationRole
@@ -66,12 +66,13 @@ async def _current(session: AsyncSession, caller: Principal, role_id: UUID) -> R
     **operation("roles_update", scope=WRITE, sudo=True, errors=(413, 415), if_match=True),
 )
 async def update_role(context: Context, role_id: RoleIdInPath, body: RoleUpdate) -> Role:
-    """Members who have it feel it at once. It can only be given scopes that the caller has."""
+    """Members who have it feel it at once, and so do the keys that they made. It can
+    only be given scopes that the caller has."""
     services = context.services
     async with services.database.tenant(context.caller.organization_id) as session:
         await match(context, lambda: _current(session, context.caller, role_id))
         changed = Role.of(await service.update(session, context.caller, role_id, body.given()))
-    services.doorbell.ring(TOKENS)  # of the people who have the role
+    services.doorbell.ring(KEYS, TOKENS)  # of the people who have the role
     return changed
 
 

@@ -23,5 +23,6 @@ class ApiKeyRevoked(Model):
     parent_id: str | None
     """The key that it was derived from"""
     reason: str
-    """`manual`, `parent_revoked` (what it was derived from) or `member_removed`; more may be added"""
+    """`manual`, `parent_revoked` (what it was derived from), `member_removed` or `role_changed` (whoever made it may do
+    nothing of it any more); more may be added"""
     scopes: list[str]

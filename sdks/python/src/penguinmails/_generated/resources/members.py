@@ -126,8 +126,9 @@ class MembersResource:
     ) -> Member:
         """Change a member's role.
 
-        Role and workspaces; felt at once. Nobody gives more than they have (403 `grant_exceeded`), only owners
-        make and change owners and admins (403 `owners_only`), and the last owner stays one (409 `last_owner`).
+        Role and workspaces; felt at once, by the keys that the person made too: they lose what the new role
+        does not give, and end when nothing is left. Nobody gives more than they have (403 `grant_exceeded`), only
+        owners make and change owners and admins (403 `owners_only`), and the last owner stays one (409 `last_owner`).
 
         Scope: members:write.
 
@@ -278,8 +279,9 @@ class AsyncMembersResource:
     ) -> Member:
         """Change a member's role.
 
-        Role and workspaces; felt at once. Nobody gives more than they have (403 `grant_exceeded`), only owners
-        make and change owners and admins (403 `owners_only`), and the last owner stays one (409 `last_owner`).
+        Role and workspaces; felt at once, by the keys that the person made too: they lose what the new role
+        does not give, and end when nothing is left. Nobody gives more than they have (403 `grant_exceeded`), only
+        owners make and change owners and admins (403 `owners_only`), and the last owner stays one (409 `last_owner`).
 
         Scope: members:write.
 

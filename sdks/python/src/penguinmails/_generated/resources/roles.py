@@ -152,7 +152,8 @@ class RolesResource:
     ) -> Role:
         """Change a custom role.
 
-        Members who have it feel it at once. It can only be given scopes that the caller has.
+        Members who have it feel it at once, and so do the keys that they made. It can only be given scopes that
+        the caller has.
 
         Scope: members:write.
 
@@ -319,7 +320,8 @@ class AsyncRolesResource:
     ) -> Role:
         """Change a custom role.
 
-        Members who have it feel it at once. It can only be given scopes that the caller has.
+        Members who have it feel it at once, and so do the keys that they made. It can only be given scopes that
+        the caller has.
 
         Scope: members:write.
 
