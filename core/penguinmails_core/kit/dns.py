@@ -6,6 +6,7 @@ that does not answer are different news for mail (permanent and temporary), so b
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
@@ -111,9 +112,25 @@ class SystemResolver:
         found += [record.address for record in await self._resolve(host, "AAAA")]
         return found
 
+    async def addresses_with_ttl(self, host: str) -> tuple[list[str], float]:
+        """The addresses and for how many seconds they may be kept. Both families are asked at once, and one answer is
+        enough: a name server that never answers for IPv6 must not make a host unreachable."""
+        answers = await asyncio.gather(self._ask(host, "A"), self._ask(host, "AAAA"), return_exceptions=True)
+        good = [answer for answer in answers if not isinstance(answer, BaseException)]
+        found = [
+            (record.address, answer.chaining_result.minimum_ttl) for answer in good for record in answer.rrset or ()
+        ]
+        for answer in answers:
+            if isinstance(answer, BaseException) and (not found or not isinstance(answer, DnsError)):
+                raise answer
+        return [address for address, _ in found], float(min((ttl for _, ttl in found), default=0))
+
     async def _resolve(self, name: str, kind: str) -> list[Any]:
+        return list((await self._ask(name, kind)).rrset or ())
+
+    async def _ask(self, name: str, kind: str) -> dns.resolver.Answer:
         try:
-            answer = await self._client().resolve(
+            return await self._client().resolve(
                 dns.name.from_text(name), kind, search=False, lifetime=self._timeout, raise_on_no_answer=False
             )
         except dns.resolver.NXDOMAIN:
@@ -122,7 +139,6 @@ class SystemResolver:
             raise NameNotFound(name, f"not a domain name ({error})") from None
         except (dns.exception.DNSException, OSError) as error:
             raise DnsUnavailable(name, f"no usable answer ({type(error).__name__})") from error
-        return list(answer.rrset or ())
 
     def _client(self) -> dns.asyncresolver.Resolver:
         """Made at the first lookup: reading the system's configuration may fail, and then only lookups should."""

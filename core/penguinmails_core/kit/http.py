@@ -1,29 +1,28 @@
 """The one way out: an HTTP client that cannot be talked into calling the inside (DESIGN, "Safety").
 
-A name is resolved once for each new connection, every address is checked, and the connection is made to a checked
-address; there is no second look-up that could answer differently (DNS rebinding). The socket factory checks the address
-again, at the last instruction before the connection. Redirects are not followed, proxies and cookies not used, answers
-not decompressed, and of an endless answer only the first `max_response` bytes are read.
+A name is resolved, every address is checked, and connections are made to checked addresses only; the address is checked
+again at the last instruction before the connection, and the peer's right after (DNS rebinding). Redirects are not
+followed, proxies and cookies not used, answers not decompressed, and of an endless answer only the first `max_response`
+bytes are read.
+
+Its parts: `http_guard` (where to), `http_dns`, `http_connection`, `http_tls`, `http_pool`, `http_message` (bytes),
+`http_trace` (timings).
 """
 
 from __future__ import annotations
 
 import asyncio
-import errno
-import re
 import socket
 import ssl
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any, Protocol, Self
+from typing import Self
 
-import aiohttp
-from aiohttp.abc import AbstractResolver, ResolveResult
-from aiohttp.connector import Connection
-from multidict import CIMultiDict
-
-from penguinmails_core.kit.dns import DnsError, SystemResolver
+from penguinmails_core.kit.dns import SystemResolver
+from penguinmails_core.kit.http_connection import Connection, connect
+from penguinmails_core.kit.http_dns import AddressCache, AddressResolver
 from penguinmails_core.kit.http_guard import (
     BrokenResponse,
     ConnectFailed,
@@ -35,18 +34,22 @@ from penguinmails_core.kit.http_guard import (
     Target,
     TimedOut,
     TlsFailed,
-    check_address,
     check_url,
     display_url,
     parse_url,
 )
-from penguinmails_core.kit.http_trace import TRACING, Progress
+from penguinmails_core.kit.http_message import Headers, ResponseReader, request_bytes
+from penguinmails_core.kit.http_pool import Pool
+from penguinmails_core.kit.http_tls import ClientCertificate, TlsContexts
+from penguinmails_core.kit.http_trace import Progress, Timings, since
 
 __all__ = [
     "BrokenResponse",
+    "ClientCertificate",
     "ConnectFailed",
     "DnsFailed",
     "ForbiddenAddress",
+    "Headers",
     "HttpResult",
     "InvalidRequest",
     "InvalidUrl",
@@ -59,47 +62,14 @@ __all__ = [
     "display_url",
 ]
 
-# Node and uvicorn close an idle connection after 5 s. Ours close earlier, so that a request seldom meets a closed one.
-_KEEPALIVE = 4.0
-# These frame the request or steer the connection; a caller that could set them could smuggle a second request.
-_RESERVED_HEADERS = frozenset(
-    {
-        "accept-encoding",
-        "connection",
-        "content-length",
-        "expect",
-        "host",
-        "keep-alive",
-        "proxy-authorization",
-        "proxy-connection",
-        "te",
-        "trailer",
-        "transfer-encoding",
-        "upgrade",
-    }
-)
-_HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # a token (RFC 9110 §5.6.2)
-_CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 
-
-class AddressResolver(Protocol):
-    """The part of `kit.dns.Resolver` that this client needs."""
-
-    async def addresses(self, host: str) -> list[str]: ...
-
-
-@dataclass(frozen=True, slots=True)
-class Timings:
-    """Milliseconds; None for what did not happen, as on a kept-alive connection. `connect` includes TLS."""
-
-    dns: float | None
-    connect: float | None
-    first_byte: float
-
-
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class HttpResult:
-    """An answer, whatever its status. `headers` ignore case; `body` is cut at the client's limit, see `truncated`."""
+    """An answer, whatever its status. `headers` ignore case; `body` is cut at the client's limit, see `truncated`.
+
+    `reused`: over a connection that had been open. `tls_version`: as "TLSv1.3"; None for plain HTTP. `tls_resumed`: the
+    connection started from a session of an earlier one.
+    """
 
     status: int
     headers: Mapping[str, str]
@@ -108,16 +78,34 @@ class HttpResult:
     duration_ms: int
     timings: Timings
     remote_address: str | None
+    reused: bool
+    tls_version: str | None
+    tls_resumed: bool
+
+
+@dataclass(slots=True)
+class _Exchange:
+    """One request on its way. `key`: whose connections may carry it."""
+
+    target: Target
+    data: bytes
+    certificate: ClientCertificate | None
+    key: tuple[str, ClientCertificate | None]
+    deadline: float
+    bodyless: bool
+    progress: Progress
 
 
 class OutgoingHttp:
     """SSRF-safe HTTP client with a pool of kept-alive connections. Use one for a whole process, and `close` it.
 
     `allow_private`: loopback and private networks, plain http and local names may be called (demo, sandbox, tests).
-    `timeout`: seconds for a whole exchange: DNS, connection, TLS, request and answer.
+    `timeout`: seconds for a whole exchange: DNS, connection, TLS, request and answer. `connect_timeout`: of these, at
+    most so many until the TCP connection stands.
     `max_response`: bytes of an answer's body that are read.
-    `resolver`: DNS; the system's name servers by default. `ssl_context`: whom to trust; the system's store by default.
-    `limit_per_host`: connections at once to one host and port.
+    `resolver`: DNS; the system's name servers by default. `trust`: makes the TLS context that says whom to trust, by
+    default with the system's roots; it is called once for each client certificate.
+    `limit`, `limit_per_host`: connections at once, in all and to one host and port; further requests wait.
     """
 
     def __init__(
@@ -125,21 +113,23 @@ class OutgoingHttp:
         *,
         allow_private: bool,
         timeout: float = 15.0,
+        connect_timeout: float = 10.0,
         max_response: int = 65536,
         resolver: AddressResolver | None = None,
-        ssl_context: ssl.SSLContext | None = None,
+        trust: Callable[[], ssl.SSLContext] = ssl.create_default_context,
         limit: int = 1000,
         limit_per_host: int = 64,
         user_agent: str = "PenguinMails/1",
     ) -> None:
         self._allow_private = allow_private
-        self._timeout = timeout
+        self._timeout, self._connect_timeout = timeout, connect_timeout
         self._max_response = max_response
-        self._resolver = _CheckedResolver(resolver or SystemResolver(), allow_private)
-        self._ssl = ssl_context or ssl.create_default_context()
+        self._dns = AddressCache(resolver or SystemResolver(), allow_private=allow_private)
+        self._tls = TlsContexts(trust)
         self._limit, self._limit_per_host = limit, limit_per_host
-        self._base_headers = {"User-Agent": user_agent, "Accept-Encoding": "identity"}
-        self._session: aiohttp.ClientSession | None = None
+        self._base = f"User-Agent: {user_agent}\r\nAccept: */*\r\nAccept-Encoding: identity\r\n"
+        self._pool: Pool | None = None
+        self._opening: set[asyncio.Timeout] = set()
 
     async def __aenter__(self) -> Self:
         return self
@@ -149,19 +139,31 @@ class OutgoingHttp:
 
     async def close(self) -> None:
         """Closes every connection; requests under way fail with `ConnectFailed` or `BrokenResponse`."""
-        session, self._session = self._session, None
-        if session is not None:
-            await session.close()
+        pool, self._pool = self._pool, None
+        await self._dns.close()
+        if pool is not None:
+            for limit in self._opening:
+                with suppress(RuntimeError):  # it is over anyway
+                    limit.reschedule(0)
+            await pool.close()
 
     def check_url(self, url: str) -> None:
         """Raises `OutgoingError` when `url` could never be called (see `http_guard.check_url`)."""
         check_url(url, allow_private=self._allow_private)
 
     async def post(
-        self, url: str, *, body: bytes, headers: Mapping[str, str] | None = None, repeatable: bool = False
+        self,
+        url: str,
+        *,
+        body: bytes,
+        headers: Mapping[str, str] | None = None,
+        repeatable: bool = False,
+        certificate: ClientCertificate | None = None,
     ) -> HttpResult:
         """POSTs `body`; see `request`."""
-        return await self.request("POST", url, body=body, headers=headers, repeatable=repeatable)
+        return await self.request(
+            "POST", url, body=body, headers=headers, repeatable=repeatable, certificate=certificate
+        )
 
     async def get(self, url: str, *, headers: Mapping[str, str] | None = None) -> HttpResult:
         """GETs `url`; see `request`."""
@@ -175,176 +177,152 @@ class OutgoingHttp:
         body: bytes | None = None,
         headers: Mapping[str, str] | None = None,
         repeatable: bool = False,
+        certificate: ClientCertificate | None = None,
     ) -> HttpResult:
         """One exchange; a redirect is returned like any other answer.
 
         `repeatable`: the receiver copes with the same request twice (webhooks do, by `webhook-id`). A kept-alive
         connection that turns out to be closed is then replaced once instead of raising `BrokenResponse`.
+        `certificate`: shown when the receiver asks who calls; connections are never shared between certificates.
 
         Raises a subclass of `OutgoingError`: InvalidUrl, InvalidRequest, ForbiddenAddress, DnsFailed, ConnectFailed,
-        TlsFailed, TimedOut or BrokenResponse.
+        TlsFailed, TimedOut or BrokenResponse. Its `timings` tell how far it came.
         """
         target = parse_url(url, allow_private=self._allow_private)
-        sent = self._headers(headers)
-        progress = Progress()
+        exchange = _Exchange(
+            target,
+            request_bytes(method, target.path, target.authority, self._base, headers, body),
+            certificate,
+            (target.origin, certificate),
+            asyncio.get_running_loop().time() + self._timeout,
+            method == "HEAD",
+            Progress(),
+        )
         try:
-            async with asyncio.timeout(self._timeout):
-                try:
-                    return await self._exchange(method, target, body, sent, progress)
-                except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError) as error:
-                    stale = progress.reused and not isinstance(error, aiohttp.ClientConnectorError)
-                    if not (repeatable and stale):
-                        raise
-                progress.reused = False
-                return await self._exchange(method, target, body, sent, progress)
-        except TimeoutError:
-            raise TimedOut(f"no complete answer within {self._timeout:g} s ({progress.stage})") from None
-        except aiohttp.ClientError as error:
-            raise _translate(error) from error
+            return await self._send(exchange, repeatable)
+        except OutgoingError as error:
+            progress = exchange.progress
+            if isinstance(error, TimedOut):
+                error = TimedOut(f"no complete answer within {self._timeout:g} s ({progress.stage})")
+            error.timings, error.remote_address = progress.timings(), progress.remote_address
+            raise error from None
+
+    async def _send(self, exchange: _Exchange, repeatable: bool) -> HttpResult:
+        pool = self._pool
+        if pool is None:  # made at the first request, as it belongs to the running event loop
+            pool = self._pool = Pool(self._limit, self._limit_per_host)
+        target = exchange.target
+        connection = pool.take(exchange.key, None if target.literal else self._dns.known(target.host))
+        if connection is not None:
+            exchange.progress.reused = True
+        else:
+            connection = await self._get(pool, exchange, fresh=False)
+        reader = ResponseReader(self._max_response, bodyless=exchange.bodyless)
+        try:
+            return await self._exchange(pool, connection, exchange, reader)
+        except BrokenResponse:
+            if reader.started or not (repeatable and exchange.progress.reused):
+                raise
+        exchange.progress.reused = False
+        connection = await self._get(pool, exchange, fresh=True)
+        reader = ResponseReader(self._max_response, bodyless=exchange.bodyless)
+        return await self._exchange(pool, connection, exchange, reader)
 
     async def _exchange(
-        self, method: str, target: Target, body: bytes | None, headers: CIMultiDict[str], progress: Progress
+        self, pool: Pool, connection: Connection, exchange: _Exchange, reader: ResponseReader
     ) -> HttpResult:
-        started = time.perf_counter()
-        async with self._client().request(
-            method, target.url, data=body, headers=headers, allow_redirects=False, trace_request_ctx=progress
-        ) as response:
-            assert isinstance(response, _Response)
-            first_byte = time.perf_counter()
-            progress.stage = "reading the answer"
-            content, truncated = await _read(response, self._max_response)
+        progress = exchange.progress
+        progress.remote_address = connection.address
+        await connection.exchange(exchange.data, reader, progress, exchange.deadline)
+        timings = progress.timings()
+        tls = connection.tls
+        if tls is not None and not progress.reused:
+            tls.remember()
+        if reader.reusable:
+            pool.release(connection, reader.idle_seconds)
+        else:
+            connection.close()
         return HttpResult(
-            status=response.status,
-            headers=response.headers,
-            body=content,
-            truncated=truncated,
-            duration_ms=round((time.perf_counter() - started) * 1000),
-            timings=Timings(progress.dns, progress.connect, (first_byte - started) * 1000),
-            remote_address=response.peer,
+            reader.status,
+            reader.headers,
+            reader.body,
+            reader.truncated,
+            round(timings.total_ms),
+            timings,
+            connection.address,
+            progress.reused,
+            tls.version if tls is not None else None,
+            tls.resumed if tls is not None else False,
         )
 
-    def _headers(self, headers: Mapping[str, str] | None) -> CIMultiDict[str]:
-        sent = CIMultiDict(self._base_headers)
-        for name, value in (headers or {}).items():
-            if name.lower() in _RESERVED_HEADERS:
-                raise InvalidRequest(f"the header {name} is set by the connection and cannot be given")
-            if not _HEADER_NAME.fullmatch(name) or _CONTROL.search(value):
-                raise InvalidRequest("a header has a name of letters, digits and hyphens, and no control characters")
-            sent[name] = value
-        return sent
+    async def _get(self, pool: Pool, exchange: _Exchange, *, fresh: bool) -> Connection:
+        """A connection that carries nothing; unless `fresh`, one that has become free meanwhile will do."""
+        target, progress = exchange.target, exchange.progress
+        try:
+            async with asyncio.timeout_at(exchange.deadline) as limit:
+                self._opening.add(limit)
+                try:
+                    addresses = await self._resolve(target, progress)
+                    connection = await pool.place(exchange.key, () if fresh else addresses)
+                    if connection is not None:
+                        progress.reused = True
+                        return connection
+                    return await self._open(pool, exchange, addresses)
+                finally:
+                    self._opening.discard(limit)
+        except TimeoutError:
+            if pool.closed:
+                raise ConnectFailed("the request was given up: this process is ending") from None
+            raise TimedOut(progress.stage) from None
 
-    def _client(self) -> aiohttp.ClientSession:
-        """Made at the first request, as aiohttp binds it to the running event loop."""
-        if self._session is None:
-            connector = aiohttp.TCPConnector(
-                resolver=self._resolver,
-                use_dns_cache=False,
-                ssl=self._ssl,
-                limit=self._limit,
-                limit_per_host=self._limit_per_host,
-                keepalive_timeout=_KEEPALIVE,
-                socket_factory=self._socket,
-            )
-            self._session = aiohttp.ClientSession(
-                connector=connector,
-                cookie_jar=aiohttp.DummyCookieJar(),
-                auto_decompress=False,
-                trust_env=False,
-                timeout=aiohttp.ClientTimeout(total=None, sock_connect=None),  # one deadline for all, in `request`
-                response_class=_Response,
-                trace_configs=[TRACING],
-            )
-        return self._session
+    async def _resolve(self, target: Target, progress: Progress) -> tuple[str, ...]:
+        if target.literal:
+            return (target.host,)
+        known = self._dns.known(target.host)
+        if known:
+            return known
+        progress.stage = "resolving the host"
+        started = time.perf_counter()
+        try:
+            return await self._dns.resolve(target.host)
+        finally:
+            progress.dns = since(started)
+            progress.stage = "waiting for a connection"
 
-    def _socket(self, info: tuple[Any, ...]) -> socket.socket:
-        family, kind, protocol, _, address = info
-        check_address(address[0], allow_private=self._allow_private)
-        return socket.socket(family, kind, protocol)
+    async def _open(self, pool: Pool, exchange: _Exchange, addresses: tuple[str, ...]) -> Connection:
+        """Uses the place that the pool gave, or gives it back."""
+        connection: Connection | None = None
+        try:
+            opened = await self._connect(exchange, addresses)
+            connection = Connection(pool, exchange.key, opened.getpeername()[0])
+            await connection.adopt(opened)
+            if exchange.target.tls:
+                await self._start_tls(connection, exchange)
+            if pool.closed:
+                raise ConnectFailed("the request was given up: this process is ending")
+            return connection
+        except BaseException:
+            if connection is None or not connection.disown():
+                pool.give_up(exchange.key)
+            raise
 
+    async def _connect(self, exchange: _Exchange, addresses: tuple[str, ...]) -> socket.socket:
+        progress = exchange.progress
+        progress.stage, started = "connecting", time.perf_counter()
+        try:
+            async with asyncio.timeout(self._connect_timeout):
+                return await connect(addresses, exchange.target.port, allow_private=self._allow_private)
+        except TimeoutError:
+            raise ConnectFailed(f"no connection within {self._connect_timeout:g} s") from None
+        finally:
+            progress.connect = since(started)
 
-class _CheckedResolver(AbstractResolver):
-    """aiohttp's resolver: our DNS, and only addresses that may be called. All of them must be: a name that points
-    both outside and inside is an attack or a mistake."""
-
-    def __init__(self, resolver: AddressResolver, allow_private: bool) -> None:
-        self._resolver = resolver
-        self._allow_private = allow_private
-
-    async def resolve(
-        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
-    ) -> list[ResolveResult]:
-        if host == "localhost" or host.endswith(".localhost"):
-            addresses = ["127.0.0.1", "::1"]  # RFC 6761 §6.3: never asked of DNS
-        else:
-            try:
-                addresses = await self._resolver.addresses(host)
-            except DnsError as error:
-                raise DnsFailed(f"{host} cannot be resolved: {error.reason}") from error
-        if not addresses:
-            raise DnsFailed(f"{host} has no address")
-        for address in addresses:
-            check_address(address, allow_private=self._allow_private)
-        return [
-            ResolveResult(
-                hostname=host,
-                host=address,
-                port=port,
-                family=socket.AF_INET6 if ":" in address else socket.AF_INET,
-                proto=0,
-                flags=socket.AI_NUMERICHOST,
-            )
-            for address in addresses
-        ]
-
-    async def close(self) -> None:
-        """Nothing to close: the resolver belongs to the caller."""
-
-
-class _Response(aiohttp.ClientResponse):
-    """Remembers who answered: the connection is already back in the pool when a short answer has been read."""
-
-    peer: str | None = None
-
-    async def start(self, connection: Connection) -> aiohttp.ClientResponse:
-        peer = connection.transport.get_extra_info("peername") if connection.transport is not None else None
-        self.peer = peer[0] if peer else None
-        return await super().start(connection)
-
-
-async def _read(response: aiohttp.ClientResponse, most: int) -> tuple[bytes, bool]:
-    """(at most `most` bytes, whether there was more). A longer answer costs the connection: the rest is not read."""
-    chunks: list[bytes] = []
-    left = most
-    while left:
-        chunk = await response.content.read(left)
-        if not chunk:
-            return b"".join(chunks), False
-        chunks.append(chunk)
-        left -= len(chunk)
-    truncated = not response.content.at_eof()
-    if truncated:
-        response.close()
-    return b"".join(chunks), truncated
-
-
-def _translate(error: aiohttp.ClientError) -> OutgoingError:
-    if isinstance(error, aiohttp.ClientConnectorCertificateError):
-        problem = getattr(error.certificate_error, "verify_message", "") or "it does not verify"
-        return TlsFailed(f"the certificate is not trusted: {problem}")
-    if isinstance(error, aiohttp.ClientSSLError):
-        return TlsFailed("no TLS connection could be made")
-    if isinstance(error, aiohttp.ClientConnectorError):
-        # Not the error's own text: it lists the addresses, which the owner of a name need not learn.
-        known = {errno.ECONNREFUSED: "refused", errno.ENETUNREACH: "no route", errno.EHOSTUNREACH: "no route"}
-        return ConnectFailed(f"no connection: {known.get(error.os_error.errno or 0, 'unreachable')}")
-    if isinstance(error, aiohttp.ServerDisconnectedError):
-        return BrokenResponse("the connection was closed before an answer came")
-    if isinstance(error, aiohttp.ClientOSError):
-        return BrokenResponse("the connection broke")
-    if isinstance(error, aiohttp.ClientPayloadError):
-        return BrokenResponse("the answer ended early")
-    if isinstance(error, aiohttp.ClientResponseError):
-        return BrokenResponse("the answer is not readable HTTP")
-    if isinstance(error, aiohttp.InvalidURL):
-        return InvalidUrl("the URL cannot be called")
-    return ConnectFailed("the request could not be made")
+    async def _start_tls(self, connection: Connection, exchange: _Exchange) -> None:
+        progress, target = exchange.progress, exchange.target
+        progress.stage, progress.remote_address = "agreeing on TLS", connection.address
+        context = await self._tls.get(exchange.certificate)
+        started = time.perf_counter()
+        try:
+            await connection.start_tls(context.open(target.origin, target.host))
+        finally:
+            progress.tls = since(started)

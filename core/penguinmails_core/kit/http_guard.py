@@ -16,6 +16,8 @@ from urllib.parse import quote
 
 from yarl import URL
 
+from penguinmails_core.kit.http_trace import Timings
+
 IPAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
 MAX_URL = 2048
 
@@ -24,6 +26,8 @@ class OutgoingError(Exception):
     """A request that got no answer. `reason` is one word for programs, `detail` a sentence for the URL's owner."""
 
     reason: ClassVar[str] = "error"
+    timings: Timings | None = None  # how far it came, when it was begun
+    remote_address: str | None = None  # who was connected to
 
     def __init__(self, detail: str) -> None:
         super().__init__(f"{self.reason}: {detail}")
@@ -162,12 +166,20 @@ def check_address(text: str, *, allow_private: bool) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A URL that passed. `url` is what to request; `literal` says that `host` is an IP address, already checked."""
+    """A URL that passed. `url` is what to request; `literal` says that `host` is an IP address, already checked.
+
+    As bytes of a request: `authority` is the value of Host, `path` what stands after the method. `origin` names whom a
+    connection belongs to: scheme, host and port.
+    """
 
     url: URL
     host: str
     port: int
     literal: bool
+    tls: bool
+    authority: str
+    path: str
+    origin: str
 
 
 _SHAPE = re.compile(r"(https?)://([^/?#\\]*)([^#]*)(?:#.*)?\Z", re.IGNORECASE | re.DOTALL)
@@ -213,7 +225,16 @@ def parse_url(url: str, *, allow_private: bool) -> Target:
         query_string=_encode(query) if mark else "",
         encoded=True,
     )
-    return Target(target, host, port, literal)
+    return Target(
+        target,
+        host,
+        port,
+        literal,
+        tls=scheme == "https",
+        authority=target.raw_authority,
+        path=target.raw_path_qs,
+        origin=f"{scheme}://{host}|{port}",
+    )
 
 
 def check_url(url: str, *, allow_private: bool) -> None:

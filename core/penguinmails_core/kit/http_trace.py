@@ -1,61 +1,58 @@
-"""How far an outgoing request has come and how long each step took, by aiohttp's trace call-backs."""
+"""How far an outgoing request has come, and how long each part of it took."""
 
 from __future__ import annotations
 
 import time
-from types import SimpleNamespace
+from dataclasses import dataclass
 
-import aiohttp
+
+@dataclass(slots=True)
+class Timings:
+    """Milliseconds. The parts follow each other; None for what did not happen, as DNS on a kept connection.
+
+    `first_byte_ms`: from the last byte of the request to the first of the answer. `total_ms`: everything, with the
+    wait for a free connection and with the body.
+    """
+
+    dns_ms: float | None
+    connect_ms: float | None
+    tls_ms: float | None
+    first_byte_ms: float | None
+    total_ms: float
 
 
 class Progress:
-    """How far one exchange has come; aiohttp hands it to the call-backs below."""
+    """Filled in while one exchange goes on; instants are of `time.perf_counter`, in seconds."""
 
-    __slots__ = ("connect", "connect_started", "dns", "dns_started", "reused", "stage")
+    __slots__ = (
+        "connect",
+        "dns",
+        "first_byte",
+        "remote_address",
+        "reused",
+        "sent",
+        "stage",
+        "started",
+        "tls",
+    )
 
     def __init__(self) -> None:
+        self.started = time.perf_counter()
         self.stage = "waiting for a connection"
-        self.reused = False
-        self.dns_started = self.connect_started = 0.0
-        self.dns: float | None = None
+        self.dns: float | None = None  # these three in milliseconds
         self.connect: float | None = None
+        self.tls: float | None = None
+        self.sent = 0.0
+        self.first_byte = 0.0
+        self.reused = False
+        self.remote_address: str | None = None
+
+    def timings(self) -> Timings:
+        """What is known now; `total_ms` is the time until now."""
+        waited = (self.first_byte - self.sent) * 1000 if self.first_byte else None
+        return Timings(self.dns, self.connect, self.tls, waited, (time.perf_counter() - self.started) * 1000)
 
 
-async def _on_connect_start(_: aiohttp.ClientSession, context: SimpleNamespace, __: object) -> None:
-    progress: Progress = context.trace_request_ctx
-    progress.stage, progress.connect_started = "connecting", time.perf_counter()
-
-
-async def _on_connect_end(_: aiohttp.ClientSession, context: SimpleNamespace, __: object) -> None:
-    progress: Progress = context.trace_request_ctx
-    progress.stage = "waiting for the answer"
-    progress.connect = (time.perf_counter() - progress.connect_started) * 1000 - (progress.dns or 0.0)
-
-
-async def _on_reuse(_: aiohttp.ClientSession, context: SimpleNamespace, __: object) -> None:
-    progress: Progress = context.trace_request_ctx
-    progress.stage, progress.reused = "waiting for the answer", True
-
-
-async def _on_dns_start(_: aiohttp.ClientSession, context: SimpleNamespace, __: object) -> None:
-    progress: Progress = context.trace_request_ctx
-    progress.stage, progress.dns_started = "resolving the host", time.perf_counter()
-
-
-async def _on_dns_end(_: aiohttp.ClientSession, context: SimpleNamespace, __: object) -> None:
-    progress: Progress = context.trace_request_ctx
-    progress.stage = "connecting"
-    progress.dns = (time.perf_counter() - progress.dns_started) * 1000
-
-
-def _tracing() -> aiohttp.TraceConfig:
-    config = aiohttp.TraceConfig()
-    config.on_connection_create_start.append(_on_connect_start)
-    config.on_connection_create_end.append(_on_connect_end)
-    config.on_connection_reuseconn.append(_on_reuse)
-    config.on_dns_resolvehost_start.append(_on_dns_start)
-    config.on_dns_resolvehost_end.append(_on_dns_end)
-    return config
-
-
-TRACING = _tracing()
+def since(instant: float) -> float:
+    """Milliseconds since an instant of `time.perf_counter`."""
+    return (time.perf_counter() - instant) * 1000
