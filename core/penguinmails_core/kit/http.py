@@ -284,10 +284,11 @@ class OutgoingHttp:
         progress.stage = "resolving the host"
         started = time.perf_counter()
         try:
-            return await self._dns.resolve(target.host)
+            addresses = await self._dns.resolve(target.host)
         finally:
             progress.dns = since(started)
-            progress.stage = "waiting for a connection"
+        progress.stage = "waiting for a connection"
+        return addresses
 
     async def _open(self, pool: Pool, exchange: _Exchange, addresses: tuple[str, ...]) -> Connection:
         """Uses the place that the pool gave, or gives it back."""
