@@ -18,6 +18,7 @@ import pytest
 from tests.e2e.conftest import Sandbox
 from tests.e2e.program import Program, alive, descendants, new_folder, run
 from tests.e2e.wire import call, eventually
+from tests.sender.bounces import mails
 
 pytestmark = pytest.mark.xdist_group("e2e")
 
@@ -35,6 +36,8 @@ COMMANDS = [
     "secret-key",
     "audit",
     "audit verify",
+    "bounces",
+    "bounces classify",
     "keys",
     "keys create",
     "keys list",
@@ -247,6 +250,27 @@ def test_audit_verify(folder: Path, sandbox: Sandbox, server: dict[str, str]) ->
         assert (done.returncode, done.stdout) == (2, "")
         assert word in done.stderr
         assert "Traceback" not in done.stderr
+
+
+def test_bounces_classify(folder: Path) -> None:
+    (folder / "returned.eml").write_bytes(mails.GMAIL)
+    (folder / "letter.eml").write_bytes(mails.ORDINARY)
+    done = run("bounces", "classify", "returned.eml", "letter.eml", "absent.eml", folder=folder)
+    assert done.returncode == 1
+    assert "absent.eml: No such file or directory" in done.stderr
+    first, second = map(json.loads, done.stdout.splitlines())
+    assert second == {"file": "letter.eml", "recipients": []}
+    assert first["recipients"] == [
+        {
+            "address": mails.ADA,
+            "kind": "bounce",
+            "hard": True,
+            "dsn": "5.1.1",
+            "reason": "mailbox_not_found",
+            "scope": "recipient",
+            "action": "suppress",
+        }
+    ]
 
 
 def test_keys(folder: Path, sandbox: Sandbox, server: dict[str, str]) -> None:

@@ -6,6 +6,7 @@ import typer
 
 from penguinmails_api.cli import (
     audit,
+    bounces,
     demo,
     emails,
     events,
@@ -60,6 +61,7 @@ sandbox.add_to(app)
 login.add_to(app)
 listen.add_to(app)
 app.add_typer(audit.app, name="audit")
+app.add_typer(bounces.app, name="bounces")
 app.add_typer(emails.app, name="emails")
 app.add_typer(events.app, name="events")
 app.add_typer(keys.app, name="keys")
