@@ -80,7 +80,7 @@ class EmailDeliveryDelayed(
     | {
         "attempt": 1,
         "smtp": _smtp(451, "4.7.1", "4.7.1 Greylisted, try again later"),
-        "reason": "temporary_failure",
+        "reason": "greylisted",
         "next_attempt_at": "2026-11-24T12:01:00.000Z",
     },
 ):

@@ -13,14 +13,18 @@ from penguinmails_core.events.types import EventType
 from penguinmails_core.kit import ids
 from penguinmails_core.kit.clock import rfc3339
 from penguinmails_core.models.email import RecipientStatus
+from penguinmails_sender.bounces import Finding, Scope
+from penguinmails_sender.bounces.findings import Said
+from penguinmails_sender.bounces.judge import judge
 from penguinmails_sender.smtp import Outcome, RecipientResult
 
 LONGEST_WAIT = timedelta(hours=4)
 OUTCOME_UNKNOWN = "outcome_unknown"
 # Only what says "this person cannot be reached" suppresses a person (RFC 3463 §3.2, §3.3). Policy, authentication and
-# reputation (5.7.x), size and content are about us or about the message.
-_GONE = frozenset({"5.1.1", "5.1.2", "5.1.3", "5.1.6", "5.1.10", "5.2.1"})
-_BOUNCE_REASONS = {"5.1": "invalid_recipient", "5.2": "mailbox_unavailable", "5.3": "system", "5.7": "policy"}
+# reputation (5.7.x), size and content are about us or about the message, and so are words that say as much beside one
+# of these codes.
+_GONE = frozenset({"5.1.1", "5.1.2", "5.1.3", "5.1.6", "5.1.10", "5.2.1", "5.7.17", "5.7.18"})
+_PERSON = frozenset({Scope.RECIPIENT, Scope.MAILBOX})
 
 
 @dataclass(slots=True)
@@ -78,6 +82,13 @@ def event_data(row: Mapping[str, Any]) -> dict[str, Any]:
     )
 
 
+def cause(result: RecipientResult) -> Finding:
+    """Why a server refused, by the same rules that bounces are read by."""
+    diagnostic = f"{result.code} {result.reply}" if result.code is not None else result.reply
+    action = "failed" if result.outcome is Outcome.BOUNCED else "delayed"
+    return judge(Said(result.address, diagnostic, result.enhanced_code or "", action, command=result.command))
+
+
 def decide(
     job: Job, result: RecipientResult, *, final: bool, policy: RetryPolicy, now: datetime, rng: random.Random
 ) -> Decision:
@@ -113,12 +124,13 @@ def _taken(job: Job, result: RecipientResult, data: dict[str, Any], final: bool)
 
 
 def _refused(job: Job, result: RecipientResult, data: dict[str, Any]) -> Decision:
-    enhanced = result.enhanced_code or ""
-    reason = _BOUNCE_REASONS.get(enhanced[:3], "rejected")
-    data["reason"] = reason
+    finding = cause(result)
+    data["reason"] = finding.reason.value
     events = [(EventType.EMAIL_BOUNCED, data)]
+    gone = finding.hard or (result.enhanced_code in _GONE and finding.scope in _PERSON)
     # Without a code no server said it: a refusal of our own is no evidence against a mailbox.
-    suppress = "hard_bounce" if enhanced in _GONE and result.code is not None else None
+    suppress = "hard_bounce" if gone and result.code is not None else None
+    reason = finding.reason.value
     return Decision(job, "bounced", RecipientStatus.BOUNCED, result, reason, events=events, suppress=suppress)
 
 
@@ -131,7 +143,8 @@ def _again(
     if due >= job.row["expires_at"]:
         return give_up(job, "expired", result, data, outcome=outcome)
     data["next_attempt_at"] = rfc3339(due)
-    reason = OUTCOME_UNKNOWN if outcome == "ambiguous" else None
+    reason = OUTCOME_UNKNOWN if outcome == "ambiguous" else cause(result).reason.value
+    data["reason"] = reason
     events = [(EventType.EMAIL_DELIVERY_DELAYED, data)]
     return Decision(job, outcome, RecipientStatus.DEFERRED, result, reason, wait, events)
 

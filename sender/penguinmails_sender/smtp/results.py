@@ -23,7 +23,8 @@ class RecipientResult:
     """`code` is the SMTP reply code, None when no server said it (no connection, a local refusal).
     `enhanced_code` is `class.subject.detail` (RFC 3463), the server's or, for local refusals, ours. `reply` is the text
     without the code, one line per reply line, printable, at most 2,000 characters. `tls` says whether the conversation
-    was encrypted; `complained` marks a simulated complaint."""
+    was encrypted; `complained` marks a simulated complaint. `command` is what was answered: `MAIL`, `RCPT` or `DATA`
+    (the end of the message too), empty when no command was."""
 
     address: str
     outcome: Outcome
@@ -33,6 +34,7 @@ class RecipientResult:
     remote_host: str = ""
     tls: bool = False
     complained: bool = False
+    command: str = ""
 
 
 def outcome_of(reply: Reply) -> Outcome:

@@ -54,7 +54,7 @@ async def deliver(connection: SmtpConnection, envelope: Envelope) -> list[Recipi
         if broken.reply is None:
             transaction.settle(transaction.pending, str(broken))
         else:
-            transaction.settle(None, broken.reply)
+            transaction.settle(None, broken.reply, "")
     except BaseException:
         connection.wire.abort()
         raise
@@ -123,7 +123,7 @@ class _Transaction:
         mail = await self._expect(commands[0], timeouts.command, "MAIL")
         refused = None if 200 <= mail.code < 300 else mail
         if refused is not None and not self._pipelining:
-            self.settle(None, refused)
+            self.settle(None, refused, "MAIL")
             return
         accepted = await self._recipients(commands[1:-1], refused)
         if not accepted and not self._pipelining:
@@ -159,7 +159,7 @@ class _Transaction:
             if refused is None and 200 <= reply.code < 300:
                 left = True
             else:
-                self._result(index, outcome_of(refused or reply), refused or reply)
+                self._result(index, outcome_of(refused or reply), refused or reply, "MAIL" if refused else "RCPT")
         return left
 
     async def _content(self) -> None:
@@ -212,13 +212,13 @@ class _Transaction:
         self.answered += 1
         return reply
 
-    def settle(self, outcome: Outcome | None, reply: Reply | str) -> None:
+    def settle(self, outcome: Outcome | None, reply: Reply | str, command: str = "DATA") -> None:
         """Give all who have no result yet the same one; `outcome` None means what the reply says."""
         for index, result in enumerate(self.results):
             if result is None:
-                self._result(index, outcome, reply)
+                self._result(index, outcome, reply, command)
 
-    def _result(self, index: int, outcome: Outcome | None, reply: Reply | str) -> None:
+    def _result(self, index: int, outcome: Outcome | None, reply: Reply | str, command: str) -> None:
         connection, address = self.connection, self.envelope.recipients[index]
         if isinstance(reply, str):
             self.results[index] = _local(connection, address, outcome or Outcome.DEFERRED, reply)
@@ -231,4 +231,5 @@ class _Transaction:
             reply.text,
             connection.options.host,
             connection.tls,
+            command=command,
         )

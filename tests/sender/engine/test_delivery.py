@@ -72,14 +72,14 @@ async def test_one_refused_recipient_leaves_the_others_their_mail(world: World) 
     [received] = world.inbox.received
     assert sorted(received.recipients) == ["ada@example.com", "cy@example.com"]
     found = {row["address"]: (row["status"], row["reason"], row["enhanced_code"]) for row in await world.recipients()}
-    assert found["bob@example.com"] == ("bounced", "invalid_recipient", "5.1.1")
+    assert found["bob@example.com"] == ("bounced", "mailbox_not_found", "5.1.1")
     assert found["ada@example.com"][:2] == found["cy@example.com"][:2] == ("delivered", None)
     [suppression] = await world.rows("select * from suppressions")
     assert (suppression["address"], suppression["reason"]) == ("bob@example.com", "hard_bounce")
     assert suppression["evidence"]["enhanced_code"] == "5.1.1"
     assert "No such mailbox here" in suppression["evidence"]["reply"]
     [bounced] = await world.rows("select * from events where type = 'email.bounced'")
-    assert (bounced["sequence"], bounced["payload"]["reason"]) == (2, "invalid_recipient")
+    assert (bounced["sequence"], bounced["payload"]["reason"]) == (2, "mailbox_not_found")
 
     # The same person is not tried again, however the address is written.
     await world.accept(to=["BOB@Example.com"])
@@ -92,9 +92,11 @@ async def test_one_refused_recipient_leaves_the_others_their_mail(world: World) 
     ("reply", "reason"),
     [
         ("550 5.7.1 Refused by policy", "policy"),
-        ("550 5.7.26 Unauthenticated mail is not accepted", "policy"),
-        ("552 5.2.3 Message too long", "mailbox_unavailable"),
-        ("554 Transaction failed", "rejected"),
+        ("550 5.7.26 Unauthenticated mail is not accepted", "authentication_failed"),
+        ("552 5.2.3 Message too long", "too_big"),
+        ("554 Transaction failed", "policy"),
+        ("550 5.1.1 Blocked, your address is listed at zen.spamhaus.org", "blocked"),
+        ("550 5.2.2 Mailbox is over quota", "mailbox_full"),
     ],
 )
 async def test_what_is_not_about_the_person_suppresses_nobody(world: World, reply: str, reason: str) -> None:
@@ -104,6 +106,24 @@ async def test_what_is_not_about_the_person_suppresses_nobody(world: World, repl
     assert await world.story() == ["queued", "bounced"]
     assert (await world.recipient())["reason"] == reason
     assert await world.rows("select 1 from suppressions") == []
+
+
+@pytest.mark.parametrize("reply", ["550 No such user here", "550 5.2.1 This account is disabled", "550 5.1.6 Moved"])
+async def test_a_person_who_cannot_be_reached_is_not_written_to_again(world: World, reply: str) -> None:
+    """Servers without enhanced status codes say it in words; the answer to RCPT is about one person."""
+    world.inbox.refuse = lambda _: reply
+    await world.accept()
+    await world.engine().run_once()
+    [row] = await world.rows("select reason from suppressions")
+    assert row["reason"] == "hard_bounce"
+
+
+async def test_a_delay_says_why(world: World) -> None:
+    world.inbox.refuse = lambda _: "451 4.7.1 Greylisted, please try again later"
+    await world.accept()
+    await world.engine().run_once()
+    [event] = await world.rows("select payload from events where type = 'email.delivery_delayed'")
+    assert event["payload"]["reason"] == (await world.recipient())["reason"] == "greylisted"
 
 
 async def test_a_refusal_of_our_own_suppresses_nobody(world: World) -> None:
