@@ -59,6 +59,7 @@ _EVERY_ANSWER: Headers = [
     (b"cache-control", b"no-store"),
     (b"x-content-type-options", b"nosniff"),
 ]
+INBOUND = "/inbound/"  # webhooks of others; the rest of the path is what their URL is worth
 OAUTH = "/oauth2/"  # no cookie counts there, except for the consent page, which checks for itself
 _CHALLENGE = {"WWW-Authenticate": 'Bearer realm="PenguinMails"'}
 
@@ -101,6 +102,7 @@ class Gateway:
         self._index = RouteIndex(getattr(app, "routes", ()))
         self._hot_facts = {route: self._index.find(*route) for route in self._hot}
         self._access_log = access_log
+        self._max_inbound = services.settings.inbound.max_body_bytes
         self._client_address = services.addresses.of
         self._log = services.request_log.add if services.request_log.enabled else None
 
@@ -125,7 +127,7 @@ class Gateway:
             else:
                 await self.services.admission.admit_public(ctx, self._facts(scope), self._client_address(scope))
             if method in _WITH_BODY:
-                limit = hot.max_body_bytes if hot is not None else MAX_BODY_BYTES
+                limit = hot.max_body_bytes if hot is not None else self._limit_of(path)
                 receive = _check_body(incoming, receive, limit, json_only=guarded)
             if hot is not None:
                 response = await hot.handler(ctx, scope, receive)
@@ -170,6 +172,9 @@ class Gateway:
         """The template of the route that answered, once it has."""
         path: str = scope["path"]
         return path if (scope["method"], path) in self._hot else route_template(scope)
+
+    def _limit_of(self, path: str) -> int:
+        return self._max_inbound if path.startswith(INBOUND) else MAX_BODY_BYTES
 
     def _facts(self, scope: Scope) -> RouteFacts:
         route = (scope["method"], scope["path"])

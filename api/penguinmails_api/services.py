@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -16,6 +17,7 @@ from redis.exceptions import RedisError
 from penguinmails_api.client_address import ClientAddresses
 from penguinmails_api.identity.sso import examine, saml
 from penguinmails_api.identity.sso.oidc import OidcClient
+from penguinmails_api.inbound.handlers import HANDLERS
 from penguinmails_api.metrics import Metrics
 from penguinmails_api.oauth2.service import OAuth
 from penguinmails_api.observability.api_metrics import api_readings
@@ -31,6 +33,7 @@ from penguinmails_core.config import (
     AuthSettings,
     ContentSettings,
     DatabaseSettings,
+    InboundSettings,
     OAuthSettings,
     RedisSettings,
     RequestLogSettings,
@@ -44,9 +47,13 @@ from penguinmails_core.content.service import ContentService
 from penguinmails_core.domains.service import VerifiedDomains
 from penguinmails_core.emails.accept import Acceptor
 from penguinmails_core.emails.draft import DraftLimits
+from penguinmails_core.errors import Unavailable
 from penguinmails_core.events.streams import EventStreams
 from penguinmails_core.identity.origin import PublicUrl
 from penguinmails_core.identity.service import Identity
+from penguinmails_core.inbound.receiver import Receiver
+from penguinmails_core.inbound.records import InboundHandler
+from penguinmails_core.inbound.service import InboundSources
 from penguinmails_core.kit.crypto import SecretBox
 from penguinmails_core.kit.db import Database
 from penguinmails_core.kit.dns import Resolver, SystemResolver
@@ -61,6 +68,7 @@ from penguinmails_core.system_mail.service import SystemMail
 from penguinmails_core.usage.recorder import UsageRecorder
 from penguinmails_core.usage.thresholds import ThresholdWatch
 from penguinmails_webhooks.events import render
+from penguinmails_webhooks.inbound.schemes import SCHEMES
 
 if TYPE_CHECKING:
     from penguinmails_api.observability.telemetry import Telemetry
@@ -85,6 +93,7 @@ class Settings:
     telemetry: TelemetrySettings = field(default_factory=TelemetrySettings)
     worker: WorkerSettings = field(default_factory=WorkerSettings)
     webhooks: WebhookSettings = field(default_factory=WebhookSettings)
+    inbound: InboundSettings = field(default_factory=InboundSettings)
 
 
 @dataclass(slots=True)
@@ -121,7 +130,9 @@ class Services:
     event_streams: EventStreams
     box: SecretBox | None = None
     telemetry: Telemetry | None = None
+    inbound_handlers: Sequence[InboundHandler] = HANDLERS
     oauth: OAuth = field(init=False)
+    _receiver: Receiver | None = field(init=False, default=None)
 
     def __post_init__(self) -> None:
         self.oauth = OAuth(self.database, self.doorbell, self.settings.oauth, self.box, lambda: self.public)
@@ -144,6 +155,23 @@ class Services:
     @property
     def sso_connections(self) -> SsoConnections:
         return SsoConnections(self.box, allow_private=self.settings.auth.sso_allow_private)
+
+    @property
+    def inbound_sources(self) -> InboundSources:
+        """Raises `Unavailable` on a server that cannot seal secrets."""
+        return InboundSources(self._require_box(), SCHEMES, self.inbound_handlers, lambda: self.public.base)
+
+    @property
+    def receiver(self) -> Receiver:
+        """Of others' webhooks. Raises `Unavailable` on a server that cannot open secrets."""
+        if self._receiver is None:
+            self._receiver = Receiver(self.database, self._require_box(), SCHEMES, self.inbound_handlers)
+        return self._receiver
+
+    def _require_box(self) -> SecretBox:
+        if self.box is None:
+            raise Unavailable("This server cannot seal secrets: its operator must set PENGUINMAILS_SECRET_KEYS.")
+        return self.box
 
     def require_protocol(self, protocol: str) -> None:
         """Raises `Unavailable` for SAML on a server without its libraries."""

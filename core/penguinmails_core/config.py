@@ -305,6 +305,22 @@ class TelemetrySettings(BaseSettings):
     metrics_interval: Duration = Field(timedelta(seconds=60), description="How often metrics are sent")
 
 
+class InboundSettings(BaseSettings):
+    """Webhooks of others, received at /inbound/TOKEN."""
+
+    model_config = _concern("PENGUINMAILS_INBOUND_")
+
+    max_body_bytes: int = Field(1024 * 1024, ge=1024, le=32 * 1024 * 1024, description="Largest body that is taken")
+    rate_limit: int = Field(3000, ge=1, description="Requests a minute to one source")
+    rate_burst: int = Field(1000, ge=1, description="Requests to one source at once")
+    retention: Duration = Field(
+        timedelta(days=30), description="How long messages stay; a repeat is known as one for so long"
+    )
+    concurrency: int = Field(16, ge=1, le=200, description="Messages that are handled at once")
+    lease: Duration = Field(timedelta(minutes=5), description="How long a handler may take before others try again")
+    poll: Duration = Field(timedelta(seconds=1), description="Longest wait between looks for messages")
+
+
 class WebhookSettings(BaseSettings):
     """Outgoing webhooks."""
 
@@ -334,6 +350,7 @@ CONCERNS: tuple[type[BaseSettings], ...] = (
     TelemetrySettings,
     WorkerSettings,
     WebhookSettings,
+    InboundSettings,
 )
 # Read elsewhere: the SDK and the embedded stack.
 _OTHER_NAMES = {

@@ -94,6 +94,18 @@ class Unauthenticated(Problem):
     )
 
 
+class InboundRefused(Problem):
+    status, code, title = 401, "inbound_refused", "It is not proven who sent this"
+    cause = (
+        "A webhook came to /inbound/..., and its signature or credentials do not fit. The sender is told no more than "
+        "that."
+    )
+    fix = (
+        "The owner of the source finds the reason in `GET /v1/inbound_messages?status=rejected`: another secret, "
+        "another scheme, a clock that is off, or a proxy that changes the body."
+    )
+
+
 class Forbidden(Problem):
     status, code, title = 403, "forbidden", "These credentials may not do that"
     cause = "The credentials are valid, but not for this."

@@ -35,9 +35,19 @@ class WorkspaceRole(StrEnum):
 
 
 _READ = frozenset(scope for scope in ALL_SCOPES if scope.endswith(":read"))
-_PRIVILEGED_READ = frozenset((Scope.AUDIT_LOGS_READ, Scope.LOGS_READ, Scope.API_KEYS_READ, Scope.OAUTH_APPS_READ))
+_PRIVILEGED_READ = frozenset(
+    (Scope.AUDIT_LOGS_READ, Scope.LOGS_READ, Scope.API_KEYS_READ, Scope.OAUTH_APPS_READ, Scope.INBOUND_READ)
+)
 _WORK = frozenset((Scope.EMAILS_WRITE, Scope.SUPPRESSIONS_WRITE))
-_BUILD = frozenset((Scope.API_KEYS_WRITE, Scope.OAUTH_APPS_WRITE, Scope.WEBHOOK_ENDPOINTS_WRITE, Scope.DOMAINS_WRITE))
+_BUILD = frozenset(
+    (
+        Scope.API_KEYS_WRITE,
+        Scope.OAUTH_APPS_WRITE,
+        Scope.WEBHOOK_ENDPOINTS_WRITE,
+        Scope.DOMAINS_WRITE,
+        Scope.INBOUND_WRITE,
+    )
+)
 
 ORGANIZATION_ROLES: dict[OrganizationRole, frozenset[Scope]] = {
     OrganizationRole.OWNER: frozenset(ALL_SCOPES),
@@ -53,7 +63,7 @@ scopes."""
 DESCRIPTIONS: dict[OrganizationRole, str] = {
     OrganizationRole.OWNER: "Everything, and the only ones who change owners and admins and hand over the organization",
     OrganizationRole.ADMIN: "Everything but owners and admins",
-    OrganizationRole.DEVELOPER: "Keys, apps, webhook endpoints and domains; sends and reads",
+    OrganizationRole.DEVELOPER: "Keys, apps, webhooks in and out, domains; sends and reads",
     OrganizationRole.MEMBER: "Sends and reads mail, manages suppressions",
     OrganizationRole.VIEWER: "Reads mail and its history",
     OrganizationRole.BILLING: "Reads usage and who is a member; no mail",
@@ -63,7 +73,17 @@ _OF_WORKSPACE = frozenset(
     scope
     for scope in ALL_SCOPES
     if scope.partition(":")[0]
-    in ("workspaces", "domains", "emails", "events", "suppressions", "webhook_endpoints", "api_keys", "usage")
+    in (
+        "workspaces",
+        "domains",
+        "emails",
+        "events",
+        "suppressions",
+        "webhook_endpoints",
+        "inbound",
+        "api_keys",
+        "usage",
+    )
 )
 _SEES_WORKSPACE = _OF_WORKSPACE & _READ - _PRIVILEGED_READ | {Scope.ORGANIZATIONS_READ}
 

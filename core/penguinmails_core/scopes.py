@@ -30,6 +30,8 @@ class Scope(StrEnum):
     SUPPRESSIONS_WRITE = "suppressions:write"
     WEBHOOK_ENDPOINTS_READ = "webhook_endpoints:read"
     WEBHOOK_ENDPOINTS_WRITE = "webhook_endpoints:write"
+    INBOUND_READ = "inbound:read"
+    INBOUND_WRITE = "inbound:write"
     USAGE_READ = "usage:read"
     AUDIT_LOGS_READ = "audit_logs:read"
     LOGS_READ = "logs:read"
@@ -57,6 +59,8 @@ DESCRIPTIONS: dict[Scope, str] = {
     Scope.SUPPRESSIONS_WRITE: "Suppress addresses and lift suppressions",
     Scope.WEBHOOK_ENDPOINTS_READ: "Read webhook endpoints and their deliveries",
     Scope.WEBHOOK_ENDPOINTS_WRITE: "Create, change and delete webhook endpoints",
+    Scope.INBOUND_READ: "Read inbound sources and the messages that came in",
+    Scope.INBOUND_WRITE: "Create, change and delete inbound sources, replay messages",
     Scope.USAGE_READ: "Read usage, limits and quotas",
     Scope.AUDIT_LOGS_READ: "Read and export the audit log",
     Scope.LOGS_READ: "Read the log of API requests",

@@ -21,6 +21,7 @@ from penguinmails_core.errors import Unavailable
 from penguinmails_core.idempotency import service as idempotency
 from penguinmails_core.identity.origin import PublicUrl
 from penguinmails_core.identity.service import Identity
+from penguinmails_core.inbound.service import InboundSources
 from penguinmails_core.kit.crypto import SecretBox
 from penguinmails_core.kit.db import Database
 from penguinmails_core.kit.dns import Resolver
@@ -57,6 +58,9 @@ class GraphServices(Protocol):
 
     @property
     def spf(self) -> str: ...
+
+    @property
+    def inbound_sources(self) -> InboundSources: ...
 
     @property
     def default_plan(self) -> str: ...

@@ -14,6 +14,7 @@ from penguinmails_graphql.context import Info
 from penguinmails_graphql.domains.resolvers import fetch_domain
 from penguinmails_graphql.emails.resolvers import fetch_email
 from penguinmails_graphql.events.resolvers import fetch_event
+from penguinmails_graphql.inbound.resolvers import fetch_message, fetch_source
 from penguinmails_graphql.invitations.resolvers import fetch_invitation
 from penguinmails_graphql.logs.resolvers import fetch_log
 from penguinmails_graphql.members.resolvers import fetch_member
@@ -32,6 +33,8 @@ FETCH: dict[str, Callable[[Info, strawberry.ID], Awaitable[Node]]] = {
     Prefix.DOMAIN: fetch_domain,
     Prefix.EMAIL: fetch_email,
     Prefix.EVENT: fetch_event,
+    Prefix.INBOUND_MESSAGE: fetch_message,
+    Prefix.INBOUND_SOURCE: fetch_source,
     Prefix.INVITATION: fetch_invitation,
     Prefix.MEMBER: fetch_member,
     Prefix.OAUTH_APP: fetch_oauth_app,

@@ -17,6 +17,8 @@ from penguinmails_graphql.domains.resolvers import DomainsQuery
 from penguinmails_graphql.emails.mutations import EmailsMutation
 from penguinmails_graphql.emails.resolvers import EmailsQuery
 from penguinmails_graphql.events.resolvers import EventsQuery
+from penguinmails_graphql.inbound.mutations import InboundMutation
+from penguinmails_graphql.inbound.resolvers import InboundQuery
 from penguinmails_graphql.invitations.mutations import InvitationsMutation
 from penguinmails_graphql.invitations.resolvers import InvitationsQuery
 from penguinmails_graphql.logs.resolvers import LogsQuery
@@ -53,6 +55,7 @@ class Query(
     DomainsQuery,
     SuppressionsQuery,
     WebhookEndpointsQuery,
+    InboundQuery,
     ApiKeysQuery,
     UsageQuery,
     LogsQuery,
@@ -78,6 +81,7 @@ class Mutation(
     DomainsMutation,
     SuppressionsMutation,
     WebhookEndpointsMutation,
+    InboundMutation,
     ApiKeysMutation,
     OrganizationsMutation,
     WorkspacesMutation,

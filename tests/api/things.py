@@ -19,6 +19,7 @@ from tests.fixtures.factories import (
     make_domain,
     make_email,
     make_grant,
+    make_inbound_message,
     make_workspace,
 )
 from tests.fixtures.people import make_invitation, make_member, make_role
@@ -29,6 +30,8 @@ BODIES: dict[str, dict[str, Any]] = {
     "api_keys_derive": {"name": "Narrower", "scopes": ["emails:read"]},
     "webhook_endpoints_update": {"description": "changed"},
     "webhook_endpoints_resend_all": {},
+    "inbound_sources_update": {"name": "changed"},
+    "inbound_sources_rotate_secret": {},
     "api_keys_update": {"name": "changed"},
     "workspaces_update": {"name": "changed"},
     "members_update": {"role": "viewer"},
@@ -52,6 +55,7 @@ async def make_things(client: ApiClient, database: Database, tenant: Tenant) -> 
         ids.decode("whe", endpoint["id"]),
         ids.decode("evt", event["id"]),
     )
+    source = (await client.post("/v1/inbound_sources", json={"name": "GitHub", "scheme": "github"})).json()
     audit_log = (await client.get("/v1/audit_logs")).json()["data"][0]
     member = await make_member(database, tenant.id)
     invitation = await make_invitation(database, tenant)
@@ -67,6 +71,8 @@ async def make_things(client: ApiClient, database: Database, tenant: Tenant) -> 
         "attachment_id": ids.encode("att", attachment_id),
         "event_id": event["id"],
         "endpoint_id": endpoint["id"],
+        "inbound_source_id": source["id"],
+        "inbound_message_id": ids.encode("inm", await make_inbound_message(database, tenant, source["id"])),
         "oauth_grant_id": ids.encode("gra", await make_grant(database, tenant.id)),
         "delivery_id": ids.encode("whd", delivery_id),
     }

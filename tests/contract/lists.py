@@ -49,6 +49,7 @@ KEPT_OUT = {
     "/oauth2/authorize": "seen by people in a browser (docs/oauth.md)",
     "/oauth2/consent": "pages for people",
     "/device": "pages for people",
+    "/inbound/*": "called by others in their own protocols (docs/inbound.md)",
     "/static/*": "style and script of the pages",
 }
 """path (or a prefix and `*`) -> why the specification does not hold it."""

@@ -169,6 +169,11 @@ async def _fill(database: Database, table: str, organization: object) -> None:
         values[names.index("connection_id")] = await database.worker.fetchval(
             "select id from sso_connections where organization_id = $1", organization
         )
+    if table == "inbound_messages":
+        await _fill(database, "inbound_sources", organization)
+        values[names.index("source_id")] = await database.worker.fetchval(
+            "select id from inbound_sources where organization_id = $1", organization
+        )
     for column in columns:  # a person must exist before what is theirs
         if any(key.target_fullname == "users.id" for key in column.foreign_keys):
             await database.worker.execute(

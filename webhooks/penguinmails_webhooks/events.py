@@ -25,6 +25,7 @@ from penguinmails_webhooks import (  # noqa: F401  (they fill the catalogue)
     delivery_events,
     domain_events,
     email_events,
+    inbound_events,
     mailbox_events,
     suppression_events,
     thread_events,

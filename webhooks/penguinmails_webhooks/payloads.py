@@ -20,6 +20,8 @@ CampaignId = Annotated[str, Field(pattern=TypeId.format("cmp"), description="The
 ThreadId = Annotated[str, Field(pattern=TypeId.format("thr"), description="The conversation")]
 ImportId = Annotated[str, Field(pattern=TypeId.format("imp"), description="The import")]
 DeliveryId = Annotated[str, Field(pattern=TypeId.format("whd"), description="The delivery")]
+InboundSourceId = Annotated[str, Field(pattern=TypeId.format("ins"), description="Where it came in")]
+InboundMessageId = Annotated[str, Field(pattern=TypeId.format("inm"), description="The message")]
 EventId = Annotated[str, Field(pattern=TypeId.format("evt"))]
 OrganizationId = Annotated[str, Field(pattern=TypeId.format("org"))]
 WorkspaceId = Annotated[str, Field(pattern=TypeId.format("ws"))]

@@ -84,6 +84,11 @@ def _named(principal: Principal) -> str:
     return encode(_PREFIXES[principal.kind], principal.id)
 
 
+def _path_of(path: str) -> str:
+    """Whoever knows the path of an inbound source can call it."""
+    return "/inbound/***" if path.startswith("/inbound/") else path[:_MAX_PATH]
+
+
 _access = logging.getLogger("penguinmails_api.access")
 
 
@@ -92,7 +97,7 @@ def access_log(context: RequestContext, scope: Any, status: int, seconds: float)
     facts = {
         "request_id": context.request_id,
         "method": scope["method"],
-        "path": scope["path"][:_MAX_PATH],
+        "path": _path_of(scope["path"]),
         "status": status,
         "duration_ms": round(seconds * 1000, 3),
         "principal": _named(context.principal) if context.principal is not None else None,

@@ -24,6 +24,7 @@ TAGS = (
     ("domains", "Where mail is sent from, and what their DNS must say."),
     ("suppressions", "Who is not mailed, and why."),
     ("webhook_endpoints", "Where events are pushed to."),
+    ("inbound", "Webhooks of others: where they come in, how they are proven, what came."),
     ("api_keys", "Credentials: make, limit, rotate, derive and revoke them."),
     ("usage", "What was used, what is left, and when it runs out."),
     ("sso_connections", "Single sign-on by OIDC and SAML, proven domains, and SCIM tokens."),

@@ -11,12 +11,14 @@ from datetime import timedelta
 
 from redis.asyncio import Redis
 
+from penguinmails_api.inbound.handlers import HANDLERS
 from penguinmails_api.observability.worker_metrics import MetricsServer, worker_registry
 from penguinmails_api.services import Settings, open_telemetry
 from penguinmails_core.config import ConfigError, SenderSettings
 from penguinmails_core.content.collector import collect
 from penguinmails_core.content.service import ContentService
 from penguinmails_core.errors import Unavailable
+from penguinmails_core.inbound.worker import InboundWorker
 from penguinmails_core.kit.crypto import SecretBox
 from penguinmails_core.kit.db import Database
 from penguinmails_core.kit.dns import SystemResolver
@@ -95,9 +97,10 @@ class Worker:
             stack.push_async_callback(transport.aclose)
         sender = SenderEngine(database, content, transports, self._box, doorbell, settings.sender, worker_name())
         webhooks = WebhookEngine(database, self._box, doorbell, settings.webhooks)
-        maintenance = Maintenance(database, settings.audit, settings.request_log)
+        maintenance = Maintenance(database, settings.audit, settings.request_log, settings.inbound)
+        inbound = InboundWorker(database, doorbell, settings.inbound, HANDLERS)
         await self._observe(sender, webhooks)
-        for name, engine in (("sender", sender), ("webhooks", webhooks)):
+        for name, engine in (("sender", sender), ("webhooks", webhooks), ("inbound", inbound)):
             self._supervise(name, engine.run(), engine.stop)
         self._supervise("maintenance", maintenance.run(), None)
         self._supervise("reputation", Reputation(database, doorbell).run(), None)

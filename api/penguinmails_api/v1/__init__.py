@@ -13,6 +13,8 @@ from penguinmails_api.v1.emails.attachments import router as attachments
 from penguinmails_api.v1.emails.endpoints import router as emails
 from penguinmails_api.v1.emails.send_routes import router as sending
 from penguinmails_api.v1.events.endpoints import router as events
+from penguinmails_api.v1.inbound_messages.endpoints import router as inbound_messages
+from penguinmails_api.v1.inbound_sources.endpoints import router as inbound_sources
 from penguinmails_api.v1.invitations.endpoints import router as invitations
 from penguinmails_api.v1.logs.endpoints import router as logs
 from penguinmails_api.v1.me.endpoints import router as me
@@ -42,6 +44,8 @@ ROUTERS: tuple[APIRouter, ...] = (
     domains,
     suppressions,
     webhook_endpoints,
+    inbound_sources,
+    inbound_messages,
     api_keys,
     oauth_apps,
     oauth_grants,

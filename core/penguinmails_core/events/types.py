@@ -68,4 +68,6 @@ class EventType(StrEnum):
     WEBHOOK_ENDPOINT_SECRET_ROTATED = "webhook_endpoint.secret_rotated"  # noqa: S105  (an event)
     WEBHOOK_ENDPOINT_DELETED = "webhook_endpoint.deleted"
     MESSAGE_ATTEMPT_EXHAUSTED = "message.attempt.exhausted"
+    INBOUND_RECEIVED = "inbound.received"
+    INBOUND_FAILED = "inbound.failed"
     WEBHOOK_TEST = "webhook.test"

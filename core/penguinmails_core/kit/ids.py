@@ -51,6 +51,8 @@ class Prefix(StrEnum):
     WEBHOOK_ENDPOINT = "whe"
     WEBHOOK_DELIVERY = "whd"
     WEBHOOK_ATTEMPT = "wha"
+    INBOUND_SOURCE = "ins"
+    INBOUND_MESSAGE = "inm"
     REQUEST = "req"
 
 

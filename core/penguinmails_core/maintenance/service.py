@@ -11,9 +11,10 @@ import asyncpg
 
 from penguinmails_core.api_keys.notices import forget_ended, notice_expiring
 from penguinmails_core.audit.service import drop_old
-from penguinmails_core.config import AuditSettings, RequestLogSettings
+from penguinmails_core.config import AuditSettings, InboundSettings, RequestLogSettings
 from penguinmails_core.idempotency.service import sweep
 from penguinmails_core.identity.repository import sweep as sweep_identity
+from penguinmails_core.inbound.repository import forget_messages
 from penguinmails_core.invitations.repository import forget as forget_invitations
 from penguinmails_core.kit.db import Database
 from penguinmails_core.maintenance import repository
@@ -41,10 +42,12 @@ class Maintenance:
         database: Database,
         audit: AuditSettings | None = None,
         request_log: RequestLogSettings | None = None,
+        inbound: InboundSettings | None = None,
     ) -> None:
         self._database = database
         self._audit = audit or AuditSettings()
         self._request_log = request_log or RequestLogSettings()
+        self._inbound = inbound or InboundSettings()
 
     async def run(self) -> None:
         """At once and every hour, until cancelled; a round that fails is tried again with the next: the default
@@ -73,6 +76,8 @@ class Maintenance:
         while await notice_expiring(pool, limit=_SIP) >= _SIP:
             pass
         while await forget_invitations(pool, KEEP_INVITATIONS, _SIP) >= _SIP:
+            pass
+        while await forget_messages(pool, self._inbound.retention, _SIP) >= _SIP:
             pass
         while await forget_suppressions(pool, KEEP_SUPPRESSIONS, _SIP) >= _SIP:
             pass

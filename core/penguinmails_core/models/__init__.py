@@ -16,6 +16,7 @@ from penguinmails_core.models.identity import (
     UserSession,
     WebauthnChallenge,
 )
+from penguinmails_core.models.inbound import InboundMessage, InboundSource
 from penguinmails_core.models.member import Invitation, Member, Role, WorkspaceMember
 from penguinmails_core.models.oauth import (
     NOBODY,
@@ -69,6 +70,8 @@ __all__ = [
     "Event",
     "IdempotencyKey",
     "IdentityLink",
+    "InboundMessage",
+    "InboundSource",
     "Invitation",
     "LimitOverride",
     "Member",

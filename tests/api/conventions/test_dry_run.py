@@ -15,7 +15,7 @@ from penguinmails_core.kit.db import Database
 from penguinmails_core.kit.doorbell import MAIL, WEBHOOKS
 from tests.api.conventions.test_declared import MUTATING, NO_DRY_RUN, operations
 from tests.fixtures.client import ApiClient, problem
-from tests.fixtures.factories import Recipient, Tenant, make_domain, make_email, make_grant
+from tests.fixtures.factories import Recipient, Tenant, make_domain, make_email, make_grant, make_inbound_message
 
 KEY = {"name": "k", "scopes": ["emails:write"]}
 APP = {
@@ -70,6 +70,14 @@ class World:
 
     async def key(self) -> str:
         return await self.made("/v1/api_keys", KEY)
+
+    async def source(self) -> str:
+        return await self.made("/v1/inbound_sources", {"name": "GitHub", "scheme": "github"})
+
+    async def inbound_message(self) -> str:
+        source = (await self.source()).rpartition("/")[2]
+        message = await make_inbound_message(self.database, self.tenant, source)
+        return f"/v1/inbound_messages/{ids.encode('inm', message)}"
 
     async def domain(self) -> str:
         return f"/v1/domains/{ids.encode('dom', await make_domain(self.database, self.tenant, 'acme.test'))}"
@@ -129,6 +137,31 @@ async def webhook_endpoints_resend_all(world: World) -> Request:
     await world.client.post(f"{endpoint}/test")
     await world.database.worker.execute("update webhook_deliveries set status = 'exhausted', due_at = null")
     return f"{endpoint}/deliveries/resend", {}
+
+
+@recipe
+async def inbound_sources_create(world: World) -> Request:
+    return "/v1/inbound_sources", {"name": "GitHub", "scheme": "github"}
+
+
+@recipe
+async def inbound_sources_update(world: World) -> Request:
+    return await world.source(), {"status": "disabled"}
+
+
+@recipe
+async def inbound_sources_delete(world: World) -> Request:
+    return await world.source(), None
+
+
+@recipe
+async def inbound_sources_rotate_secret(world: World) -> Request:
+    return f"{await world.source()}/rotate_secret", {}
+
+
+@recipe
+async def inbound_messages_replay(world: World) -> Request:
+    return f"{await world.inbound_message()}/replay", None
 
 
 @recipe

@@ -39,6 +39,12 @@ if TYPE_CHECKING:
         EventsResource,
         EventsResourceWithRawResponse,
     )
+    from penguinmails._generated.resources.inbound import (
+        AsyncInboundResource,
+        AsyncInboundResourceWithRawResponse,
+        InboundResource,
+        InboundResourceWithRawResponse,
+    )
     from penguinmails._generated.resources.invitations import (
         AsyncInvitationsResource,
         AsyncInvitationsResourceWithRawResponse,
@@ -163,6 +169,12 @@ class Resources:
         return EventsResource(self._transport)
 
     @cached_property
+    def inbound(self) -> InboundResource:
+        from penguinmails._generated.resources.inbound import InboundResource
+
+        return InboundResource(self._transport)
+
+    @cached_property
     def invitations(self) -> InvitationsResource:
         from penguinmails._generated.resources.invitations import InvitationsResource
 
@@ -268,6 +280,10 @@ class ResourcesWithRawResponse:
         return self._resources.events.with_raw_response
 
     @property
+    def inbound(self) -> InboundResourceWithRawResponse:
+        return self._resources.inbound.with_raw_response
+
+    @property
     def invitations(self) -> InvitationsResourceWithRawResponse:
         return self._resources.invitations.with_raw_response
 
@@ -362,6 +378,12 @@ class AsyncResources:
         from penguinmails._generated.resources.events import AsyncEventsResource
 
         return AsyncEventsResource(self._transport)
+
+    @cached_property
+    def inbound(self) -> AsyncInboundResource:
+        from penguinmails._generated.resources.inbound import AsyncInboundResource
+
+        return AsyncInboundResource(self._transport)
 
     @cached_property
     def invitations(self) -> AsyncInvitationsResource:
@@ -467,6 +489,10 @@ class AsyncResourcesWithRawResponse:
     @property
     def events(self) -> AsyncEventsResourceWithRawResponse:
         return self._resources.events.with_raw_response
+
+    @property
+    def inbound(self) -> AsyncInboundResourceWithRawResponse:
+        return self._resources.inbound.with_raw_response
 
     @property
     def invitations(self) -> AsyncInvitationsResourceWithRawResponse:

@@ -16,6 +16,11 @@ __all__ = [
     "EmailClassInput",
     "EmailStatusFilterInput",
     "EmailsGetExpandInput",
+    "InboundAlgorithmInput",
+    "InboundEncodingInput",
+    "InboundMessageStatusInput",
+    "InboundSchemeInput",
+    "InboundSourceStatusInput",
     "InvitationStatusInput",
     "LogStatusClassInput",
     "MemberRoleInput",
@@ -38,6 +43,7 @@ __all__ = [
     "WorkspaceStatusInput",
     "AttachmentCreateInput",
     "EmailCreateInput",
+    "InboundSettingsGivenInput",
     "MemberWorkspaceInput",
     "SuppressionCreateInput",
     "WebhookThrottleInputInput",
@@ -65,6 +71,30 @@ EmailStatusFilterInput: TypeAlias = (
     ]
 )
 EmailsGetExpandInput: TypeAlias = models.EmailsGetExpand | Literal["content", "events"]
+InboundAlgorithmInput: TypeAlias = models.InboundAlgorithm | Literal["sha1", "sha256", "sha384", "sha512"]
+InboundEncodingInput: TypeAlias = models.InboundEncoding | Literal["hex", "base64"]
+InboundMessageStatusInput: TypeAlias = (
+    models.InboundMessageStatus | Literal["pending", "processed", "failed", "rejected"]
+)
+InboundSchemeInput: TypeAlias = (
+    models.InboundScheme
+    | Literal[
+        "standard_webhooks",
+        "svix",
+        "hubspot",
+        "slack",
+        "stripe",
+        "github",
+        "segment",
+        "mailgun",
+        "pipedrive",
+        "postmark",
+        "basic",
+        "token",
+        "hmac",
+    ]
+)
+InboundSourceStatusInput: TypeAlias = models.InboundSourceStatus | Literal["enabled", "disabled"]
 InvitationStatusInput: TypeAlias = models.InvitationStatus | Literal["pending", "accepted", "revoked", "expired"]
 LogStatusClassInput: TypeAlias = models.LogStatusClass | Literal["success", "redirect", "client_error", "server_error"]
 MemberRoleInput: TypeAlias = (
@@ -97,6 +127,8 @@ ScopeInput: TypeAlias = (
         "suppressions:write",
         "webhook_endpoints:read",
         "webhook_endpoints:write",
+        "inbound:read",
+        "inbound:write",
         "usage:read",
         "audit_logs:read",
         "logs:read",
@@ -155,6 +187,22 @@ EmailCreateInput = TypedDict(
     total=False,
 )
 """One message. Everything is checked before it is accepted; an accepted message is on disk."""
+
+
+class InboundSettingsGivenInput(TypedDict, total=False):
+    """What `hmac`, `token` and `basic` leave open; the other schemes take none."""
+
+    algorithm: InboundAlgorithmInput | None
+    """Of `hmac`; `sha256` when left out."""
+    encoding: InboundEncodingInput | None
+    """Of `hmac`; `hex` when left out."""
+    header: str | None
+    """Where the signature or the token stands."""
+    id_header: str | None
+    """Header with the sender's id of the delivery, by which repeats are known. Without one, two equal bodies are
+    one message."""
+    prefix: str | None
+    """What stands before it."""
 
 
 class MemberWorkspaceInput(TypedDict, total=False):

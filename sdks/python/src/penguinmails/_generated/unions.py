@@ -39,6 +39,8 @@ from penguinmails._generated.models import (
     EmailUnsubscribedEvent,
     ImportCompletedEvent,
     ImportFailedEvent,
+    InboundFailedEvent,
+    InboundReceivedEvent,
     MailboxConnectedEvent,
     MailboxCreatedEvent,
     MailboxDeletedEvent,
@@ -122,6 +124,8 @@ Event: TypeAlias = (
     | WebhookEndpointSecretRotatedEvent
     | WebhookEndpointDeletedEvent
     | MessageAttemptExhaustedEvent
+    | InboundReceivedEvent
+    | InboundFailedEvent
     | WebhookTestEvent
     | UnknownEvent
 )

@@ -110,6 +110,26 @@ from penguinmails._generated.models.import_completed import ImportCompleted
 from penguinmails._generated.models.import_completed_event import ImportCompletedEvent
 from penguinmails._generated.models.import_failed import ImportFailed
 from penguinmails._generated.models.import_failed_event import ImportFailedEvent
+from penguinmails._generated.models.inbound_algorithm import InboundAlgorithm
+from penguinmails._generated.models.inbound_body_encoding import InboundBodyEncoding
+from penguinmails._generated.models.inbound_encoding import InboundEncoding
+from penguinmails._generated.models.inbound_failed import InboundFailed
+from penguinmails._generated.models.inbound_failed_event import InboundFailedEvent
+from penguinmails._generated.models.inbound_handling import InboundHandling
+from penguinmails._generated.models.inbound_handling_status import InboundHandlingStatus
+from penguinmails._generated.models.inbound_message import InboundMessage
+from penguinmails._generated.models.inbound_message_detail import InboundMessageDetail
+from penguinmails._generated.models.inbound_message_list import InboundMessageList
+from penguinmails._generated.models.inbound_message_status import InboundMessageStatus
+from penguinmails._generated.models.inbound_received import InboundReceived
+from penguinmails._generated.models.inbound_received_event import InboundReceivedEvent
+from penguinmails._generated.models.inbound_scheme import InboundScheme
+from penguinmails._generated.models.inbound_secret_info import InboundSecretInfo
+from penguinmails._generated.models.inbound_settings import InboundSettings
+from penguinmails._generated.models.inbound_source import InboundSource
+from penguinmails._generated.models.inbound_source_list import InboundSourceList
+from penguinmails._generated.models.inbound_source_status import InboundSourceStatus
+from penguinmails._generated.models.inbound_source_with_secret import InboundSourceWithSecret
 from penguinmails._generated.models.invitation import Invitation
 from penguinmails._generated.models.invitation_accepted import InvitationAccepted
 from penguinmails._generated.models.invitation_list import InvitationList
@@ -367,6 +387,26 @@ __all__ = [
     "ImportCompletedEvent",
     "ImportFailed",
     "ImportFailedEvent",
+    "InboundAlgorithm",
+    "InboundBodyEncoding",
+    "InboundEncoding",
+    "InboundFailed",
+    "InboundFailedEvent",
+    "InboundHandling",
+    "InboundHandlingStatus",
+    "InboundMessage",
+    "InboundMessageDetail",
+    "InboundMessageList",
+    "InboundMessageStatus",
+    "InboundReceived",
+    "InboundReceivedEvent",
+    "InboundScheme",
+    "InboundSecretInfo",
+    "InboundSettings",
+    "InboundSource",
+    "InboundSourceList",
+    "InboundSourceStatus",
+    "InboundSourceWithSecret",
     "Invitation",
     "InvitationAccepted",
     "InvitationList",

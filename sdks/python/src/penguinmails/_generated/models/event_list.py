@@ -43,6 +43,8 @@ if TYPE_CHECKING:
     from penguinmails._generated.models.email_unsubscribed_event import EmailUnsubscribedEvent
     from penguinmails._generated.models.import_completed_event import ImportCompletedEvent
     from penguinmails._generated.models.import_failed_event import ImportFailedEvent
+    from penguinmails._generated.models.inbound_failed_event import InboundFailedEvent
+    from penguinmails._generated.models.inbound_received_event import InboundReceivedEvent
     from penguinmails._generated.models.mailbox_connected_event import MailboxConnectedEvent
     from penguinmails._generated.models.mailbox_created_event import MailboxCreatedEvent
     from penguinmails._generated.models.mailbox_deleted_event import MailboxDeletedEvent
@@ -126,6 +128,8 @@ class EventList(Model):
         | WebhookEndpointSecretRotatedEvent
         | WebhookEndpointDeletedEvent
         | MessageAttemptExhaustedEvent
+        | InboundReceivedEvent
+        | InboundFailedEvent
         | WebhookTestEvent
         | UnknownEvent
     ]

@@ -25,6 +25,8 @@ class Scope(OpenEnum):
     SUPPRESSIONS_WRITE = "suppressions:write"
     WEBHOOK_ENDPOINTS_READ = "webhook_endpoints:read"
     WEBHOOK_ENDPOINTS_WRITE = "webhook_endpoints:write"
+    INBOUND_READ = "inbound:read"
+    INBOUND_WRITE = "inbound:write"
     USAGE_READ = "usage:read"
     AUDIT_LOGS_READ = "audit_logs:read"
     LOGS_READ = "logs:read"

@@ -1,0 +1,1 @@
+"""Where webhooks of others come in."""

@@ -1,0 +1,1 @@
+"""Webhooks of others, received: where they come in, what came, who is told."""

@@ -1,0 +1,1 @@
+"""How others prove that a webhook is theirs: a table of schemes."""
