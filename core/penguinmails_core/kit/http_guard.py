@@ -245,6 +245,12 @@ def check_url(url: str, *, allow_private: bool) -> None:
     parse_url(url, allow_private=allow_private)
 
 
+def check_host(host: str, *, allow_private: bool) -> tuple[str, bool]:
+    """(the host in lower case, whether it is an IP address), for protocols other than HTTP. Names are not resolved
+    here. Raises `InvalidUrl` or `ForbiddenAddress`."""
+    return _check_host(host.lower(), allow_private=allow_private)
+
+
 def display_url(url: str) -> str:
     """The URL for people and logs: without query and fragment, where some receivers keep their secret."""
     return re.split(r"[?#]", url, maxsplit=1)[0]
