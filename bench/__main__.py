@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable
 import uvloop
 from rich.console import Console
 
-from bench.cases import accept, limits, pipeline
+from bench.cases import accept, limits, outgoing, pipeline
 from bench.report import Result, table
 from bench.world import World, open_world
 
@@ -22,6 +22,7 @@ CASES: dict[str, Case] = {
     "send_rsa": pipeline.send_rsa,
     "flat_queue": pipeline.flat_queue,
     "end_to_end": pipeline.end_to_end,
+    "outgoing_http": outgoing.outgoing_http,
 }
 
 

@@ -147,6 +147,11 @@ class OutgoingHttp:
                     limit.reschedule(0)
             await pool.close()
 
+    @property
+    def connections(self) -> int:
+        """How many are open, used or kept."""
+        return self._pool.open if self._pool is not None else 0
+
     def check_url(self, url: str) -> None:
         """Raises `OutgoingError` when `url` could never be called (see `http_guard.check_url`)."""
         check_url(url, allow_private=self._allow_private)

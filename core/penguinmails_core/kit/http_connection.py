@@ -49,6 +49,7 @@ class Connection(asyncio.Protocol):
     __slots__ = (
         "_error",
         "_first_byte",
+        "_fresh",
         "_owner",
         "_reader",
         "_transport",
@@ -66,6 +67,7 @@ class Connection(asyncio.Protocol):
         self._reader: ResponseReader | None = None
         self._waiter: asyncio.Future[None] | None = None
         self._first_byte = 0.0
+        self._fresh = True
         self.key = key
         self.address = address
         self.tls: Tls | None = None
@@ -150,7 +152,7 @@ class Connection(asyncio.Protocol):
         loop = asyncio.get_running_loop()
         waiter = self._waiter = loop.create_future()
         self._reader, self._first_byte = reader, 0.0
-        progress.stage = "waiting for the answer"
+        progress.stage, self._fresh = "waiting for the answer", not progress.reused
         timer = loop.call_at(deadline, self._expire)
         try:
             tls = self.tls
@@ -233,8 +235,11 @@ class Connection(asyncio.Protocol):
             try:
                 reader.end()
             except BrokenResponse as problem:
-                broke = error is not None and reader.started
-                self._settle(BrokenResponse("the connection broke") if broke else problem)
+                detail = "the connection broke" if error is not None and reader.started else problem.detail
+                if self._fresh and self.tls is not None and not reader.started:
+                    # TLS 1.3 asks for a certificate without waiting for it, and the alert may get lost with the close.
+                    detail += "; does the receiver ask for a client certificate?"
+                self._settle(BrokenResponse(detail))
             else:
                 self._settle(None)
         elif self.tls is not None and not self.tls.ready:

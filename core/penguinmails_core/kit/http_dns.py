@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
@@ -40,8 +41,11 @@ class _Entry:
 class AddressCache:
     """Checked addresses by name."""
 
-    def __init__(self, resolver: AddressResolver, *, allow_private: bool) -> None:
+    def __init__(
+        self, resolver: AddressResolver, *, allow_private: bool, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self._resolver = resolver
+        self._clock = clock
         self._allow_private = allow_private
         self._known: dict[str, _Entry] = {}
         self._running: dict[str, asyncio.Task[_Entry]] = {}
@@ -50,7 +54,7 @@ class AddressCache:
         """What is known without asking: nothing to call when the name leads inside now, None when DNS has to be asked
         (which is then begun) or gives no answer."""
         entry = self._known.get(host)
-        if entry is None or entry.expires <= time.monotonic():
+        if entry is None or entry.expires <= self._clock():
             self._look_up(host)
             return None
         if entry.error is not None:
@@ -60,7 +64,7 @@ class AddressCache:
     async def resolve(self, host: str) -> tuple[str, ...]:
         """At least one address, all of them checked. Raises `DnsFailed` or `ForbiddenAddress`."""
         entry = self._known.get(host)
-        if entry is None or entry.expires <= time.monotonic():
+        if entry is None or entry.expires <= self._clock():
             # Shielded: the others who wait for the answer must not lose it when one of them gives up.
             task = self._look_up(host)
             try:
@@ -103,7 +107,7 @@ class AddressCache:
             error = DnsFailed(f"{host} cannot be resolved: {problem.reason}")
         except (DnsFailed, ForbiddenAddress) as problem:
             error = problem.with_traceback(None)
-        entry = _Entry(time.monotonic() + ttl, addresses, error)
+        entry = _Entry(self._clock() + ttl, addresses, error)
         self._known.pop(host, None)  # to the end of the order, which is that of the look-ups
         self._known[host] = entry
         if len(self._known) > _SIZE:

@@ -149,17 +149,22 @@ def forbidden_kind(address: IPAddress) -> str | None:
     return None
 
 
+@lru_cache(maxsize=16384)
+def _kind_of(text: str) -> str | None:
+    try:
+        address = ipaddress.ip_address(text)
+    except ValueError:
+        return "not an IP address"
+    return "an address with a zone" if getattr(address, "scope_id", None) else forbidden_kind(address)
+
+
 def check_address(text: str, *, allow_private: bool) -> None:
     """Raises `ForbiddenAddress` (which does not repeat the address) unless `text` is an address that may be called.
 
     With `allow_private`, loopback and private networks may be called too; link-local, metadata, multicast, reserved
     and unspecified addresses never.
     """
-    try:
-        address = ipaddress.ip_address(text)
-    except ValueError:
-        raise ForbiddenAddress("the host resolves to something that is not an IP address") from None
-    kind = "an address with a zone" if getattr(address, "scope_id", None) else forbidden_kind(address)
+    kind = _kind_of(text)
     if kind is not None and not (allow_private and kind in (LOOPBACK, PRIVATE)):
         raise ForbiddenAddress(f"the host is {kind}, which is not allowed; use a public one")
 

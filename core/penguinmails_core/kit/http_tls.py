@@ -110,7 +110,10 @@ class Tls:
 
     def remember(self) -> None:
         """Keeps what a later connection may start from. Call it when an answer has been read: sessions of TLS 1.3 come
-        after the handshake (RFC 8446 §4.6.1)."""
+        after the handshake (RFC 8446 §4.6.1). A session serves many connections: Python copies it at every look, which
+        costs as much as it saves, and that a watcher can tell two of our connections as ours is no news to him."""
+        if self.resumed:
+            return
         session = self._object.session
         if session is not None and (session.has_ticket or session.id):
             self._save(session)

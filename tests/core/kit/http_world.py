@@ -132,10 +132,10 @@ class HangingResolver:
         return []
 
 
-def certificate(folder: Path, names: Iterable[str]) -> tuple[ssl.SSLContext, Path]:
+def certificate(folder: Path, names: Iterable[str], subject_name: str = "test") -> tuple[ssl.SSLContext, Path]:
     """(a server's context with a self-signed certificate for `names`, the file to trust it with)."""
     key = ec.generate_private_key(ec.SECP256R1())
-    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "test")])
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, subject_name)])
     kinds: list[x509.GeneralName] = []
     for name in names:
         try:

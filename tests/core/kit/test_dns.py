@@ -2,16 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 import socket
 from collections.abc import AsyncIterator
-from typing import cast
 
-import dns.flags
-import dns.message
-import dns.rcode
-import dns.rdatatype
-import dns.rrset
 import pytest
 
 from penguinmails_core.kit.dns import (
@@ -24,6 +17,7 @@ from penguinmails_core.kit.dns import (
     SystemResolver,
     is_null_mx,
 )
+from tests.core.kit.dns_world import SILENT, dns_server
 
 ZONE = {
     ("example.test.", "MX"): ["20 mx2.example.test.", "10 MX1.Example.test."],
@@ -33,42 +27,15 @@ ZONE = {
     ("mx1.example.test.", "AAAA"): ["::1"],
     ("alias.test.", "CNAME"): ["mx1.example.test."],
     ("xn--mnchen-3ya.test.", "A"): ["127.0.0.3"],
+    ("v4only.test.", "A"): ["127.0.0.4"],
+    ("v4only.test.", "AAAA"): [SILENT],
 }
-
-
-class Zone(asyncio.DatagramProtocol):
-    """Answers from ZONE; SERVFAIL for broken.test, nothing at all for silent.test, NXDOMAIN for the rest."""
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self.transport = cast(asyncio.DatagramTransport, transport)  # the selector loop's own class is not one
-
-    def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
-        query = dns.message.from_wire(data)
-        answer = dns.message.make_response(query)
-        answer.flags |= dns.flags.RA
-        name = query.question[0].name.to_text().lower()
-        kind = dns.rdatatype.to_text(query.question[0].rdtype)
-        if name == "silent.test.":
-            return
-        if name == "broken.test.":
-            answer.set_rcode(dns.rcode.SERVFAIL)
-        elif not any(known == name for known, _ in ZONE):
-            answer.set_rcode(dns.rcode.NXDOMAIN)
-        for target in ZONE.get((name, "CNAME"), []):
-            answer.answer.append(dns.rrset.from_text(name, 60, "IN", "CNAME", target))
-            name = target
-        if records := ZONE.get((name, kind)):
-            answer.answer.append(dns.rrset.from_text_list(name, 60, "IN", kind, records))
-        self.transport.sendto(answer.to_wire(), addr)
 
 
 @pytest.fixture
 async def real() -> AsyncIterator[SystemResolver]:
-    loop = asyncio.get_running_loop()
-    transport, _ = await loop.create_datagram_endpoint(Zone, local_addr=("127.0.0.1", 0))
-    yield SystemResolver(["127.0.0.1"], port=transport.get_extra_info("sockname")[1], timeout=1.0)
-    transport.close()
-    await asyncio.sleep(0)
+    async with dns_server(ZONE) as resolver:
+        yield resolver
 
 
 @pytest.fixture
@@ -106,6 +73,21 @@ async def test_both_resolvers_answer_alike(which: str, static: StaticResolver, r
     assert missing.value.name == "missing.test"
     with pytest.raises(DnsUnavailable):
         await resolver.mx("broken.test")
+
+
+async def test_addresses_with_their_time_to_live(real: SystemResolver) -> None:
+    for host in ("mx1.example.test", "alias.test"):
+        addresses, ttl = await real.addresses_with_ttl(host)
+        assert (sorted(addresses), ttl) == (["127.0.0.1", "127.0.0.2", "::1"], 60)
+    assert await real.addresses_with_ttl("example.test") == ([], 0)
+    with pytest.raises(NameNotFound):
+        await real.addresses_with_ttl("missing.test")
+    with pytest.raises(DnsUnavailable):
+        await real.addresses_with_ttl("broken.test")
+
+
+async def test_one_family_without_an_answer_does_not_hide_the_other(real: SystemResolver) -> None:
+    assert await real.addresses_with_ttl("v4only.test") == (["127.0.0.4"], 60)
 
 
 @pytest.mark.parametrize("name", ["a..b", "a" * 64 + ".test", ".".join(["a" * 63] * 5), "a\\"])
