@@ -202,6 +202,12 @@ class LinkExpired(NotFound):
     fix = "Ask for a new link where you asked for this one."
 
 
+class PortalLinkEnded(Problem):
+    status, code, title = 410, "portal_link_ended", "This link has ended"
+    cause = "Links into the webhook portal work for a limited time, and end with the credential that made them."
+    fix = "Open the page again from where it was linked; it gets a new link there."
+
+
 class MethodNotAllowed(Problem):
     status, code, title = 405, "method_not_allowed", "The resource does not answer to this method"
     cause = "There is something at this path, but it does not answer to this method."

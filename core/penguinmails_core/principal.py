@@ -12,11 +12,13 @@ from penguinmails_core.scopes import Scope
 
 
 class PrincipalKind(StrEnum):
-    """What the caller showed: a key of the organization, an OAuth access token, or a browser session."""
+    """What the caller showed: a key of the organization, an OAuth access token, a browser session, or the link of a
+    webhook portal."""
 
     API_KEY = "api_key"
     OAUTH = "oauth"
     SESSION = "session"
+    PORTAL_LINK = "webhook_portal_link"
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +27,8 @@ class Principal:
     it. `workspace_id` is set when the credential is bound to one workspace; `default_workspace_id` is where new things
     go otherwise. `mode` keeps live and test data apart. `scopes` are already expanded. `user_id` is the person behind
     a session or a granted token, `app_id` the OAuth app; a key has neither. `constraints` limit what may be sent; None
-    when nothing does."""
+    when nothing does. `consumer` is the customer's customer who came by a portal link: of webhook endpoints they see
+    only their own."""
 
     id: UUID
     organization_id: UUID
@@ -37,6 +40,7 @@ class Principal:
     user_id: UUID | None = None
     app_id: UUID | None = None
     constraints: SendConstraints | None = None
+    consumer: str | None = None
 
     @property
     def target_workspace_id(self) -> UUID:

@@ -25,6 +25,7 @@ from penguinmails_graphql.relay import Node
 from penguinmails_graphql.sso_connections.resolvers import fetch_sso_connection
 from penguinmails_graphql.suppressions.resolvers import fetch_suppression
 from penguinmails_graphql.webhook_endpoints.resolvers import fetch_endpoint
+from penguinmails_graphql.webhook_portal.resolvers import fetch_portal_link
 from penguinmails_graphql.workspaces.resolvers import fetch_workspace
 
 FETCH: dict[str, Callable[[Info, strawberry.ID], Awaitable[Node]]] = {
@@ -44,6 +45,7 @@ FETCH: dict[str, Callable[[Info, strawberry.ID], Awaitable[Node]]] = {
     Prefix.SSO_CONNECTION: fetch_sso_connection,
     Prefix.SUPPRESSION: fetch_suppression,
     Prefix.WEBHOOK_ENDPOINT: fetch_endpoint,
+    Prefix.WEBHOOK_PORTAL_LINK: fetch_portal_link,
     Prefix.WORKSPACE: fetch_workspace,
 }
 

@@ -42,6 +42,8 @@ from penguinmails_graphql.usage.resolvers import UsageQuery
 from penguinmails_graphql.viewer.resolvers import ViewerQuery
 from penguinmails_graphql.webhook_endpoints.mutations import WebhookEndpointsMutation
 from penguinmails_graphql.webhook_endpoints.resolvers import WebhookEndpointsQuery
+from penguinmails_graphql.webhook_portal.mutations import WebhookPortalMutation
+from penguinmails_graphql.webhook_portal.resolvers import WebhookPortalQuery
 from penguinmails_graphql.workspaces.mutations import WorkspacesMutation
 from penguinmails_graphql.workspaces.resolvers import WorkspacesQuery
 
@@ -56,6 +58,7 @@ class Query(
     SuppressionsQuery,
     WebhookEndpointsQuery,
     InboundQuery,
+    WebhookPortalQuery,
     ApiKeysQuery,
     UsageQuery,
     LogsQuery,
@@ -82,6 +85,7 @@ class Mutation(
     SuppressionsMutation,
     WebhookEndpointsMutation,
     InboundMutation,
+    WebhookPortalMutation,
     ApiKeysMutation,
     OrganizationsMutation,
     WorkspacesMutation,

@@ -77,6 +77,7 @@ _PREFIXES = {
     PrincipalKind.API_KEY: Prefix.API_KEY,
     PrincipalKind.OAUTH: Prefix.OAUTH_GRANT,
     PrincipalKind.SESSION: Prefix.USER,
+    PrincipalKind.PORTAL_LINK: Prefix.WEBHOOK_PORTAL_LINK,
 }
 
 

@@ -25,6 +25,7 @@ TAGS = (
     ("suppressions", "Who is not mailed, and why."),
     ("webhook_endpoints", "Where events are pushed to."),
     ("inbound", "Webhooks of others: where they come in, how they are proven, what came."),
+    ("webhook_portal", "Pages where your customers manage their own webhook endpoints."),
     ("api_keys", "Credentials: make, limit, rotate, derive and revoke them."),
     ("usage", "What was used, what is left, and when it runs out."),
     ("sso_connections", "Single sign-on by OIDC and SAML, proven domains, and SCIM tokens."),

@@ -27,6 +27,7 @@ from penguinmails_api.v1.sso_connections.endpoints import router as sso_connecti
 from penguinmails_api.v1.suppressions.endpoints import router as suppressions
 from penguinmails_api.v1.usage.endpoints import router as usage
 from penguinmails_api.v1.webhook_endpoints.endpoints import router as webhook_endpoints
+from penguinmails_api.v1.webhook_portal.endpoints import router as webhook_portal
 from penguinmails_api.v1.workspaces.endpoints import router as workspaces
 from penguinmails_core.config import ApiSettings
 
@@ -46,6 +47,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     webhook_endpoints,
     inbound_sources,
     inbound_messages,
+    webhook_portal,
     api_keys,
     oauth_apps,
     oauth_grants,

@@ -35,11 +35,13 @@ ORIGIN: ContextVar[Origin | None] = ContextVar("audit origin", default=None)
 
 
 class ActorKind(StrEnum):
-    """`operator`: somebody with a shell on the server; `system`: PenguinMails itself."""
+    """`operator`: somebody with a shell on the server; `system`: PenguinMails itself; `webhook_portal_link`: a
+    customer's customer who came by that link."""
 
     USER = "user"
     API_KEY = "api_key"
     OAUTH_APP = "oauth_app"
+    WEBHOOK_PORTAL_LINK = "webhook_portal_link"
     SYSTEM = "system"
     OPERATOR = "operator"
 
@@ -69,6 +71,8 @@ class Actor:
             kind, actor_id = ActorKind.USER, principal.user_id or principal.id
         elif principal.kind is PrincipalKind.OAUTH:
             kind, actor_id, user_id = ActorKind.OAUTH_APP, principal.app_id or principal.id, principal.user_id
+        elif principal.kind is PrincipalKind.PORTAL_LINK:
+            kind = ActorKind.WEBHOOK_PORTAL_LINK
         made = cls(
             principal.organization_id,
             kind,

@@ -26,7 +26,7 @@ _ALLOWED = re.compile(
     re.IGNORECASE,
 )
 _LOOKS_SECRET = re.compile(
-    r"pm_(?:live|test)_[0-9A-Za-z]+|whsec_[0-9A-Za-z+/=_-]+|\beyJ[0-9A-Za-z_-]{8,}(?:\.[0-9A-Za-z_-]*)*"
+    r"pm_(?:live|test)_[0-9A-Za-z]+|whsec_[0-9A-Za-z+/=_-]+|\bwhp[ls]_[0-9A-Za-z_-]+|\beyJ[0-9A-Za-z_-]{8,}(?:\.[0-9A-Za-z_-]*)*"
     r"|-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|$)",
     re.DOTALL,
 )

@@ -27,6 +27,8 @@ select sequence, hash, case $2
     when 'api_key' then (select name from api_keys where organization_id = $1 and id = $3)
     when 'user' then (select email from users where id = $3)
     when 'oauth_app' then (select name from oauth_apps where id = $3)
+    when 'webhook_portal_link' then (
+      select consumer from webhook_portal_links where organization_id = $1 and id = $3)
   end as label
 from head
 """

@@ -53,6 +53,7 @@ class Prefix(StrEnum):
     WEBHOOK_ATTEMPT = "wha"
     INBOUND_SOURCE = "ins"
     INBOUND_MESSAGE = "inm"
+    WEBHOOK_PORTAL_LINK = "whl"
     REQUEST = "req"
 
 

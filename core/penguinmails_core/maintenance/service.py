@@ -22,6 +22,7 @@ from penguinmails_core.oauth.sweep_repository import sweep as sweep_oauth
 from penguinmails_core.request_logs import repository as request_logs
 from penguinmails_core.sso.flow_repository import sweep as sweep_sso
 from penguinmails_core.suppressions.repository import forget as forget_suppressions
+from penguinmails_core.webhook_portal.repository import forget as forget_portal_links
 
 log = logging.getLogger(__name__)
 
@@ -29,6 +30,7 @@ EVERY = timedelta(hours=1)
 DAYS_AHEAD = 7
 KEEP_EVENTS = timedelta(days=30)
 KEEP_INVITATIONS = timedelta(days=90)
+KEEP_PORTAL_LINKS = timedelta(days=30)  # after their end
 KEEP_SUPPRESSIONS = timedelta(days=400)  # after their end
 _BITE = 10_000
 _SIP = 1000
@@ -80,6 +82,8 @@ class Maintenance:
         while await forget_messages(pool, self._inbound.retention, _SIP) >= _SIP:
             pass
         while await forget_suppressions(pool, KEEP_SUPPRESSIONS, _SIP) >= _SIP:
+            pass
+        while await forget_portal_links(pool, KEEP_PORTAL_LINKS, _SIP) >= _SIP:
             pass
         while await forget_ended(pool, limit=_SIP) >= _SIP:
             pass

@@ -47,6 +47,7 @@ from penguinmails_core.models.sso import (
 from penguinmails_core.models.suppression import Suppression
 from penguinmails_core.models.usage import DeliveryHour, UsageCounter, UsageRollup, UsageSends, UsageThreshold
 from penguinmails_core.models.webhook import WebhookAttempt, WebhookDelivery, WebhookEndpoint
+from penguinmails_core.models.webhook_portal import WebhookPortalLink
 
 __all__ = [
     "FINAL",
@@ -116,6 +117,7 @@ __all__ = [
     "WebhookAttempt",
     "WebhookDelivery",
     "WebhookEndpoint",
+    "WebhookPortalLink",
     "Workspace",
     "WorkspaceMember",
 ]

@@ -20,7 +20,10 @@ class AuditLog(TenantKey, Base):
     __table_args__ = (
         UniqueConstraint("organization_id", "sequence"),
         Index("ix_audit_logs_resource", "organization_id", "resource_id", "id"),
-        CheckConstraint("actor_kind in ('user', 'api_key', 'oauth_app', 'system', 'operator')", name="actor_kind"),
+        CheckConstraint(
+            "actor_kind in ('user', 'api_key', 'oauth_app', 'webhook_portal_link', 'system', 'operator')",
+            name="actor_kind",
+        ),
         CheckConstraint("mode in ('live', 'test')", name="mode"),
     )
     # Exported with the person; not erased before its time, since that would break the chain (GDPR art. 17(3)(e)).

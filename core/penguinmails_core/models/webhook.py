@@ -25,11 +25,20 @@ class WebhookEndpoint(TenantKey, Timestamps, Base):
         CheckConstraint("breaker in ('closed', 'open', 'half_open')", name="breaker"),
         CheckConstraint("notice in ('disabled', 'enabled')", name="notice"),
         Index("ix_webhook_endpoints_probe_at", "probe_at", postgresql_where=text("probe_at is not null")),
+        Index(
+            "ix_webhook_endpoints_consumer",
+            "organization_id",
+            "consumer",
+            "id",
+            postgresql_where=text("consumer is not null"),
+        ),
         Index("ix_webhook_endpoints_notice", "notice", postgresql_where=text("notice is not null")),
     )
-    facts = TableFacts("tenant", "until deleted", personal=("url", "metadata"))
+    facts = TableFacts("tenant", "until deleted", personal=("url", "metadata", "consumer"))
 
     workspace_id: Mapped[uuid.UUID | None]
+    # Which customer of the organization it belongs to, in the organization's own words; null: it is its own.
+    consumer: Mapped[str | None] = mapped_column(Text)
     mode: Mapped[str] = mapped_column(Text)
     url: Mapped[str] = mapped_column(Text)
     events: Mapped[list[str]] = mapped_column(ARRAY(Text))

@@ -15,26 +15,30 @@ from penguinmails_core.principal import Principal
 
 
 def _visible(principal: Principal) -> list[ColumnElement[bool]]:
-    """What a caller may see: own organization, own mode, and own workspace when bound to one."""
+    """What a caller may see: own organization, own mode, own workspace when bound to one, and of a consumer's link
+    only what is that consumer's."""
     conditions = [
         WebhookEndpoint.organization_id == principal.organization_id,
         WebhookEndpoint.mode == principal.mode,
     ]
     if principal.workspace_id is not None:
         conditions.append(WebhookEndpoint.workspace_id == principal.workspace_id)
+    if principal.consumer is not None:
+        conditions.append(WebhookEndpoint.consumer == principal.consumer)
     return conditions
 
 
-async def count_for_update(session: AsyncSession, organization_id: UUID) -> int:
-    """How many endpoints the organization has, in both modes; others who ask wait for this transaction."""
+async def count_for_update(session: AsyncSession, organization_id: UUID, consumer: str | None) -> tuple[int, int]:
+    """How many endpoints this consumer has (None: the organization itself), and how many all of them together, in both
+    modes; others who ask wait for this transaction."""
     await session.execute(
         text("select pg_advisory_xact_lock(hashtextextended('webhook endpoints ' || :organization, 0))"),
         {"organization": str(organization_id)},
     )
-    count = await session.scalar(
-        select(func.count()).select_from(WebhookEndpoint).where(WebhookEndpoint.organization_id == organization_id)
-    )
-    return count or 0
+    own = func.count().filter(WebhookEndpoint.consumer.is_not_distinct_from(consumer))
+    found = await session.execute(select(own, func.count()).where(WebhookEndpoint.organization_id == organization_id))
+    count, total = found.one()
+    return count, total
 
 
 async def get(
@@ -45,10 +49,19 @@ async def get(
 
 
 async def list_endpoints(
-    session: AsyncSession, principal: Principal, *, limit: int, after: UUID | None, before: UUID | None
+    session: AsyncSession,
+    principal: Principal,
+    consumer: str | None = None,
+    *,
+    limit: int,
+    after: UUID | None,
+    before: UUID | None,
 ) -> list[WebhookEndpoint]:
-    """Up to `limit`, the newest first: those older than `after`, or the nearest newer than `before`."""
+    """Up to `limit`, the newest first: those older than `after`, or the nearest newer than `before`. `consumer`: only
+    that one's."""
     query = select(WebhookEndpoint).where(*_visible(principal))
+    if consumer is not None:
+        query = query.where(WebhookEndpoint.consumer == consumer)
     return await _page(session, query, WebhookEndpoint.id, limit, after, before)
 
 

@@ -27,11 +27,15 @@ from penguinmails_core.kit.ids import Prefix, encode, new_uuid
 from penguinmails_core.models import WebhookAttempt, WebhookDelivery, WebhookEndpoint
 from penguinmails_core.principal import Principal
 from penguinmails_core.webhook_endpoints import repository
+from penguinmails_core.webhook_endpoints.consumers import (
+    check_consumer,
+    check_room,
+    refuse_bad_consumer,
+)
 from penguinmails_core.webhook_endpoints.pace import check_pace
 
 Row = TypeVar("Row")
 
-MAX_ENDPOINTS = 50
 MAX_DESCRIPTION = 500
 MAX_METADATA, MAX_METADATA_KEY, MAX_METADATA_VALUE = 50, 64, 500
 MAX_RESEND = 10_000
@@ -80,17 +84,16 @@ class WebhookEndpoints:
         description: str | None = None,
         metadata: Mapping[str, str] | None = None,
         pace: Mapping[str, Any] | None = None,
+        consumer: str | None = None,
     ) -> tuple[WebhookEndpoint, str]:
         """The endpoint and its secret, which is not shown again. It gets what happens from now on: all workspaces of
         the organization, or the one that the caller is bound to. `pace`: throttle, concurrency and fifo (see
-        `check_pace`). Raises `Conflict` at 50 endpoints."""
-        given = {"url": url, "events": events, "description": description, "metadata": metadata}
+        `check_pace`). `consumer`: which customer of the organization it is for; whoever came by a consumer's link
+        makes that one's. Raises `Conflict` at 50 endpoints, 20 of one consumer, or 5,000 altogether."""
+        consumer = principal.consumer if principal.consumer is not None else consumer
+        given = {"url": url, "events": events, "description": description, "metadata": metadata, "consumer": consumer}
         values = self._check({**given, **(pace or {})})
-        if await repository.count_for_update(session, principal.organization_id) >= MAX_ENDPOINTS:
-            raise Conflict(
-                f"An organization has at most {MAX_ENDPOINTS} webhook endpoints, test ones included. Delete one first.",
-                extra={"limit": MAX_ENDPOINTS},
-            )
+        await check_room(session, principal.organization_id, consumer)
         secret, endpoint_id = self._rules.new_secret(), new_uuid()
         endpoint = WebhookEndpoint(
             organization_id=principal.organization_id,
@@ -122,9 +125,14 @@ class WebhookEndpoints:
         limit: int,
         after: UUID | None = None,
         before: UUID | None = None,
+        consumer: str | None = None,
     ) -> tuple[list[WebhookEndpoint], bool]:
-        """A page, the newest first, and whether there is more in the direction of travel."""
-        found = await repository.list_endpoints(session, principal, limit=limit + 1, after=after, before=before)
+        """A page, the newest first, and whether there is more in the direction of travel. `consumer`: only that
+        one's."""
+        refuse_bad_consumer(consumer)
+        found = await repository.list_endpoints(
+            session, principal, consumer, limit=limit + 1, after=after, before=before
+        )
         return _cut(found, limit, before is not None)
 
     async def update(
@@ -134,8 +142,8 @@ class WebhookEndpoints:
         endpoint_id: UUID,
         changes: Mapping[str, Any],
     ) -> WebhookEndpoint:
-        """`changes` holds only what is to be changed: url, events, description, metadata, status (enabled, disabled),
-        throttle, concurrency, fifo.
+        """`changes` holds only what is to be changed: url, events, description, metadata, consumer, status
+        (enabled, disabled), throttle, concurrency, fifo.
 
         Disabling cancels what waits for the endpoint; it can be resent later. A new URL, or enabling, starts the
         record of failures anew.
@@ -145,6 +153,8 @@ class WebhookEndpoints:
         values = self._check(changes)
         endpoint = await self.get(session, principal, endpoint_id, lock=True)
         before = _facts(endpoint)
+        if "consumer" in values and values["consumer"] != endpoint.consumer:
+            await check_room(session, endpoint.organization_id, values["consumer"])
         for name, value in values.items():
             setattr(endpoint, name, value)
         if "url" in values or status == "enabled":
@@ -303,6 +313,9 @@ class WebhookEndpoints:
         if "description" in given:
             values["description"] = given["description"]
             errors += _check_text("/description", given["description"] or "", MAX_DESCRIPTION)
+        if "consumer" in given:
+            values["consumer"] = given["consumer"]
+            errors += check_consumer(given["consumer"])
         if "metadata" in given:
             values["metadata_"] = dict(given["metadata"] or {})
             errors += _check_metadata(values["metadata_"])
@@ -322,7 +335,7 @@ def forget_failures(endpoint: WebhookEndpoint) -> None:
     endpoint.consecutive_failures = endpoint.breaker_openings = 0
 
 
-_AUDITED = ("url", "events", "description", "metadata_", "status", "disabled_reason", "mode")
+_AUDITED = ("url", "events", "consumer", "description", "metadata_", "status", "disabled_reason", "mode")
 _PACE = ("throttle_limit", "throttle_period", "concurrency", "fifo")
 
 

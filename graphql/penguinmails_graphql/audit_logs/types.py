@@ -18,20 +18,22 @@ from penguinmails_graphql.scalars import DateTime
 strawberry.enum(
     ActorKind,
     name="AuditActorKind",
-    description="`OPERATOR`: somebody at the command line of the server; `SYSTEM`: PenguinMails itself.",
+    description="`OPERATOR`: somebody at the command line of the server; `SYSTEM`: PenguinMails itself; "
+    "`WEBHOOK_PORTAL_LINK`: somebody who came by that link.",
 )
 
 PREFIX_OF_ACTOR: dict[ActorKind, Prefix] = {
     ActorKind.USER: Prefix.USER,
     ActorKind.API_KEY: Prefix.API_KEY,
     ActorKind.OAUTH_APP: Prefix.OAUTH_APP,
+    ActorKind.WEBHOOK_PORTAL_LINK: Prefix.WEBHOOK_PORTAL_LINK,
 }
 
 
 @strawberry.type(description="Who did it.")
 class AuditActor:
     kind: ActorKind
-    id: strawberry.ID | None = strawberry.field(description="Of the user, API key or OAuth app.")
+    id: strawberry.ID | None = strawberry.field(description="Of the user, API key, OAuth app or portal link.")
     user_id: strawberry.ID | None = strawberry.field(description="For whom an OAuth app acted.")
     label: str | None = strawberry.field(
         description="Name of the key, address of the user, or account of the operator, as it was then."

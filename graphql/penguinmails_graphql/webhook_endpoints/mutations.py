@@ -36,6 +36,7 @@ class CreateWebhookEndpointInput:
     throttle: WebhookThrottleInput | None = None
     concurrency: int | None = None
     fifo: WebhookFifo | None = None
+    consumer: str | None = strawberry.field(default=None, description="Which customer of yours it belongs to.")
 
 
 @strawberry.input(
@@ -51,6 +52,7 @@ class UpdateWebhookEndpointInput:
     concurrency: int | None = strawberry.UNSET
     fifo: WebhookFifo | None = strawberry.UNSET
     status: WebhookEndpointStatus | None = strawberry.UNSET
+    consumer: str | None = strawberry.UNSET
 
     def changes(self) -> dict[str, Any]:
         found: dict[str, Any] = {}
@@ -58,8 +60,9 @@ class UpdateWebhookEndpointInput:
             value = getattr(self, name)
             if value is not strawberry.UNSET and value is not None:
                 found[name] = value
-        if self.description is not strawberry.UNSET:
-            found["description"] = self.description
+        for name in ("description", "consumer"):
+            if getattr(self, name) is not strawberry.UNSET:
+                found[name] = getattr(self, name)
         if self.metadata is not strawberry.UNSET:
             found["metadata"] = string_map(self.metadata, "metadata")
         return found | given_pace(self)
@@ -122,6 +125,7 @@ class WebhookEndpointsMutation:
             "description": input.description,
             "metadata": string_map(input.metadata, "metadata"),
             "pace": given_pace(input),
+            "consumer": input.consumer,
         }
 
         async def work(session: AsyncSession) -> Made:

@@ -20,6 +20,7 @@ class WebhookEndpointsQuery:
     async def webhook_endpoints(
         self,
         info: Info,
+        consumer: str | None = None,
         first: int | None = None,
         after: str | None = None,
         last: int | None = None,
@@ -29,7 +30,7 @@ class WebhookEndpointsQuery:
 
         async def work(session: AsyncSession) -> tuple[list[models.WebhookEndpoint], bool]:
             return await info.context.endpoints().list_endpoints(
-                session, caller, limit=page.limit, after=page.after, before=page.before
+                session, caller, consumer=consumer, limit=page.limit, after=page.after, before=page.before
             )
 
         rows, has_more = await info.context.read(work)

@@ -113,6 +113,7 @@ class WebhookEndpoint(Node):
     events: list[str]
     description: str | None
     metadata: JSON
+    consumer: str | None = strawberry.field(description="Which customer of yours it belongs to.")
     status: WebhookEndpointStatus
     disabled_reason: str | None
     failing_since: DateTime | None
@@ -163,6 +164,7 @@ class WebhookEndpoint(Node):
             events=row.events,
             description=row.description,
             metadata=JSON(row.metadata_),
+            consumer=row.consumer,
             status=WebhookEndpointStatus(row.status),
             disabled_reason=row.disabled_reason,
             failing_since=DateTime(row.failing_since) if row.failing_since else None,

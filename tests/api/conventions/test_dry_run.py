@@ -197,6 +197,16 @@ async def webhook_endpoints_resend(world: World) -> Request:
 
 
 @recipe
+async def webhook_portal_links_create(_: World) -> Request:
+    return "/v1/webhook_portal/links", {"consumer": "customer_42"}
+
+
+@recipe
+async def webhook_portal_links_revoke(world: World) -> Request:
+    return await world.made("/v1/webhook_portal/links", {"consumer": "customer_42"}), None
+
+
+@recipe
 async def suppressions_create(_: World) -> Request:
     return "/v1/suppressions", {"address": "ada@example.com"}
 

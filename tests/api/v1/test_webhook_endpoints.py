@@ -11,7 +11,7 @@ from penguinmails_api.app import create_gateway
 from penguinmails_api.services import Services, Settings
 from penguinmails_core.config import DatabaseSettings, WebhookSettings
 from penguinmails_core.kit.db import Database
-from penguinmails_core.webhook_endpoints.service import MAX_ENDPOINTS
+from penguinmails_core.webhook_endpoints.consumers import MAX_ENDPOINTS
 from penguinmails_webhooks.engine import WebhookEngine
 from tests.fixtures.client import ApiClient, problem
 from tests.fixtures.factories import Tenant, make_email, make_tenant

@@ -17,8 +17,8 @@ from penguinmails_core.kit.ids import new_uuid
 from penguinmails_core.models import WebhookEndpoint
 from penguinmails_core.principal import Principal
 from penguinmails_core.webhook_endpoints import repository
+from penguinmails_core.webhook_endpoints.consumers import MAX_ENDPOINTS
 from penguinmails_core.webhook_endpoints.service import (
-    MAX_ENDPOINTS,
     EndpointRules,
     WebhookEndpoints,
     secret_context,

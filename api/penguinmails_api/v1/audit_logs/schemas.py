@@ -23,11 +23,13 @@ _PREFIXES = {str(prefix): prefix for prefix in Prefix}
 
 
 class AuditActorKind(StrEnum):
-    """`operator`: somebody at the command line of the server; `system`: PenguinMails itself."""
+    """`operator`: somebody at the command line of the server; `system`: PenguinMails itself; `webhook_portal_link`:
+    somebody who came by that link."""
 
     USER = "user"
     API_KEY = "api_key"
     OAUTH_APP = "oauth_app"
+    WEBHOOK_PORTAL_LINK = "webhook_portal_link"
     SYSTEM = "system"
     OPERATOR = "operator"
 
@@ -43,6 +45,7 @@ _PREFIX_OF_ACTOR = {
     AuditActorKind.USER: Prefix.USER,
     AuditActorKind.API_KEY: Prefix.API_KEY,
     AuditActorKind.OAUTH_APP: Prefix.OAUTH_APP,
+    AuditActorKind.WEBHOOK_PORTAL_LINK: Prefix.WEBHOOK_PORTAL_LINK,
 }
 
 
@@ -62,7 +65,7 @@ def _any_id(value: str) -> str:
 
 def _actor_id(value: str) -> str:
     if value.rpartition("_")[0] not in _PREFIX_OF_ACTOR.values():
-        raise ValueError("expected the id of a user (usr_), API key (key_) or OAuth app (app_)")
+        raise ValueError("expected the id of a user (usr_), API key (key_), OAuth app (app_) or portal link (whl_)")
     return _any_id(value)
 
 
@@ -75,7 +78,8 @@ class AuditLogFilter(QueryParameters):
         description="Only these, such as `api_key.created`; may be repeated. `api_key.*` stands for a whole family.",
     )
     actor_id: Annotated[str, Field(max_length=40), AfterValidator(_actor_id)] | None = Field(
-        None, description="Done by this user, API key or OAuth app; with a user also what apps did for them."
+        None,
+        description="Done by this user, API key, OAuth app or portal link; a user's include what apps did for them.",
     )
     actor_kind: AuditActorKind | None = Field(None, description="Done by one of this kind.")
     resource_id: Annotated[str, Field(max_length=40), AfterValidator(_any_id)] | None = Field(
@@ -114,7 +118,7 @@ class AuditActor(Resource):
 
     kind: AuditActorKind
     id: str | None = Field(
-        description="Of the user, API key or OAuth app.", examples=["key_01kaz6yzwhe1xrqm3c8s4q3m8r"]
+        description="Of the user, API key, OAuth app or portal link.", examples=["key_01kaz6yzwhe1xrqm3c8s4q3m8r"]
     )
     user_id: Annotated[str, typeid(Prefix.USER)] | None = Field(description="For whom an OAuth app acted.")
     label: str | None = Field(

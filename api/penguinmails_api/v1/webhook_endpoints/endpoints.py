@@ -59,7 +59,8 @@ def service_of(context: RequestContext) -> WebhookEndpoints:
 )
 async def create_endpoint(request: Request, body: WebhookEndpointCreate) -> Response:
     """From now on, events are POSTed to `url`, signed with `secret` (Standard Webhooks), until it answers 2xx: 8
-    attempts over 28 hours. The secret is shown this once. An organization has at most 50 endpoints."""
+    attempts over 28 hours. The secret is shown this once. An organization has at most 50 endpoints of its own, and 20
+    for each `consumer`."""
     context = get_context(request)
     service = service_of(context)
 
@@ -72,6 +73,7 @@ async def create_endpoint(request: Request, body: WebhookEndpointCreate) -> Resp
             description=body.description,
             metadata=body.metadata,
             pace=body.pace(),
+            consumer=body.consumer,
         )
         return WebhookEndpointWithSecret.of(*made)
 
@@ -83,7 +85,7 @@ async def list_endpoints(context: Context, query: Annotated[WebhookEndpointListQ
     """The newest first, disabled ones too."""
     caller = context.caller
     async with context.services.database.tenant(caller.organization_id) as session:
-        page = await service_of(context).list_endpoints(session, caller, **query.place())
+        page = await service_of(context).list_endpoints(session, caller, consumer=query.consumer, **query.place())
     return WebhookEndpointList.of(*page, backwards=query.before is not None)
 
 

@@ -37,6 +37,7 @@ from penguinmails_core.kit.clock import utcnow
 from penguinmails_core.kit.http_guard import MAX_URL
 from penguinmails_core.kit.ids import Prefix
 from penguinmails_core.webhook_endpoints import service
+from penguinmails_core.webhook_endpoints.consumers import MAX_CONSUMER
 
 EndpointIdInPath = Annotated[
     UUID, from_path(Prefix.WEBHOOK_ENDPOINT, "webhook endpoint"), typeid(Prefix.WEBHOOK_ENDPOINT)
@@ -78,6 +79,17 @@ Metadata = Annotated[
     ),
 ]
 
+Consumer = Annotated[
+    str | None,
+    Field(
+        min_length=1,
+        max_length=MAX_CONSUMER,
+        description="Which customer of yours it belongs to, by your own id: links into the webhook portal are for one "
+        "consumer. Null: it is your own.",
+        examples=["customer_42"],
+    ),
+]
+
 
 class WebhookEndpointStatus(StrEnum):
     ENABLED = "enabled"
@@ -101,6 +113,7 @@ class WebhookEndpointCreate(RequestBody):
     throttle: Throttle = None
     concurrency: Concurrency = None
     fifo: FifoKey = None
+    consumer: Consumer = None
 
     def pace(self) -> dict[str, Any]:
         """Keyword arguments for the service."""
@@ -122,6 +135,7 @@ class WebhookEndpointUpdate(RequestBody):
     throttle: Throttle = Field(default_factory=_unset)
     concurrency: Concurrency = Field(default_factory=_unset)
     fifo: FifoKey = Field(default_factory=_unset)
+    consumer: Consumer = Field(default_factory=_unset)
     status: WebhookEndpointStatus = Field(
         default_factory=_unset,
         description="`disabled` cancels what waits, `enabled` forgets past failures.",
@@ -155,7 +169,7 @@ class _Paging(QueryParameters):
 
 
 class WebhookEndpointListQuery(_Paging):
-    pass
+    consumer: str | None = Field(None, max_length=MAX_CONSUMER, description="Only endpoints of this customer of yours.")
 
 
 class WebhookDeliveryListQuery(_Paging):
@@ -176,6 +190,7 @@ class _WebhookEndpoint(Resource):
         examples=["failing"],
     )
     failing_since: Timestamp | None = Field(description="When the first of the failures in a row happened.")
+    consumer: str | None = Field(description="Which customer of yours it belongs to.", examples=["customer_42"])
     workspace_id: Annotated[str, typeid(Prefix.WORKSPACE)] | None = Field(
         description="Only events of this workspace; null for all of the organization."
     )
@@ -198,6 +213,7 @@ def _columns(row: models.WebhookEndpoint) -> dict[str, Any]:
         "events": row.events,
         "description": row.description,
         "metadata": row.metadata_,
+        "consumer": row.consumer,
         "status": WebhookEndpointStatus(row.status),
         "disabled_reason": row.disabled_reason,
         "failing_since": row.failing_since,

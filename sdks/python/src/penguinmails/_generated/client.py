@@ -117,6 +117,12 @@ if TYPE_CHECKING:
         WebhookEndpointsResource,
         WebhookEndpointsResourceWithRawResponse,
     )
+    from penguinmails._generated.resources.webhook_portal import (
+        AsyncWebhookPortalResource,
+        AsyncWebhookPortalResourceWithRawResponse,
+        WebhookPortalResource,
+        WebhookPortalResourceWithRawResponse,
+    )
     from penguinmails._generated.resources.workspaces import (
         AsyncWorkspacesResource,
         AsyncWorkspacesResourceWithRawResponse,
@@ -247,6 +253,12 @@ class Resources:
         return WebhookEndpointsResource(self._transport)
 
     @cached_property
+    def webhook_portal(self) -> WebhookPortalResource:
+        from penguinmails._generated.resources.webhook_portal import WebhookPortalResource
+
+        return WebhookPortalResource(self._transport)
+
+    @cached_property
     def workspaces(self) -> WorkspacesResource:
         from penguinmails._generated.resources.workspaces import WorkspacesResource
 
@@ -330,6 +342,10 @@ class ResourcesWithRawResponse:
     @property
     def webhook_endpoints(self) -> WebhookEndpointsResourceWithRawResponse:
         return self._resources.webhook_endpoints.with_raw_response
+
+    @property
+    def webhook_portal(self) -> WebhookPortalResourceWithRawResponse:
+        return self._resources.webhook_portal.with_raw_response
 
     @property
     def workspaces(self) -> WorkspacesResourceWithRawResponse:
@@ -458,6 +474,12 @@ class AsyncResources:
         return AsyncWebhookEndpointsResource(self._transport)
 
     @cached_property
+    def webhook_portal(self) -> AsyncWebhookPortalResource:
+        from penguinmails._generated.resources.webhook_portal import AsyncWebhookPortalResource
+
+        return AsyncWebhookPortalResource(self._transport)
+
+    @cached_property
     def workspaces(self) -> AsyncWorkspacesResource:
         from penguinmails._generated.resources.workspaces import AsyncWorkspacesResource
 
@@ -541,6 +563,10 @@ class AsyncResourcesWithRawResponse:
     @property
     def webhook_endpoints(self) -> AsyncWebhookEndpointsResourceWithRawResponse:
         return self._resources.webhook_endpoints.with_raw_response
+
+    @property
+    def webhook_portal(self) -> AsyncWebhookPortalResourceWithRawResponse:
+        return self._resources.webhook_portal.with_raw_response
 
     @property
     def workspaces(self) -> AsyncWorkspacesResourceWithRawResponse:

@@ -38,6 +38,7 @@ __all__ = [
     "WebhookEndpointStatusInput",
     "WebhookEndpointsDeliveryExpandInput",
     "WebhookFifoInput",
+    "WebhookPortalColorSchemeInput",
     "WebhookThrottlePeriodInput",
     "WorkspaceRoleInput",
     "WorkspaceStatusInput",
@@ -47,10 +48,13 @@ __all__ = [
     "MemberWorkspaceInput",
     "SuppressionCreateInput",
     "WebhookThrottleInputInput",
+    "WebhookPortalThemeInputInput",
 ]
 
 ApiKeyStatusInput: TypeAlias = models.ApiKeyStatus | Literal["active", "expired", "revoked"]
-AuditActorKindInput: TypeAlias = models.AuditActorKind | Literal["user", "api_key", "oauth_app", "system", "operator"]
+AuditActorKindInput: TypeAlias = (
+    models.AuditActorKind | Literal["user", "api_key", "oauth_app", "webhook_portal_link", "system", "operator"]
+)
 DateFormatInput: TypeAlias = models.DateFormat | Literal["iso", "day_first", "month_first"]
 DomainStatusInput: TypeAlias = models.DomainStatus | Literal["pending", "verified", "failed"]
 EmailClassInput: TypeAlias = models.EmailClass | Literal["transactional", "campaign"]
@@ -148,6 +152,7 @@ WebhookEndedStatusInput: TypeAlias = models.WebhookEndedStatus | Literal["exhaus
 WebhookEndpointStatusInput: TypeAlias = models.WebhookEndpointStatus | Literal["enabled", "disabled"]
 WebhookEndpointsDeliveryExpandInput: TypeAlias = models.WebhookEndpointsDeliveryExpand | Literal["event", "endpoint"]
 WebhookFifoInput: TypeAlias = models.WebhookFifo | Literal["endpoint", "email_id", "contact_id", "resource"]
+WebhookPortalColorSchemeInput: TypeAlias = models.WebhookPortalColorScheme | Literal["auto", "light", "dark"]
 WebhookThrottlePeriodInput: TypeAlias = models.WebhookThrottlePeriod | Literal["second", "minute"]
 WorkspaceRoleInput: TypeAlias = models.WorkspaceRole | Literal["admin", "member", "viewer"]
 WorkspaceStatusInput: TypeAlias = models.WorkspaceStatus | Literal["active", "archived"]
@@ -231,3 +236,13 @@ class WebhookThrottleInputInput(TypedDict, total=False):
     limit: Required[int]
     """Requests in one period, retries included."""
     per: Required[WebhookThrottlePeriodInput]
+
+
+class WebhookPortalThemeInputInput(TypedDict, total=False):
+    """WebhookPortalThemeInput."""
+
+    accent_color: str | None
+    """Of buttons and links, as #rrggbb. It is made lighter or darker where it could not be read."""
+    color_scheme: WebhookPortalColorSchemeInput | None
+    name: str | None
+    """Whose pages they are, to the visitor."""

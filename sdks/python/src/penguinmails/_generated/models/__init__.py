@@ -265,6 +265,12 @@ from penguinmails._generated.models.webhook_endpoints_delivery_expand import Web
 from penguinmails._generated.models.webhook_fifo import WebhookFifo
 from penguinmails._generated.models.webhook_health import WebhookHealth
 from penguinmails._generated.models.webhook_health_state import WebhookHealthState
+from penguinmails._generated.models.webhook_portal_color_scheme import WebhookPortalColorScheme
+from penguinmails._generated.models.webhook_portal_link import WebhookPortalLink
+from penguinmails._generated.models.webhook_portal_link_list import WebhookPortalLinkList
+from penguinmails._generated.models.webhook_portal_link_status import WebhookPortalLinkStatus
+from penguinmails._generated.models.webhook_portal_link_with_url import WebhookPortalLinkWithUrl
+from penguinmails._generated.models.webhook_portal_theme import WebhookPortalTheme
 from penguinmails._generated.models.webhook_resent import WebhookResent
 from penguinmails._generated.models.webhook_test import WebhookTest
 from penguinmails._generated.models.webhook_test_event import WebhookTestEvent
@@ -542,6 +548,12 @@ __all__ = [
     "WebhookFifo",
     "WebhookHealth",
     "WebhookHealthState",
+    "WebhookPortalColorScheme",
+    "WebhookPortalLink",
+    "WebhookPortalLinkList",
+    "WebhookPortalLinkStatus",
+    "WebhookPortalLinkWithUrl",
+    "WebhookPortalTheme",
     "WebhookResent",
     "WebhookTest",
     "WebhookTestEvent",

@@ -17,9 +17,10 @@ class AuditActor(Model):
     """Who did it."""
 
     id: str | None
-    """Of the user, API key or OAuth app."""
+    """Of the user, API key, OAuth app or portal link."""
     kind: AuditActorKind
-    """`operator`: somebody at the command line of the server; `system`: PenguinMails itself."""
+    """`operator`: somebody at the command line of the server; `system`: PenguinMails itself; `webhook_portal_link`:
+    somebody who came by that link."""
     label: str | None
     """Name of the key, address of the user, or account of the operator, as it was then."""
     user_id: str | None

@@ -4,10 +4,12 @@ from penguinmails._models import OpenEnum
 
 
 class AuditActorKind(OpenEnum):
-    """`operator`: somebody at the command line of the server; `system`: PenguinMails itself."""
+    """`operator`: somebody at the command line of the server; `system`: PenguinMails itself; `webhook_portal_link`:
+    somebody who came by that link."""
 
     USER = "user"
     API_KEY = "api_key"
     OAUTH_APP = "oauth_app"
+    WEBHOOK_PORTAL_LINK = "webhook_portal_link"
     SYSTEM = "system"
     OPERATOR = "operator"

@@ -22,6 +22,8 @@ class WebhookEndpointWithSecret(Model):
 
     concurrency: int | None
     """The most requests at once; null: the server's limit."""
+    consumer: str | None
+    """Which customer of yours it belongs to."""
     created_at: datetime.datetime
     description: str | None
     disabled_reason: str | None

@@ -83,7 +83,7 @@ class AuditLogsResource:
             before: Newer than this cursor.
             limit: How many, 1 to 100; more is refused.
             action: Only these, such as `api_key.created`; may be repeated. `api_key.*` stands for a whole family.
-            actor_id: Done by this user, API key or OAuth app; with a user also what apps did for them.
+            actor_id: Done by this user, API key, OAuth app or portal link; a user's include what apps did for them.
             actor_kind: Done by one of this kind.
             resource_id: Only what was done to this resource, such as a `key_...` or `whe_...`.
             resource_type: Only what was done to resources of this type.
@@ -128,7 +128,7 @@ class AuditLogsResource:
 
         Args:
             action: Only these, such as `api_key.created`; may be repeated. `api_key.*` stands for a whole family.
-            actor_id: Done by this user, API key or OAuth app; with a user also what apps did for them.
+            actor_id: Done by this user, API key, OAuth app or portal link; a user's include what apps did for them.
             actor_kind: Done by one of this kind.
             resource_id: Only what was done to this resource, such as a `key_...` or `whe_...`.
             resource_type: Only what was done to resources of this type.
@@ -170,7 +170,7 @@ class AuditLogsResource:
 
         Args:
             action: Only these, such as `api_key.created`; may be repeated. `api_key.*` stands for a whole family.
-            actor_id: Done by this user, API key or OAuth app; with a user also what apps did for them.
+            actor_id: Done by this user, API key, OAuth app or portal link; a user's include what apps did for them.
             actor_kind: Done by one of this kind.
             resource_id: Only what was done to this resource, such as a `key_...` or `whe_...`.
             resource_type: Only what was done to resources of this type.
@@ -262,7 +262,7 @@ class AsyncAuditLogsResource:
             before: Newer than this cursor.
             limit: How many, 1 to 100; more is refused.
             action: Only these, such as `api_key.created`; may be repeated. `api_key.*` stands for a whole family.
-            actor_id: Done by this user, API key or OAuth app; with a user also what apps did for them.
+            actor_id: Done by this user, API key, OAuth app or portal link; a user's include what apps did for them.
             actor_kind: Done by one of this kind.
             resource_id: Only what was done to this resource, such as a `key_...` or `whe_...`.
             resource_type: Only what was done to resources of this type.
@@ -307,7 +307,7 @@ class AsyncAuditLogsResource:
 
         Args:
             action: Only these, such as `api_key.created`; may be repeated. `api_key.*` stands for a whole family.
-            actor_id: Done by this user, API key or OAuth app; with a user also what apps did for them.
+            actor_id: Done by this user, API key, OAuth app or portal link; a user's include what apps did for them.
             actor_kind: Done by one of this kind.
             resource_id: Only what was done to this resource, such as a `key_...` or `whe_...`.
             resource_type: Only what was done to resources of this type.
@@ -349,7 +349,7 @@ class AsyncAuditLogsResource:
 
         Args:
             action: Only these, such as `api_key.created`; may be repeated. `api_key.*` stands for a whole family.
-            actor_id: Done by this user, API key or OAuth app; with a user also what apps did for them.
+            actor_id: Done by this user, API key, OAuth app or portal link; a user's include what apps did for them.
             actor_kind: Done by one of this kind.
             resource_id: Only what was done to this resource, such as a `key_...` or `whe_...`.
             resource_type: Only what was done to resources of this type.

@@ -123,6 +123,7 @@ class WebhookEndpointsResource:
         after: str | None = None,
         before: str | None = None,
         limit: int | None = None,
+        consumer: str | None = None,
         **options: Unpack[RequestOptions],
     ) -> Page[WebhookEndpoint]:
         """List webhook endpoints.
@@ -135,6 +136,7 @@ class WebhookEndpointsResource:
             after: Older than this cursor.
             before: Newer than this cursor.
             limit: How many, 1 to 100; more is refused.
+            consumer: Only endpoints of this customer of yours.
         """
         return self._transport.page(
             _LIST,
@@ -142,6 +144,7 @@ class WebhookEndpointsResource:
                 "after": after,
                 "before": before,
                 "limit": limit,
+                "consumer": consumer,
             },
             options=options,
         )
@@ -153,6 +156,7 @@ class WebhookEndpointsResource:
         url: str,
         dry_run: bool | None = None,
         concurrency: int | None = None,
+        consumer: str | None = None,
         description: str | None = None,
         fifo: inputs.WebhookFifoInput | None = None,
         metadata: Mapping[str, str] | None = None,
@@ -162,7 +166,8 @@ class WebhookEndpointsResource:
         """Create a webhook endpoint.
 
         From now on, events are POSTed to `url`, signed with `secret` (Standard Webhooks), until it answers 2xx:
-        8 attempts over 28 hours. The secret is shown this once. An organization has at most 50 endpoints.
+        8 attempts over 28 hours. The secret is shown this once. An organization has at most 50 endpoints of its own,
+        and 20 for each `consumer`.
 
         Scope: webhook_endpoints:write.
 
@@ -172,6 +177,8 @@ class WebhookEndpointsResource:
             dry_run: Check everything and answer what would happen, and keep nothing: no change, no event, no
                 Idempotency-Key. The answer has `Dry-Run: true`.
             concurrency: The most requests at once; null: the server's own limit.
+            consumer: Which customer of yours it belongs to, by your own id: links into the webhook portal are for one
+                consumer. Null: it is your own.
             description: For people.
             fifo: Strict order among the events of one key: all of this `endpoint`, or of one `email_id`, `contact_id`
                 or `resource`. The next one is sent when the one before was received or given up. Null: as fast as
@@ -191,6 +198,7 @@ class WebhookEndpointsResource:
                 **given(
                     {
                         "concurrency": concurrency,
+                        "consumer": consumer,
                         "description": description,
                         "fifo": fifo,
                         "metadata": metadata,
@@ -229,6 +237,7 @@ class WebhookEndpointsResource:
         *,
         dry_run: bool | None = None,
         concurrency: int | None | Omit = omit,
+        consumer: str | None | Omit = omit,
         description: str | None | Omit = omit,
         events: Sequence[str] | Omit = omit,
         fifo: inputs.WebhookFifoInput | None | Omit = omit,
@@ -249,6 +258,8 @@ class WebhookEndpointsResource:
             dry_run: Check everything and answer what would happen, and keep nothing: no change, no event, no
                 Idempotency-Key. The answer has `Dry-Run: true`.
             concurrency: The most requests at once; null: the server's own limit.
+            consumer: Which customer of yours it belongs to, by your own id: links into the webhook portal are for one
+                consumer. Null: it is your own.
             description: For people.
             events: Which events: exact names, families such as `email.*`, or `*` for all.
             fifo: Strict order among the events of one key: all of this `endpoint`, or of one `email_id`, `contact_id`
@@ -271,6 +282,7 @@ class WebhookEndpointsResource:
             body=changed(
                 {
                     "concurrency": concurrency,
+                    "consumer": consumer,
                     "description": description,
                     "events": events,
                     "fifo": fifo,
@@ -553,6 +565,7 @@ class AsyncWebhookEndpointsResource:
         after: str | None = None,
         before: str | None = None,
         limit: int | None = None,
+        consumer: str | None = None,
         **options: Unpack[RequestOptions],
     ) -> AsyncPaginator[WebhookEndpoint]:
         """List webhook endpoints.
@@ -565,6 +578,7 @@ class AsyncWebhookEndpointsResource:
             after: Older than this cursor.
             before: Newer than this cursor.
             limit: How many, 1 to 100; more is refused.
+            consumer: Only endpoints of this customer of yours.
         """
         return self._transport.page(
             _LIST,
@@ -572,6 +586,7 @@ class AsyncWebhookEndpointsResource:
                 "after": after,
                 "before": before,
                 "limit": limit,
+                "consumer": consumer,
             },
             options=options,
         )
@@ -583,6 +598,7 @@ class AsyncWebhookEndpointsResource:
         url: str,
         dry_run: bool | None = None,
         concurrency: int | None = None,
+        consumer: str | None = None,
         description: str | None = None,
         fifo: inputs.WebhookFifoInput | None = None,
         metadata: Mapping[str, str] | None = None,
@@ -592,7 +608,8 @@ class AsyncWebhookEndpointsResource:
         """Create a webhook endpoint.
 
         From now on, events are POSTed to `url`, signed with `secret` (Standard Webhooks), until it answers 2xx:
-        8 attempts over 28 hours. The secret is shown this once. An organization has at most 50 endpoints.
+        8 attempts over 28 hours. The secret is shown this once. An organization has at most 50 endpoints of its own,
+        and 20 for each `consumer`.
 
         Scope: webhook_endpoints:write.
 
@@ -602,6 +619,8 @@ class AsyncWebhookEndpointsResource:
             dry_run: Check everything and answer what would happen, and keep nothing: no change, no event, no
                 Idempotency-Key. The answer has `Dry-Run: true`.
             concurrency: The most requests at once; null: the server's own limit.
+            consumer: Which customer of yours it belongs to, by your own id: links into the webhook portal are for one
+                consumer. Null: it is your own.
             description: For people.
             fifo: Strict order among the events of one key: all of this `endpoint`, or of one `email_id`, `contact_id`
                 or `resource`. The next one is sent when the one before was received or given up. Null: as fast as
@@ -621,6 +640,7 @@ class AsyncWebhookEndpointsResource:
                 **given(
                     {
                         "concurrency": concurrency,
+                        "consumer": consumer,
                         "description": description,
                         "fifo": fifo,
                         "metadata": metadata,
@@ -659,6 +679,7 @@ class AsyncWebhookEndpointsResource:
         *,
         dry_run: bool | None = None,
         concurrency: int | None | Omit = omit,
+        consumer: str | None | Omit = omit,
         description: str | None | Omit = omit,
         events: Sequence[str] | Omit = omit,
         fifo: inputs.WebhookFifoInput | None | Omit = omit,
@@ -679,6 +700,8 @@ class AsyncWebhookEndpointsResource:
             dry_run: Check everything and answer what would happen, and keep nothing: no change, no event, no
                 Idempotency-Key. The answer has `Dry-Run: true`.
             concurrency: The most requests at once; null: the server's own limit.
+            consumer: Which customer of yours it belongs to, by your own id: links into the webhook portal are for one
+                consumer. Null: it is your own.
             description: For people.
             events: Which events: exact names, families such as `email.*`, or `*` for all.
             fifo: Strict order among the events of one key: all of this `endpoint`, or of one `email_id`, `contact_id`
@@ -701,6 +724,7 @@ class AsyncWebhookEndpointsResource:
             body=changed(
                 {
                     "concurrency": concurrency,
+                    "consumer": consumer,
                     "description": description,
                     "events": events,
                     "fifo": fifo,
