@@ -17,7 +17,7 @@ from redis.exceptions import RedisError
 from penguinmails_api.client_address import ClientAddresses
 from penguinmails_api.identity.sso import examine, saml
 from penguinmails_api.identity.sso.oidc import OidcClient
-from penguinmails_api.inbound.handlers import HANDLERS
+from penguinmails_api.inbound.handlers import handlers
 from penguinmails_api.metrics import Metrics
 from penguinmails_api.oauth2.service import OAuth
 from penguinmails_api.observability.api_metrics import api_readings
@@ -52,7 +52,7 @@ from penguinmails_core.events.streams import EventStreams
 from penguinmails_core.identity.origin import PublicUrl
 from penguinmails_core.identity.service import Identity
 from penguinmails_core.inbound.receiver import Receiver
-from penguinmails_core.inbound.records import InboundHandler
+from penguinmails_core.inbound.records import InboundHandler, Scheme
 from penguinmails_core.inbound.service import InboundSources
 from penguinmails_core.kit.crypto import SecretBox
 from penguinmails_core.kit.db import Database
@@ -68,7 +68,7 @@ from penguinmails_core.system_mail.service import SystemMail
 from penguinmails_core.usage.recorder import UsageRecorder
 from penguinmails_core.usage.thresholds import ThresholdWatch
 from penguinmails_webhooks.events import render
-from penguinmails_webhooks.inbound.schemes import SCHEMES
+from penguinmails_webhooks.inbound.schemes import schemes
 
 if TYPE_CHECKING:
     from penguinmails_api.observability.telemetry import Telemetry
@@ -130,11 +130,14 @@ class Services:
     event_streams: EventStreams
     box: SecretBox | None = None
     telemetry: Telemetry | None = None
-    inbound_handlers: Sequence[InboundHandler] = HANDLERS
+    inbound_handlers: Sequence[InboundHandler] = field(init=False)
     oauth: OAuth = field(init=False)
+    _schemes: dict[str, Scheme] = field(init=False)
     _receiver: Receiver | None = field(init=False, default=None)
 
     def __post_init__(self) -> None:
+        self.inbound_handlers = handlers(self.outgoing)
+        self._schemes = schemes(self.outgoing)
         self.oauth = OAuth(self.database, self.doorbell, self.settings.oauth, self.box, lambda: self.public)
 
     def serve_at(self, url: str) -> None:
@@ -159,13 +162,13 @@ class Services:
     @property
     def inbound_sources(self) -> InboundSources:
         """Raises `Unavailable` on a server that cannot seal secrets."""
-        return InboundSources(self._require_box(), SCHEMES, self.inbound_handlers, lambda: self.public.base)
+        return InboundSources(self._require_box(), self._schemes, self.inbound_handlers, lambda: self.public.base)
 
     @property
     def receiver(self) -> Receiver:
         """Of others' webhooks. Raises `Unavailable` on a server that cannot open secrets."""
         if self._receiver is None:
-            self._receiver = Receiver(self.database, self._require_box(), SCHEMES, self.inbound_handlers)
+            self._receiver = Receiver(self.database, self._require_box(), self._schemes, self.inbound_handlers)
         return self._receiver
 
     def _require_box(self) -> SecretBox:

@@ -31,7 +31,7 @@ SOURCES, MESSAGES = "/v1/inbound_sources", "/v1/inbound_messages"
 def settings() -> Settings:
     return Settings(
         database=DatabaseSettings(pool_size=4, ingest_connections=1, worker_connections=3),
-        inbound=InboundSettings(max_body_bytes=4096, rate_burst=40, rate_limit=40),
+        inbound=InboundSettings(max_body_bytes=4096, rate_burst=40, rate_limit=1),
     )
 
 

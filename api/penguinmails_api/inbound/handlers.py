@@ -3,5 +3,10 @@
 from __future__ import annotations
 
 from penguinmails_core.inbound.records import InboundHandler
+from penguinmails_core.kit.http import OutgoingHttp
+from penguinmails_webhooks.inbound.sns_confirmation import SnsConfirmation
 
-HANDLERS: tuple[InboundHandler, ...] = ()
+
+def handlers(http: OutgoingHttp) -> tuple[InboundHandler, ...]:
+    """`http`: the one way out."""
+    return (SnsConfirmation(http),)

@@ -11,7 +11,7 @@ from datetime import timedelta
 
 from redis.asyncio import Redis
 
-from penguinmails_api.inbound.handlers import HANDLERS
+from penguinmails_api.inbound.handlers import handlers
 from penguinmails_api.observability.worker_metrics import MetricsServer, worker_registry
 from penguinmails_api.services import Settings, open_telemetry
 from penguinmails_core.config import ConfigError, SenderSettings
@@ -23,6 +23,7 @@ from penguinmails_core.kit.crypto import SecretBox
 from penguinmails_core.kit.db import Database
 from penguinmails_core.kit.dns import SystemResolver
 from penguinmails_core.kit.doorbell import Doorbell
+from penguinmails_core.kit.http import OutgoingHttp
 from penguinmails_core.kit.tasks import end
 from penguinmails_core.limits.reputation import Reputation
 from penguinmails_core.maintenance.service import Maintenance
@@ -98,7 +99,9 @@ class Worker:
         sender = SenderEngine(database, content, transports, self._box, doorbell, settings.sender, worker_name())
         webhooks = WebhookEngine(database, self._box, doorbell, settings.webhooks)
         maintenance = Maintenance(database, settings.audit, settings.request_log, settings.inbound)
-        inbound = InboundWorker(database, doorbell, settings.inbound, HANDLERS)
+        http = OutgoingHttp(allow_private=False)  # for what others ask us to call
+        stack.push_async_callback(http.close)
+        inbound = InboundWorker(database, doorbell, settings.inbound, handlers(http))
         await self._observe(sender, webhooks)
         for name, engine in (("sender", sender), ("webhooks", webhooks), ("inbound", inbound)):
             self._supervise(name, engine.run(), engine.stop)

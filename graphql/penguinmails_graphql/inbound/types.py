@@ -33,6 +33,7 @@ class InboundScheme(StrEnum):
     BASIC = "basic"
     TOKEN = "token"  # noqa: S105  (the name of a scheme)
     HMAC = "hmac"
+    SNS = "sns"
 
 
 @strawberry.enum

@@ -15,7 +15,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from penguinmails_core.inbound.records import InboundRequest, Refused, SettingsError, Verified
-from penguinmails_webhooks.inbound.schemes import SCHEMES, TABLE
+from penguinmails_webhooks.inbound.schemes import BY_NAME as SCHEMES
+from penguinmails_webhooks.inbound.schemes import TABLE
 from tests.webhooks.inbound.senders import NOW, SENDERS, WHSEC, b64_mac, hex_mac, request, with_header, without
 
 NAMES = list(SCHEMES)

@@ -14,7 +14,7 @@ from standardwebhooks.webhooks import Webhook as Standard
 from svix.webhooks import Webhook as Svix
 
 from penguinmails_core.inbound.records import InboundRequest, Refused
-from penguinmails_webhooks.inbound.schemes import SCHEMES
+from penguinmails_webhooks.inbound.schemes import BY_NAME as SCHEMES
 from tests.webhooks.inbound.senders import BODY, NOW, SENDERS, WHSEC, request
 
 

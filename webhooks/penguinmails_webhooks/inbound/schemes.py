@@ -14,9 +14,12 @@ from typing import Any
 
 from penguinmails_core.inbound.records import InboundRequest, Refused, SettingsError, Verified
 from penguinmails_core.inbound.records import Scheme as Scheme
+from penguinmails_core.kit.http import OutgoingHttp
 from penguinmails_webhooks.inbound import identities, readers, secrets
 from penguinmails_webhooks.inbound.claims import PLAIN, TOLERANCE, Reader, check_age, proves
 from penguinmails_webhooks.inbound.secrets import Rule
+from penguinmails_webhooks.inbound.sns import SnsScheme
+from penguinmails_webhooks.inbound.sns_confirmation import fetch_by
 
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,100}\Z")  # a header's name (RFC 9110 §5.6.2)
 _CHOICES = {"algorithm": ("sha1", "sha256", "sha384", "sha512"), "encoding": ("hex", "base64")}
@@ -197,4 +200,9 @@ TABLE: tuple[TableScheme, ...] = (
     ),
 )
 
-SCHEMES: Mapping[str, Scheme] = {scheme.name: scheme for scheme in TABLE}
+BY_NAME: Mapping[str, Scheme] = {scheme.name: scheme for scheme in TABLE}
+
+
+def schemes(http: OutgoingHttp) -> dict[str, Scheme]:
+    """All of them; SNS fetches certificates."""
+    return {**BY_NAME, "sns": SnsScheme(fetch_by(http))}

@@ -36,6 +36,7 @@ class InboundScheme(StrEnum):
     BASIC = "basic"
     TOKEN = "token"  # noqa: S105  (the name of a scheme)
     HMAC = "hmac"
+    SNS = "sns"
 
 
 class InboundSourceStatus(StrEnum):

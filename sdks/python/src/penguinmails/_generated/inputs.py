@@ -96,6 +96,7 @@ InboundSchemeInput: TypeAlias = (
         "basic",
         "token",
         "hmac",
+        "sns",
     ]
 )
 InboundSourceStatusInput: TypeAlias = models.InboundSourceStatus | Literal["enabled", "disabled"]

@@ -19,3 +19,4 @@ class InboundScheme(OpenEnum):
     BASIC = "basic"
     TOKEN = "token"
     HMAC = "hmac"
+    SNS = "sns"
