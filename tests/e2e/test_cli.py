@@ -59,6 +59,7 @@ COMMANDS = [
     "webhooks sign",
     "webhooks verify",
     "listen",
+    "trigger",
 ]
 
 

@@ -200,3 +200,64 @@ def test_tail_waits_for_a_server_that_is_away(folder: Path) -> None:
         eventually(lambda: "trying again" in program.errors(), "a word about it")
         assert program.stop(signal.SIGINT) == 0
         assert "Traceback" not in program.errors()
+
+
+def test_trigger_to_a_url(folder: Path) -> None:
+    """No server, no key: a sample of the catalogue, changed, signed, and diagnosed."""
+    with Hooks() as hooks:
+        changes = ("--set", "recipient.address=ada@changed.test", "--set", "tags=[1, 2]", "--set", "subject=Grüße")
+        done = run("trigger", "email.bounced", "--to", hooks.url, "--secret", SECRET, *changes, folder=folder)
+        assert succeeded(done).startswith(f"✓ {hooks.url}  204  ")
+        assert "warning  no_echo" in done.stdout
+        headers, body = hooks.calls.get(timeout=5)
+        Webhook(SECRET).verify(body, headers)
+        event = json.loads(body)
+        assert (event["type"], event["id"]) == ("email.bounced", headers["webhook-id"])
+        assert event["data"]["recipient"]["address"] == "ada@changed.test"
+        assert (event["data"]["tags"], event["data"]["subject"]) == ([1, 2], "Grüße")
+        (folder / "data.json").write_text('{"only": 1}')
+        succeeded(run("trigger", "webhook.test", "--to", hooks.url, "--data", "data.json", folder=folder))
+        assert json.loads(hooks.calls.get(timeout=5)[1])["data"] == {"only": 1}
+    gone = run("trigger", "email.sent", "--to", "127.0.0.1:4", "--json", folder=folder)
+    assert gone.returncode == 1
+    assert json.loads(gone.stdout)[0]["findings"][0]["code"] == "connect"
+
+
+def test_trigger_at_endpoints(folder: Path, sandbox: Sandbox, caller: dict[str, str]) -> None:
+    """The server sends it, with the endpoint's own secret; without --to, to all that want it."""
+    key = sandbox.second["api_key"]
+    with Hooks() as hooks:
+        wanted = {"url": hooks.url, "events": ["domain.*"]}
+        made = sandbox.api("POST", "/v1/webhook_endpoints", wanted, key=key).json()
+        try:
+            for target in (("--to", made["id"]), ()):
+                done = run("trigger", "domain.verified", *target, "--set", "name=a.test", folder=folder, env=caller)
+                assert succeeded(done).startswith(f"✓ {made['id']}  204  ")
+                headers, body = hooks.calls.get(timeout=5)
+                Webhook(made["secret"]).verify(body, headers)
+                assert (json.loads(body)["type"], json.loads(body)["data"]["name"]) == ("domain.verified", "a.test")
+            sent = sandbox.send("real@trigger.test", key=key, **{"from": sandbox.second["from"]})
+            eventually(lambda: "email.delivered" in sandbox.event_types(sent, key=key), "delivered")
+            events = sandbox.api("GET", f"/v1/emails/{sent}/events", key=key).json()["data"]
+            succeeded(run("trigger", events[0]["id"], "--to", made["id"], folder=folder, env=caller))
+            assert json.loads(hooks.calls.get(timeout=5)[1]) == events[0]
+            nobody = run("trigger", "email.bounced", folder=folder, env=caller)
+            assert (nobody.returncode, "no enabled endpoint" in nobody.stderr) == (2, True)
+        finally:
+            sandbox.api("DELETE", f"/v1/webhook_endpoints/{made['id']}", key=key)
+
+
+def test_trigger_says_what_is_wrong(folder: Path, caller: dict[str, str]) -> None:
+    local = ("--to", "http://127.0.0.1:4/")
+    for arguments, code, word in (
+        (("email.bounce", *local), 2, "email.bounced"),
+        (("email.sent", *local, "--set", "x"), 2, "member=value"),
+        (("email.sent", *local, "--data", "nowhere.json"), 2, "nowhere.json"),
+        (("email.sent", *local, "--secret", "whsec_short"), 2, "--secret"),
+        (("email.sent", "--to", "whe_01kaz6yzwhe1xrqm3c8s4q3m8r"), 1, "404"),
+        (("evt_01kaz6yzwhe1xrqm3c8s4q3m8r",), 1, "404"),
+    ):
+        done = run("trigger", *arguments, folder=folder, env=caller)
+        assert (done.returncode, done.stdout) == (code, ""), done.stderr
+        assert word in done.stderr
+        assert "Traceback" not in done.stderr

@@ -190,6 +190,11 @@ def _read_signature(text: str) -> Reading | None:
         raw = base64.b64decode(standard + "=" * (-len(standard) % 4), validate=True)
     except (binascii.Error, ValueError):
         return None
+    with suppress(UnicodeDecodeError):
+        inner = raw.decode("ascii")
+        if _HEX.match(inner) and len(inner) // 2 in _LENGTHS:
+            detail = "you encoded the hex digits of the signature in base64 instead of its bytes"
+            return Reading(bytes.fromhex(inner), Finding(Level.ERROR, "hex_not_base64", detail))
     if len(raw) in _LENGTHS:
         url_safe = standard != text.rstrip("=")
         unpadded = not text.endswith("=") and len(raw) % 3 != 0
@@ -199,11 +204,6 @@ def _read_signature(text: str) -> Reading | None:
         return Reading(
             raw, Finding(Level.ERROR, "wrong_base64", f"you wrote the signature in {what}; use standard base64")
         )
-    with suppress(UnicodeDecodeError):
-        inner = raw.decode("ascii")
-        if _HEX.match(inner) and len(inner) // 2 in _LENGTHS:
-            detail = "you encoded the hex digits of the signature in base64 instead of its bytes"
-            return Reading(bytes.fromhex(inner), Finding(Level.ERROR, "hex_not_base64", detail))
     return None
 
 

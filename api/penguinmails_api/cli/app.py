@@ -17,6 +17,7 @@ from penguinmails_api.cli import (
     plans,
     sandbox,
     serve,
+    trigger,
     users,
     webhooks,
 )
@@ -60,6 +61,7 @@ demo.add_to(app)
 sandbox.add_to(app)
 login.add_to(app)
 listen.add_to(app)
+trigger.add_to(app)
 app.add_typer(audit.app, name="audit")
 app.add_typer(bounces.app, name="bounces")
 app.add_typer(emails.app, name="emails")

@@ -74,6 +74,11 @@ class WebhookEndpoints:
         self._box = box
         self._rules = rules
 
+    @property
+    def allow_private(self) -> bool:
+        """Whether plain http and private hosts may be called."""
+        return self._rules.allow_private
+
     async def create(
         self,
         session: AsyncSession,

@@ -20,11 +20,13 @@ from penguinmails_graphql.context import Info, caller_of, fresh_caller_of
 from penguinmails_graphql.once import IdempotencyKey, once
 from penguinmails_graphql.relay import DeletedPayload, uuid_of
 from penguinmails_graphql.scalars import DateTime, string_map
+from penguinmails_graphql.webhook_endpoints.doctor import WebhookTestResult, ask_of, test_now
 from penguinmails_graphql.webhook_endpoints.pace import WebhookFifo, WebhookThrottleInput, given_pace
 from penguinmails_graphql.webhook_endpoints.types import WebhookDelivery, WebhookEndpoint, WebhookEndpointStatus
 
 WRITE = Scope.WEBHOOK_ENDPOINTS_WRITE
 Made = tuple[models.WebhookEndpoint, str | None]
+Tested = tuple[UUID, UUID | None]
 
 
 @strawberry.input
@@ -83,10 +85,13 @@ class WebhookEndpointSecretPayload:
         return cls(webhook_endpoint=WebhookEndpoint.of(made[0]), secret=made[1])
 
 
-@strawberry.type(description="A `webhook.test` event on its way.")
+@strawberry.type(description="A test that was queued (`deliveryId`), or one that was sent at once (`result`).")
 class TestWebhookPayload:
     event_id: strawberry.ID
-    delivery_id: strawberry.ID
+    delivery_id: strawberry.ID | None
+    result: WebhookTestResult | None = strawberry.field(
+        default=None, description="Of a test that was sent at once; null in a replay by idempotency key."
+    )
 
 
 @strawberry.type
@@ -189,34 +194,48 @@ class WebhookEndpointsMutation:
         )
         return WebhookEndpointSecretPayload.of(made)
 
-    @strawberry.mutation(description="Queue a `webhook.test` event to this endpoint only.")
+    @strawberry.mutation(
+        description="Queue a `webhook.test` event to this endpoint only; or, with `eventType`, `eventId` or `data`, "
+        "send a signed test at once and say what happened. Nothing of that is recorded."
+    )
     async def test_webhook_endpoint(
-        self, info: Info, id: strawberry.ID, idempotency_key: IdempotencyKey = None
+        self,
+        info: Info,
+        id: strawberry.ID,
+        event_type: str | None = None,
+        event_id: strawberry.ID | None = None,
+        data: JSON | None = None,
+        idempotency_key: IdempotencyKey = None,
     ) -> TestWebhookPayload | None:
         caller = caller_of(info, WRITE)
         await info.context.admit("webhook_endpoints_test")
-        endpoint_id = _endpoint_id(id)
+        endpoint_id, ask = _endpoint_id(id), ask_of(event_type, event_id, data)
+        tested = None if ask.empty else await test_now(info, caller, endpoint_id, ask)
 
-        async def work(session: AsyncSession) -> tuple[UUID, UUID]:
+        async def work(session: AsyncSession) -> Tested:
+            if tested is not None:
+                return tested[0].event_id, None
             return await info.context.endpoints().send_test(session, caller, endpoint_id)
 
-        async def load(_: AsyncSession, name: str) -> tuple[UUID, UUID]:
-            event, delivery = name.split()
-            return UUID(event), UUID(delivery)
+        async def load(_: AsyncSession, name: str) -> Tested:
+            parts = [UUID(part) for part in name.split()]
+            return parts[0], parts[1] if len(parts) > 1 else None
 
-        event_id, delivery_id = await once(
+        sent_id, delivery_id = await once(
             info.context,
             "testWebhookEndpoint",
             idempotency_key,
-            {"id": str(id)},
+            {"id": str(id)} | ({} if ask.empty else {"type": event_type, "event": event_id, "data": data}),
             work,
             WEBHOOKS,
-            name=lambda made: f"{made[0]} {made[1]}",
+            name=lambda made: f"{made[0]} {made[1] or ''}".strip(),
             load=load,
         )
+        known = tested if tested is not None and tested[0].event_id == sent_id else None  # else it is a replay
         return TestWebhookPayload(
-            event_id=strawberry.ID(ids.encode(Prefix.EVENT, event_id)),
-            delivery_id=strawberry.ID(ids.encode(Prefix.WEBHOOK_DELIVERY, delivery_id)),
+            event_id=strawberry.ID(ids.encode(Prefix.EVENT, sent_id)),
+            delivery_id=strawberry.ID(ids.encode(Prefix.WEBHOOK_DELIVERY, delivery_id)) if delivery_id else None,
+            result=WebhookTestResult.of(*known) if known else None,
         )
 
     @strawberry.mutation(description="Due at once, whatever became of it, with the same `webhook-id`.")

@@ -4,7 +4,7 @@ from contextlib import suppress
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import APIRouter, Body, Query, Request, Response
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from penguinmails_api.context import RequestContext
@@ -13,6 +13,7 @@ from penguinmails_api.idempotency import answer_once
 from penguinmails_api.rate_limits.special import limit
 from penguinmails_api.routing import Context, get_context, operation
 from penguinmails_api.v1.events.schemas import Event, render_event
+from penguinmails_api.v1.webhook_endpoints.doctor import WebhookTestReport, WebhookTestRequest, WebhookTestResult
 from penguinmails_api.v1.webhook_endpoints.schemas import (
     DeliveryIdInPath,
     EndpointIdInPath,
@@ -28,7 +29,6 @@ from penguinmails_api.v1.webhook_endpoints.schemas import (
     WebhookEndpointWithSecret,
     WebhookResendRequest,
     WebhookResent,
-    WebhookTestQueued,
 )
 from penguinmails_core.errors import NotFound, Unavailable
 from penguinmails_core.events import service as events
@@ -37,6 +37,8 @@ from penguinmails_core.kit.doorbell import WEBHOOKS
 from penguinmails_core.kit.ids import Prefix
 from penguinmails_core.scopes import Scope
 from penguinmails_core.webhook_endpoints.service import WebhookEndpoints
+from penguinmails_webhooks.doctor_run import Doctor
+from penguinmails_webhooks.doctor_service import Ask, prepare, run
 from penguinmails_webhooks.endpoints import webhook_endpoints
 
 router = APIRouter(prefix="/v1/webhook_endpoints", tags=["webhook_endpoints"])
@@ -152,24 +154,54 @@ async def rotate_secret(request: Request, endpoint_id: EndpointIdInPath) -> Resp
     "/{endpoint_id}/test",
     summary="Send a test event",
     status_code=202,
-    response_model=WebhookTestQueued,
+    response_model=WebhookTestReport,
+    responses={200: {"model": WebhookTestReport, "description": "Sent at once: what happened"}},
     **operation("webhook_endpoints_test", scope=WRITE, errors=(413, 415), idempotent=True),
 )
 @limit("30/minute", by="organization")
-async def send_test(request: Request, endpoint_id: EndpointIdInPath) -> Response:
-    """Queues a `webhook.test` event to this endpoint only, whatever it is subscribed to. See its delivery for what the
-    receiver answered."""
+async def send_test(
+    request: Request,
+    endpoint_id: EndpointIdInPath,
+    body: Annotated[WebhookTestRequest, Body(default_factory=WebhookTestRequest)],
+) -> Response:
+    """Without a body, queues a `webhook.test` event to this endpoint only, whatever it is subscribed to; its delivery
+    says what the receiver answered. With `event_type`, `event_id` or `data`, sends a signed test at once and answers
+    what happened: DNS, TLS, redirect, status, timing, and what is wrong with the receiver's signature when it echoes
+    what it computed (see the guide "The webhook doctor"). Nothing of that is recorded."""
     context = get_context(request)
     service = service_of(context)
+    if not body.ask().empty:
+        return await _test_now(request, service, endpoint_id, body.ask())
 
-    async def work(session: AsyncSession) -> WebhookTestQueued:
+    async def work(session: AsyncSession) -> WebhookTestReport:
         event_id, delivery_id = await service.send_test(session, context.caller, endpoint_id)
-        return WebhookTestQueued(
+        return WebhookTestReport(
             event_id=ids.encode(Prefix.EVENT, event_id),
             delivery_id=ids.encode(Prefix.WEBHOOK_DELIVERY, delivery_id),
+            result=None,
         )
 
     return await answer_once(request, work, status=202, ring=(WEBHOOKS,))
+
+
+async def _test_now(request: Request, service: WebhookEndpoints, endpoint_id: UUID, ask: Ask) -> Response:
+    context = get_context(request)
+    services, caller = context.services, context.caller
+    assert services.box is not None  # else there is no service
+    async with services.database.tenant(caller.organization_id) as session:
+        prepared = await prepare(session, caller, service, services.box, endpoint_id, ask)
+    # No transaction is open while the receiver is called.
+    doctor = Doctor(services.resolver, allow_private=service.allow_private)
+    outcome = None if context.options.dry_run else await run(prepared, doctor)
+
+    async def work(session: AsyncSession) -> WebhookTestReport:
+        return WebhookTestReport(
+            event_id=ids.encode(Prefix.EVENT, prepared.event_id),
+            delivery_id=None,
+            result=WebhookTestResult.of(prepared, outcome) if outcome is not None else None,
+        )
+
+    return await answer_once(request, work)
 
 
 @router.get(

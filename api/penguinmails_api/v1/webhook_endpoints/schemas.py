@@ -260,13 +260,6 @@ class WebhookEndpointList(Page[WebhookEndpoint]):
         )
 
 
-class WebhookTestQueued(Resource):
-    """A `webhook.test` event on its way to the endpoint."""
-
-    event_id: Annotated[str, typeid(Prefix.EVENT)] = Field(description="Arrives as `webhook-id`.")
-    delivery_id: Annotated[str, typeid(Prefix.WEBHOOK_DELIVERY)]
-
-
 class WebhookEndedStatus(StrEnum):
     """How a delivery can have ended without being delivered."""
 

@@ -239,6 +239,7 @@ from penguinmails._generated.models.usage_throttle import UsageThrottle
 from penguinmails._generated.models.usage_totals import UsageTotals
 from penguinmails._generated.models.usage_unit import UsageUnit
 from penguinmails._generated.models.webhook_attempt import WebhookAttempt
+from penguinmails._generated.models.webhook_byte_difference import WebhookByteDifference
 from penguinmails._generated.models.webhook_delivery_detail import WebhookDeliveryDetail
 from penguinmails._generated.models.webhook_delivery_expanded import WebhookDeliveryExpanded
 from penguinmails._generated.models.webhook_delivery_list import WebhookDeliveryList
@@ -263,6 +264,8 @@ from penguinmails._generated.models.webhook_endpoint_updated_event import Webhoo
 from penguinmails._generated.models.webhook_endpoint_with_secret import WebhookEndpointWithSecret
 from penguinmails._generated.models.webhook_endpoints_delivery_expand import WebhookEndpointsDeliveryExpand
 from penguinmails._generated.models.webhook_fifo import WebhookFifo
+from penguinmails._generated.models.webhook_finding import WebhookFinding
+from penguinmails._generated.models.webhook_finding_level import WebhookFindingLevel
 from penguinmails._generated.models.webhook_health import WebhookHealth
 from penguinmails._generated.models.webhook_health_state import WebhookHealthState
 from penguinmails._generated.models.webhook_portal_color_scheme import WebhookPortalColorScheme
@@ -273,8 +276,14 @@ from penguinmails._generated.models.webhook_portal_link_with_url import WebhookP
 from penguinmails._generated.models.webhook_portal_theme import WebhookPortalTheme
 from penguinmails._generated.models.webhook_resent import WebhookResent
 from penguinmails._generated.models.webhook_test import WebhookTest
+from penguinmails._generated.models.webhook_test_answer import WebhookTestAnswer
+from penguinmails._generated.models.webhook_test_error import WebhookTestError
 from penguinmails._generated.models.webhook_test_event import WebhookTestEvent
-from penguinmails._generated.models.webhook_test_queued import WebhookTestQueued
+from penguinmails._generated.models.webhook_test_report import WebhookTestReport
+from penguinmails._generated.models.webhook_test_result import WebhookTestResult
+from penguinmails._generated.models.webhook_test_sent import WebhookTestSent
+from penguinmails._generated.models.webhook_test_timing import WebhookTestTiming
+from penguinmails._generated.models.webhook_test_tls import WebhookTestTls
 from penguinmails._generated.models.webhook_throttle import WebhookThrottle
 from penguinmails._generated.models.webhook_throttle_period import WebhookThrottlePeriod
 from penguinmails._generated.models.workspace import Workspace
@@ -522,6 +531,7 @@ __all__ = [
     "UsageTotals",
     "UsageUnit",
     "WebhookAttempt",
+    "WebhookByteDifference",
     "WebhookDeliveryDetail",
     "WebhookDeliveryExpanded",
     "WebhookDeliveryList",
@@ -546,6 +556,8 @@ __all__ = [
     "WebhookEndpointUpdatedEvent",
     "WebhookEndpointWithSecret",
     "WebhookFifo",
+    "WebhookFinding",
+    "WebhookFindingLevel",
     "WebhookHealth",
     "WebhookHealthState",
     "WebhookPortalColorScheme",
@@ -556,8 +568,14 @@ __all__ = [
     "WebhookPortalTheme",
     "WebhookResent",
     "WebhookTest",
+    "WebhookTestAnswer",
+    "WebhookTestError",
     "WebhookTestEvent",
-    "WebhookTestQueued",
+    "WebhookTestReport",
+    "WebhookTestResult",
+    "WebhookTestSent",
+    "WebhookTestTiming",
+    "WebhookTestTls",
     "WebhookThrottle",
     "WebhookThrottlePeriod",
     "Workspace",

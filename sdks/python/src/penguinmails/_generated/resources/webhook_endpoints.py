@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime
 from collections.abc import Mapping, Sequence
 from functools import cached_property
-from typing import Unpack
+from typing import Any, Unpack
 
 from penguinmails._generated import inputs
 from penguinmails._generated.models import (
@@ -17,7 +17,7 @@ from penguinmails._generated.models import (
     WebhookEndpointList,
     WebhookEndpointWithSecret,
     WebhookResent,
-    WebhookTestQueued,
+    WebhookTestReport,
 )
 from penguinmails._pages import AsyncPaginator, CursorList, Page
 from penguinmails._request import (
@@ -97,11 +97,11 @@ _ROTATE_SECRET: Operation[WebhookEndpointWithSecret] = Operation(
     {200: json_of(WebhookEndpointWithSecret)},
     idempotent=True,
 )
-_TEST: Operation[WebhookTestQueued] = Operation(
+_TEST: Operation[WebhookTestReport] = Operation(
     "webhook_endpoints.test",
     "POST",
     "/v1/webhook_endpoints/{endpoint_id}/test",
-    {202: json_of(WebhookTestQueued)},
+    {200: json_of(WebhookTestReport), 202: json_of(WebhookTestReport)},
     idempotent=True,
 )
 
@@ -505,12 +505,17 @@ class WebhookEndpointsResource:
         endpoint_id: str,
         *,
         dry_run: bool | None = None,
+        data: Mapping[str, Any] | None = None,
+        event_id: str | None = None,
+        event_type: str | None = None,
         **options: Unpack[IdempotentOptions],
-    ) -> WebhookTestQueued:
+    ) -> WebhookTestReport:
         """Send a test event.
 
-        Queues a `webhook.test` event to this endpoint only, whatever it is subscribed to. See its delivery for
-        what the receiver answered.
+        Without a body, queues a `webhook.test` event to this endpoint only, whatever it is subscribed to; its
+        delivery says what the receiver answered. With `event_type`, `event_id` or `data`, sends a signed test at once
+        and answers what happened: DNS, TLS, redirect, status, timing, and what is wrong with the receiver's signature
+        when it echoes what it computed (see the guide "The webhook doctor"). Nothing of that is recorded.
 
         Scope: webhook_endpoints:write.
 
@@ -518,6 +523,9 @@ class WebhookEndpointsResource:
             endpoint_id: Id of the endpoint.
             dry_run: Check everything and answer what would happen, and keep nothing: no change, no event, no
                 Idempotency-Key. The answer has `Dry-Run: true`.
+            data: In place of the event's own `data`; up to 64 KB.
+            event_id: Send this event of the log instead of a sample. Needs the scope `events:read`.
+            event_type: Send the sample of this event type, such as `email.bounced`. With `data` alone: `webhook.test`.
         """
         return self._transport.call(
             _TEST,
@@ -526,6 +534,15 @@ class WebhookEndpointsResource:
             },
             query={
                 "dry_run": dry_run,
+            },
+            body={
+                **given(
+                    {
+                        "data": data,
+                        "event_id": event_id,
+                        "event_type": event_type,
+                    }
+                )
             },
             options=options,
         )
@@ -947,12 +964,17 @@ class AsyncWebhookEndpointsResource:
         endpoint_id: str,
         *,
         dry_run: bool | None = None,
+        data: Mapping[str, Any] | None = None,
+        event_id: str | None = None,
+        event_type: str | None = None,
         **options: Unpack[IdempotentOptions],
-    ) -> WebhookTestQueued:
+    ) -> WebhookTestReport:
         """Send a test event.
 
-        Queues a `webhook.test` event to this endpoint only, whatever it is subscribed to. See its delivery for
-        what the receiver answered.
+        Without a body, queues a `webhook.test` event to this endpoint only, whatever it is subscribed to; its
+        delivery says what the receiver answered. With `event_type`, `event_id` or `data`, sends a signed test at once
+        and answers what happened: DNS, TLS, redirect, status, timing, and what is wrong with the receiver's signature
+        when it echoes what it computed (see the guide "The webhook doctor"). Nothing of that is recorded.
 
         Scope: webhook_endpoints:write.
 
@@ -960,6 +982,9 @@ class AsyncWebhookEndpointsResource:
             endpoint_id: Id of the endpoint.
             dry_run: Check everything and answer what would happen, and keep nothing: no change, no event, no
                 Idempotency-Key. The answer has `Dry-Run: true`.
+            data: In place of the event's own `data`; up to 64 KB.
+            event_id: Send this event of the log instead of a sample. Needs the scope `events:read`.
+            event_type: Send the sample of this event type, such as `email.bounced`. With `data` alone: `webhook.test`.
         """
         return await self._transport.call(
             _TEST,
@@ -968,6 +993,15 @@ class AsyncWebhookEndpointsResource:
             },
             query={
                 "dry_run": dry_run,
+            },
+            body={
+                **given(
+                    {
+                        "data": data,
+                        "event_id": event_id,
+                        "event_type": event_type,
+                    }
+                )
             },
             options=options,
         )

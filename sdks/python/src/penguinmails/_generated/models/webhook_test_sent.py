@@ -8,9 +8,9 @@ from penguinmails._models import Model
 
 
 @attrs.define(kw_only=True)
-class WebhookTestQueued(Model):
-    """A `webhook.test` event on its way to the endpoint."""
+class WebhookTestSent(Model):
+    """The request as it was sent."""
 
-    delivery_id: str
-    event_id: str
-    """Arrives as `webhook-id`."""
+    body: str
+    """What was signed, to the byte."""
+    headers: dict[str, str]

@@ -1,0 +1,52 @@
+"""The signing secrets that a caller's endpoints have, opened: for the doctor, who says which one a receiver used."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from penguinmails_core.kit.crypto import CryptoError, SecretBox
+from penguinmails_core.models import WebhookEndpoint
+from penguinmails_core.principal import Principal
+from penguinmails_core.webhook_endpoints import repository
+from penguinmails_core.webhook_endpoints.service import MAX_ENDPOINTS, secret_context
+
+
+@dataclass(frozen=True, slots=True)
+class OwnSecret:
+    """`previous_until`: it is the one before the last rotation, and valid until then."""
+
+    endpoint_id: UUID
+    value: str = field(repr=False)
+    previous_until: datetime | None = None
+
+
+async def secrets_of_all(
+    session: AsyncSession, principal: Principal, box: SecretBox, endpoint: WebhookEndpoint
+) -> list[OwnSecret]:
+    """Of every endpoint that the caller may see, those of `endpoint` first. What cannot be opened is left out."""
+    rows = await repository.list_endpoints(session, principal, limit=MAX_ENDPOINTS, after=None, before=None)
+    found = _secrets(endpoint, box)
+    for row in rows:
+        if row.id != endpoint.id:
+            found += _secrets(row, box)
+    return found
+
+
+def _secrets(row: WebhookEndpoint, box: SecretBox) -> list[OwnSecret]:
+    sealed: Sequence[tuple[bytes | None, datetime | None]] = (
+        (row.secret, None),
+        (row.previous_secret, row.previous_secret_expires_at),
+    )
+    found = []
+    for secret, until in sealed:
+        if secret is not None:
+            try:
+                found.append(OwnSecret(row.id, box.open(secret, secret_context(row.id)).decode(), until))
+            except CryptoError:
+                continue
+    return found
