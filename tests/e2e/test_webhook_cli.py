@@ -141,7 +141,7 @@ def test_listen(folder: Path, sandbox: Sandbox, caller: dict[str, str]) -> None:
     before = sandbox.send("before@listen.test", key=key, **{"from": sandbox.second["from"]})
     eventually(lambda: "email.delivered" in sandbox.event_types(before, key=key), "delivered")
     with Hooks() as hooks:
-        arguments = ("listen", "--forward-to", hooks.url.removeprefix("http://"), "--interval", "0.2")
+        arguments = ("listen", "--forward-to", hooks.url.removeprefix("http://"), "--interval", "60")  # it streams
         with Program(*arguments, "--events", "email.delivered", folder=folder, env=caller) as program:
             eventually(lambda: "Stop with Ctrl-C" in program.errors(), "ready")
             assert secret in program.errors()

@@ -348,10 +348,11 @@ async def test_tls(tmp_path: Path) -> None:
         return web.Response(status=204)
 
     server, authority = certificate(tmp_path, ["receiver.test"])
-    trusting = ssl.create_default_context(cafile=str(authority))
     async with http_server(handler, server) as port:
         url = f"https://receiver.test:{port}/"
-        good = await _examine(Doctor(WORLD, allow_private=True, context=trusting), url)
+        good = await _examine(
+            Doctor(WORLD, allow_private=True, trust=lambda: ssl.create_default_context(cafile=str(authority))), url
+        )
         assert good.tls is not None
         assert good.tls.certificate is not None
         assert (good.tls.trusted, good.tls.version, good.tls.certificate.names) == (True, "TLSv1.3", ["receiver.test"])

@@ -6,10 +6,9 @@ from __future__ import annotations
 import asyncio
 import ssl
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from functools import cache
 from urllib.parse import urljoin
 
 from penguinmails_core.kit.dns import DnsError
@@ -57,32 +56,26 @@ class Outcome:
         return self.result is not None and all(finding.level is not Level.ERROR for finding in self.findings)
 
 
-@cache
-def _trusting_the_system() -> ssl.SSLContext:
-    """Reading the system's authorities takes milliseconds."""
-    return ssl.create_default_context()
-
-
 class Doctor:
-    """`context`: whom to trust, the system's store unless given; `resolver`: DNS."""
+    """`trust`: makes the context that says whom to trust, by default the system's store; `resolver`: DNS."""
 
     def __init__(
         self,
         resolver: AddressResolver,
         *,
         allow_private: bool,
-        context: ssl.SSLContext | None = None,
+        trust: Callable[[], ssl.SSLContext] = ssl.create_default_context,
         timeout: float = TIMEOUT,
     ) -> None:
         self._resolver = resolver
         self._allow_private = allow_private
-        self._context = context or _trusting_the_system()
+        self._trust = trust
         self._timeout = timeout
 
     async def examine(self, url: str, signed: Signed, headers: Mapping[str, str], secrets: Sequence[Secret]) -> Outcome:
         """Sends once and never raises for what the receiver does."""
         started = time.perf_counter()
-        run = _Run(self._resolver, self._allow_private, self._context, self._timeout, url)
+        run = _Run(self._resolver, self._allow_private, self._trust, self._timeout, url)
         try:
             async with asyncio.timeout(self._timeout):
                 await run.go(signed.body, headers)
@@ -108,9 +101,14 @@ class _Run:
     """One test under way: what is known of it so far."""
 
     def __init__(
-        self, resolver: AddressResolver, allow_private: bool, context: ssl.SSLContext, timeout: float, url: str
+        self,
+        resolver: AddressResolver,
+        allow_private: bool,
+        trust: Callable[[], ssl.SSLContext],
+        timeout: float,
+        url: str,
     ) -> None:
-        self._resolver, self._allow_private, self._context = resolver, allow_private, context
+        self._resolver, self._allow_private, self._trust = resolver, allow_private, trust
         self._timeout = timeout
         self._url = url
         self.stage = "resolving the host"
@@ -128,9 +126,10 @@ class _Run:
         self.addresses = await self._resolve(target)
         if target.url.scheme == "https":
             self.stage = "looking at TLS"
+            context = await asyncio.to_thread(self._trust)  # reading the authorities takes milliseconds
             started = time.perf_counter()
             self.tls = await look_at_tls(
-                self.addresses, target.port, target.host, allow_private=self._allow_private, context=self._context
+                self.addresses, target.port, target.host, allow_private=self._allow_private, context=context
             )
             self.timing = replace(self.timing, tls_check=(time.perf_counter() - started) * 1000)
         self.stage = "waiting for the answer"
@@ -139,7 +138,7 @@ class _Run:
             timeout=self._timeout,
             max_response=MAX_RESPONSE,
             resolver=_Pinned(self.addresses),
-            trust=lambda: self._context,
+            trust=self._trust,
         ) as http:
             self.result = await http.post(self._url, body=body, headers=headers)
         timings = self.result.timings

@@ -22,7 +22,7 @@ from penguinmails_core.kit.ids import Prefix, encode, new_uuid
 from penguinmails_core.models import WebhookEndpoint
 from penguinmails_core.principal import Principal
 from penguinmails_core.scopes import Scope
-from penguinmails_core.webhook_endpoints.secrets import OwnSecret, secrets_of_all
+from penguinmails_core.webhook_endpoints.own_secrets import OwnSecret, secrets_of_all
 from penguinmails_core.webhook_endpoints.service import WebhookEndpoints
 from penguinmails_webhooks.catalogue import CATALOGUE
 from penguinmails_webhooks.doctor import Finding, Level, Secret, Signed

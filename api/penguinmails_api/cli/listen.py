@@ -79,7 +79,10 @@ def _listen(
                 source.skip_to_end()
             typer.echo(f"Forwarding to {url}, signed with {secret}. Stop with Ctrl-C.", err=True)
             for event in source:
-                failed += not forwarder.forward(event)
+                good, line = forwarder.forward(event)
+                source.cursor = event["id"]  # what is shown is done, also when Ctrl-C comes now
+                typer.secho(line, fg=None if good else "red")
+                failed += not good
         except PenguinMailsError as error:
             raise fail(error) from None
         except KeyboardInterrupt:
@@ -105,7 +108,7 @@ def local_secret() -> str:
 
 
 class Forwarder:
-    """``with Forwarder(url, secret) as forwarder``: POSTs signed events and prints what was answered.
+    """``with Forwarder(url, secret) as forwarder``: POSTs signed events.
 
     Raises `typer.BadParameter` for a URL that cannot be called.
     """
@@ -131,21 +134,17 @@ class Forwarder:
         self._runner.run(self._http.close())
         self._runner.close()
 
-    def forward(self, event: dict[str, Any]) -> bool:
-        """Whether it was answered with 2xx. One line on standard output."""
+    def forward(self, event: dict[str, Any]) -> tuple[bool, str]:
+        """Whether it was answered with 2xx, and a line about it."""
         from penguinmails_core.kit.http import OutgoingError
 
         head = f"{event['timestamp']}  {event['type']:<24}  {event['id']}"
         try:
             result = self._runner.run(self._post(event))
         except OutgoingError as error:
-            typer.secho(f"{head}  ✗ {error}", fg="red")
-            return False
+            return False, f"{head}  ✗ {error}"
         good = 200 <= result.status < 300
-        typer.secho(
-            f"{head}  {'→' if good else '✗'} {result.status}  {result.duration_ms} ms", fg=None if good else "red"
-        )
-        return good
+        return good, f"{head}  {'→' if good else '✗'} {result.status}  {result.duration_ms} ms"
 
     async def _post(self, event: dict[str, Any]) -> HttpResult:
         import time
