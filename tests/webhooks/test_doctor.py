@@ -364,3 +364,16 @@ async def test_tls(tmp_path: Path) -> None:
         assert codes(bad)[0] == "certificate_self_signed"
         assert bad.result is None
         assert calls == ["/"]
+
+
+@pytest.mark.parametrize("as_json", [False, True], ids=["headers", "json"])
+async def test_what_a_verifier_said(as_json: bool) -> None:
+    """All that a receiver with a public key can say; a refusal with its reason is told as the reason."""
+    good = await examined(answering(lambda h, b: {"verified": "true"}, as_json=as_json))
+    assert good.passed
+    assert codes(good, Level.OK) == ["received", "signature_ok"]
+    assert codes(await examined(answering(lambda h, b: {"verified": "false"}, as_json=as_json))) == [
+        "signature_refused"
+    ]
+    late = answering(lambda h, b: {"verified": "false", "timestamp": str(int(time.time()) - 900)}, as_json=as_json)
+    assert codes(await examined(late)) == ["clock_off"]

@@ -1,7 +1,8 @@
 """What a receiver under test says it computed, and the diagnosis of it in words. Pure.
 
-A receiver may answer a test with `webhook-echo-signature`, `webhook-echo-timestamp`, `webhook-echo-body-sha256` and
-`webhook-echo-body` (base64), or with a JSON body whose member `penguinmails_echo` holds the same without the prefix.
+A receiver may answer a test with `webhook-echo-signature`, `webhook-echo-timestamp`, `webhook-echo-body-sha256`,
+`webhook-echo-body` (base64) and `webhook-echo-verified` (true or false), or with a JSON body whose member
+`penguinmails_echo` holds the same without the prefix.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from typing import Any
 
 from penguinmails_webhooks.doctor import Finding, Level, Secret, Signed, capitalised, explain_text, read_signatures
 from penguinmails_webhooks.doctor_bodies import altered, difference
+from penguinmails_webhooks.signing import SECRET_PREFIX
 
 PREFIX = "webhook-echo-"
 MEMBER = "penguinmails_echo"
@@ -26,16 +28,17 @@ _MOST = 128 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Echo:
-    """None for what the receiver did not say. `body`: the bytes that it signed."""
+    """None for what the receiver did not say. `body`: the bytes that it signed. `verified`: what its verifier said."""
 
     signature: str | None = None
     timestamp: str | None = None
     body_sha256: str | None = None
     body: bytes | None = None
+    verified: bool | None = None
 
     @property
     def empty(self) -> bool:
-        return all(value is None for value in (self.signature, self.timestamp, self.body_sha256, self.body))
+        return self == Echo()
 
 
 def read_echo(headers: Mapping[str, str], body: bytes) -> Echo:
@@ -50,6 +53,7 @@ def read_echo(headers: Mapping[str, str], body: bytes) -> Echo:
         signature=_text(said.get("signature")),
         timestamp=_text(said.get("timestamp")),
         body_sha256=_text(said.get("body_sha256")),
+        verified={"true": True, "false": False}.get(str(said.get("verified")).strip().lower()),
         body=text.encode("utf-8", "replace")[:_MOST] if isinstance(text, str) else _base64(raw),
     )
 
@@ -86,7 +90,20 @@ def diagnose(signed: Signed, secrets: Sequence[Secret], echo: Echo, *, now: floa
     findings = [*_clock(echo, now), *_body(signed, echo)]
     if echo.signature is not None:
         findings += _signature(signed, secrets, echo, body_is_known=bool(findings and findings[-1].difference))
+    elif echo.verified is not None:
+        findings += _verdict(echo.verified, findings)
     return [capitalised(finding) for finding in _once(findings)]
+
+
+def _verdict(verified: bool, findings: Sequence[Finding]) -> list[Finding]:
+    if verified:
+        return [Finding(Level.OK, "signature_ok", "your verifier accepts the signature")]
+    if any(finding.level is Level.ERROR for finding in findings):
+        return []  # there is the reason
+    detail = (
+        f"your verifier refuses the signature; echo `{PREFIX}signature` and `{PREFIX}body-sha256`, too, to learn why"
+    )
+    return [Finding(Level.ERROR, "signature_refused", detail)]
 
 
 def _once(findings: Sequence[Finding]) -> list[Finding]:
@@ -160,6 +177,9 @@ def _signature(signed: Signed, secrets: Sequence[Secret], echo: Echo, *, body_is
     if not read_signatures(echo.signature):
         detail = f"`{PREFIX}signature` is no signature: echo what you computed, such as `v1,` and base64"
         return [Finding(Level.ERROR, "echo_unreadable", detail)]
+    if not any(secret.value.startswith(SECRET_PREFIX) for secret in secrets if secret.mistake is None):
+        detail = f"this endpoint signs with Ed25519, which nobody else can compute; echo `{PREFIX}verified` instead"
+        return [Finding(Level.WARNING, "echo_not_comparable", detail)]
     found = explain_text(signed, secrets, echo.signature)
     if found is None and echo.body is not None and echo.body != signed.body:
         # The body is known to differ; with it, is all else right?

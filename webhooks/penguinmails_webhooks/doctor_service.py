@@ -13,7 +13,7 @@ from uuid import UUID
 import orjson
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from penguinmails_core.errors import FieldError, Unprocessable
+from penguinmails_core.errors import FieldError, NotFound, Unprocessable
 from penguinmails_core.events import service as events
 from penguinmails_core.events.types import EventType
 from penguinmails_core.kit.clock import rfc3339, utcnow
@@ -108,6 +108,8 @@ def _told(own: OwnSecret, endpoint: WebhookEndpoint) -> Secret:
 async def _body(session: AsyncSession, principal: Principal, endpoint: WebhookEndpoint, ask: Ask) -> tuple[UUID, bytes]:
     if ask.event_id is not None:
         principal.require(Scope.EVENTS_READ)
+        if principal.consumer is not None:  # the log is the organization's
+            raise NotFound("There is no such event.")
         row = await events.get_event(session, principal, ask.event_id)
         body = render(row)
         return ask.event_id, body if ask.data is None else _encode(orjson.loads(body) | {"data": ask.data})

@@ -13,7 +13,9 @@ from penguinmails_core.kit.crypto import CryptoError, SecretBox
 from penguinmails_core.models import WebhookEndpoint
 from penguinmails_core.principal import Principal
 from penguinmails_core.webhook_endpoints import repository
-from penguinmails_core.webhook_endpoints.service import MAX_ENDPOINTS, secret_context
+from penguinmails_core.webhook_endpoints.service import secret_context
+
+MOST = 200  # endpoints whose secrets are tried
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +31,7 @@ async def secrets_of_all(
     session: AsyncSession, principal: Principal, box: SecretBox, endpoint: WebhookEndpoint
 ) -> list[OwnSecret]:
     """Of every endpoint that the caller may see, those of `endpoint` first. What cannot be opened is left out."""
-    rows = await repository.list_endpoints(session, principal, limit=MAX_ENDPOINTS, after=None, before=None)
+    rows = await repository.list_endpoints(session, principal, limit=MOST, after=None, before=None)
     found = _secrets(endpoint, box)
     for row in rows:
         if row.id != endpoint.id:
