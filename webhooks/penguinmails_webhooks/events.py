@@ -27,6 +27,7 @@ from penguinmails_webhooks import (  # noqa: F401  (they fill the catalogue)
     email_events,
     inbound_events,
     mailbox_events,
+    people_events,
     suppression_events,
     thread_events,
     usage_events,

@@ -20,6 +20,7 @@ from penguinmails_api.identity.pages import (
 from penguinmails_core.errors import Problem, Unprocessable
 from penguinmails_core.identity.sessions import PASSWORD
 from penguinmails_core.invitations import accepting
+from penguinmails_core.kit.doorbell import EVENTS
 
 router = APIRouter(route_class=PageRoute, include_in_schema=False)
 WELCOME = "/account/organizations"
@@ -36,6 +37,7 @@ async def accept_invitation(request: Request, visitor: VisitorDep) -> Response:
     session = signed_in(visitor)
     form = await read_form(request, visitor)
     joined = await accepting.accept(visitor.services.database, session.user_id, form.get("token"))
+    visitor.services.doorbell.ring(EVENTS)
     assert visitor.token is not None
     await visitor.services.identity.sessions.switch(visitor.token, joined.organization_id)
     return redirect(WELCOME, notice="joined")
@@ -54,6 +56,7 @@ async def join(request: Request, visitor: VisitorDep) -> Response:
     except Unprocessable as problem:
         return await _page(visitor, token, name=form.get("name"), problem=problem)
     await accepting.accept(services.database, user_id, token)
+    services.doorbell.ring(EVENTS)
     signed = await services.identity.start_session(user_id, [PASSWORD], visitor.browser, visitor.token)
     return keep_session(redirect(WELCOME, notice="joined"), services, signed.token)
 

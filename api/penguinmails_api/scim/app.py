@@ -23,7 +23,7 @@ from penguinmails_api.context import RequestContext
 from penguinmails_api.exceptions import as_problem
 from penguinmails_api.scim.storage import CLIENT, DirectoryStorage
 from penguinmails_core.errors import Problem
-from penguinmails_core.kit.doorbell import KEYS, TOKENS
+from penguinmails_core.kit.doorbell import EVENTS, KEYS, TOKENS
 from penguinmails_core.scim import repository
 from penguinmails_core.scim.directory import ScimClient
 from penguinmails_core.sso.service import TOKEN_PREFIX
@@ -123,7 +123,7 @@ class ScimApp(ASGIApplication):
 
     def _felt(self) -> None:
         """Keys and tokens may have been cut."""
-        self._context.services.doorbell.ring(KEYS, TOKENS)
+        self._context.services.doorbell.ring(KEYS, TOKENS, EVENTS)
 
     async def _ended(self, client: ScimClient, user_id: UUID) -> None:
         """The membership is gone and with it every right; browsers forget the organization, or the person."""

@@ -15,6 +15,7 @@ from uuid import UUID
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from penguinmails_core.kit.db import Connection
 from penguinmails_core.kit.ids import new_uuid
 from penguinmails_core.models import Event
 from penguinmails_core.principal import Principal
@@ -92,6 +93,34 @@ def add(
             sequence=sequence,
             payload=payload,
         )
+    )
+    return event_id
+
+
+async def add_on(
+    connection: Connection,
+    *,
+    organization_id: UUID,
+    workspace_id: UUID | None,
+    mode: str,
+    event: str,
+    resource_id: UUID,
+    sequence: int,
+    payload: dict[str, Any],
+) -> UUID:
+    """As `add`, in a transaction of a plain connection."""
+    event_id = new_uuid()
+    await connection.execute(
+        "insert into events (organization_id, workspace_id, id, type, mode, resource_id, sequence, payload) "
+        "values ($1, $2, $3, $4, $5, $6, $7, $8)",
+        organization_id,
+        workspace_id,
+        event_id,
+        str(event),
+        mode,
+        resource_id,
+        sequence,
+        payload,
     )
     return event_id
 

@@ -28,6 +28,7 @@ from penguinmails_core.identity.trail import tell
 from penguinmails_core.kit.addresses import AddressError, parse_mailbox
 from penguinmails_core.kit.db import Connection, Database
 from penguinmails_core.kit.ids import new_uuid
+from penguinmails_core.members.tell import member_on
 from penguinmails_core.organizations.service import create_organization_for
 
 log = logging.getLogger(__name__)
@@ -236,7 +237,9 @@ async def create_person(
         user_id: UUID = row["id"] if row is not None else await _add_person(connection, email, name)
         await repository.ensure_credential(connection, user_id, secrets.token_bytes(HANDLE_BYTES))
         if organization_id is not None:
-            await repository.insert_member(connection, organization_id, new_uuid(), user_id, role)
+            member_id = new_uuid()
+            if await repository.insert_member(connection, organization_id, member_id, user_id, role):
+                await member_on(connection, organization_id, member_id, user_id, email, role, "operator")
         lifetime = links.LIFETIMES[Purpose.SIGNUP]
         token = await links.create(connection, Purpose.RESET, email, user_id=user_id, lifetime=lifetime)
     return user_id, token

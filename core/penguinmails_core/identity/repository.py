@@ -45,8 +45,9 @@ async def ensure_credential(connection: Connection, user_id: UUID, handle: bytes
 
 async def insert_member(
     connection: Connection, organization_id: UUID, member_id: UUID, user_id: UUID, role: str
-) -> None:
-    await connection.execute(
+) -> bool:
+    """False when they were a member already."""
+    status: str = await connection.execute(
         "insert into members (organization_id, id, user_id, role) values ($1, $2, $3, $4) "
         "on conflict (organization_id, user_id) do nothing",
         organization_id,
@@ -54,6 +55,7 @@ async def insert_member(
         user_id,
         role,
     )
+    return status.endswith(" 1")
 
 
 async def organizations_of(pool: Pool, user_id: UUID) -> list[Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from penguinmails_core.audit import service as audit
 from penguinmails_core.audit.actor import Actor, Resource
 from penguinmails_core.errors import Conflict, Forbidden, LinkExpired
+from penguinmails_core.events.types import EventType
 from penguinmails_core.identity.sessions import token_hash, well_formed
 from penguinmails_core.invitations import repository
 from penguinmails_core.invitations.service import place_of
@@ -20,7 +21,7 @@ from penguinmails_core.kit.db import Database
 from penguinmails_core.kit.ids import Prefix, encode, new_uuid
 from penguinmails_core.limits.catalogue import Limit
 from penguinmails_core.limits.service import require_room
-from penguinmails_core.members import places_repository
+from penguinmails_core.members import places_repository, tell
 from penguinmails_core.members import repository as members
 from penguinmails_core.models import Invitation, Member, WorkspaceMember
 
@@ -98,6 +99,8 @@ async def take(session: AsyncSession, found: Found, user_id: UUID) -> Accepted:
     if invitation is not None:
         if member is None:
             member = await _join(session, invitation, user_id)
+        who = {"member_id": encode(Prefix.MEMBER, member.id), "user_id": encode(Prefix.USER, user_id)}
+        await tell.invitation(session, EventType.INVITATION_ACCEPTED, invitation, place_of(invitation), who)
         resource = Resource(Prefix.INVITATION, invitation.id)
         told = {"email": invitation.email, "member_id": encode(Prefix.MEMBER, member.id), "role": member.role}
         await audit.record(session, Actor.user(organization_id, user_id), "invitation.accepted", resource, after=told)
@@ -113,6 +116,9 @@ async def _join(session: AsyncSession, invitation: Invitation, user_id: UUID) ->
     if place.limited and not usable:
         raise Conflict("The workspaces that you were invited to are gone. Ask for a new invitation.")
     await require_room(session, organization_id, Limit.MAX_USERS)
+    kept = None
+    if place.workspaces is not None:
+        kept = tuple(item for item in place.workspaces if item.workspace_id in usable)
     member = Member(
         organization_id=organization_id,
         id=new_uuid(),
@@ -127,9 +133,10 @@ async def _join(session: AsyncSession, invitation: Invitation, user_id: UUID) ->
         WorkspaceMember(
             organization_id=organization_id, member_id=member.id, workspace_id=item.workspace_id, role=item.role
         )
-        for item in place.workspaces or ()
-        if item.workspace_id in usable
+        for item in kept or ()
     )
+    via = {"via": "invitation"}
+    await tell.member(session, EventType.MEMBER_ADDED, member, replace(place, workspaces=kept), invitation.email, via)
     await session.flush()
     return member
 

@@ -20,6 +20,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from penguinmails_core.audit import service as audit
 from penguinmails_core.audit.actor import Resource
 from penguinmails_core.errors import Conflict, Forbidden, NotFound, OwnersOnly, Unprocessable
+from penguinmails_core.events.types import EventType
 from penguinmails_core.identity.sessions import new_token, token_hash
 from penguinmails_core.invitations import repository
 from penguinmails_core.kit.clock import utcnow
@@ -28,6 +29,7 @@ from penguinmails_core.kit.texts import text_errors
 from penguinmails_core.limits.catalogue import Limit
 from penguinmails_core.limits.service import require_room
 from penguinmails_core.members import repository as members
+from penguinmails_core.members import tell
 from penguinmails_core.members.authority import PRIVILEGED, Authority, authority_of
 from penguinmails_core.members.places import Place, WorkspacePlace, resolve
 from penguinmails_core.models import Invitation
@@ -141,6 +143,7 @@ async def create(
     await session.refresh(invitation)
     view = await get(session, principal, invitation.id)
     letter = await _letter(session, principal, view, token)
+    await tell.invitation(session, EventType.INVITATION_CREATED, invitation, view.place)
     await audit.record(session, principal, "invitation.created", _resource(invitation), after=_told(view))
     return view, letter
 
@@ -176,6 +179,7 @@ async def revoke(session: AsyncSession, principal: Principal, invitation_id: UUI
     view.row.updated_at = func.now()
     await session.flush()
     await session.refresh(view.row)
+    await tell.invitation(session, EventType.INVITATION_REVOKED, view.row, view.place)
     await audit.record(session, principal, "invitation.revoked", _resource(view.row), before=_told(view))
     return view
 

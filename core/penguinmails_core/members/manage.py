@@ -25,8 +25,9 @@ from penguinmails_core.errors import (
     OwnersOnly,
     Unprocessable,
 )
+from penguinmails_core.events.types import EventType
 from penguinmails_core.kit.ids import Prefix, encode
-from penguinmails_core.members import repository
+from penguinmails_core.members import repository, tell
 from penguinmails_core.members.authority import Authority, authority_of, refuse_test_mode
 from penguinmails_core.members.endings import end_everything, fit_everything
 from penguinmails_core.members.places import Place, WorkspacePlace, resolve
@@ -92,6 +93,7 @@ async def update(session: AsyncSession, principal: Principal, member_id: UUID, g
     await put(session, view.row, place)
     await fit_everything(session, view.row.organization_id, view.row.user_id, Actor.of(principal))
     changed = await get(session, principal, member_id)
+    await _tell_updated(session, view, changed)
     await audit.record(session, principal, "member.updated", _resource(view.row), _told(view), _told(changed))
     return changed
 
@@ -145,12 +147,20 @@ async def transfer(session: AsyncSession, principal: Principal, member_id: UUID,
     if organization is None or confirm != organization.name:
         detail = "`confirm` must be the name of the organization, exactly as it is written."
         raise Unprocessable(detail, errors=[FieldError("/confirm", "mismatch", detail)])
-    await put(session, view.row, Place(OrganizationRole.OWNER))
-    await put(session, authority.member, Place(OrganizationRole.ADMIN))
+    me = await get(session, principal, authority.member.id)
+    for one, role in ((view, OrganizationRole.OWNER), (me, OrganizationRole.ADMIN)):
+        await put(session, one.row, Place(role))
+        await _tell_updated(session, one, replace(one, place=Place(role)))
     resource = Resource(Prefix.ORGANIZATION, principal.organization_id)
     before, after = (encode(Prefix.USER, user) for user in (authority.member.user_id, view.row.user_id))
     await audit.record(session, principal, "organization.transferred", resource, {"owner": before}, {"owner": after})
     return await get(session, principal, member_id)
+
+
+async def view_of(session: AsyncSession, member: Member) -> MemberView:
+    """Of a member whom whoever calls has at hand already."""
+    everywhere = Principal(member.id, member.organization_id, None, member.organization_id, "live", frozenset())
+    return await get(session, everywhere, member.id)
 
 
 async def put(session: AsyncSession, member: Member, place: Place) -> None:
@@ -181,10 +191,17 @@ async def _end(session: AsyncSession, actor: Actor, view: MemberView, action: st
     owners = await repository.owners(session, organization_id)
     heirs = [remover] if remover is not None else [owner for owner in owners if owner.user_id != user_id]
     await repository.hand_over(session, organization_id, user_id, heirs[0].user_id if heirs else None)
+    reason = {"reason": action.partition(".")[2]}
+    await tell.member(session, EventType.MEMBER_REMOVED, view.row, view.place, view.email, reason)
     await session.delete(view.row)
     await session.flush()
     await end_everything(session, organization_id, user_id, actor)
     await audit.record(session, actor, action, resource, before=before)
+
+
+async def _tell_updated(session: AsyncSession, before: MemberView, after: MemberView) -> None:
+    what = {"changed": tell.changed(before.place, after.place)}
+    await tell.member(session, EventType.MEMBER_UPDATED, before.row, after.place, after.email, what)
 
 
 async def _views(session: AsyncSession, rows: Sequence[MemberRow]) -> list[MemberView]:

@@ -57,6 +57,7 @@ class Member(TenantKey, Timestamps, Base):
     role: Mapped[str] = mapped_column(Text)
     custom_role_id: Mapped[uuid.UUID | None]
     limited: Mapped[bool] = mapped_column(server_default=text("false"))
+    event_sequence: Mapped[int] = mapped_column(server_default="0")
 
 
 class WorkspaceMember(Base):
@@ -117,3 +118,4 @@ class Invitation(TenantKey, Timestamps, Base):
     accepted_at: Mapped[datetime | None]
     accepted_by: Mapped[uuid.UUID | None]
     revoked_at: Mapped[datetime | None]
+    event_sequence: Mapped[int] = mapped_column(server_default="0")

@@ -24,6 +24,7 @@ class Organization(Timestamps, Base):
     timezone: Mapped[str] = mapped_column(Text, server_default="UTC")
     date_format: Mapped[str] = mapped_column(Text, server_default="iso")
     currency: Mapped[str] = mapped_column(Text, server_default="USD")
+    event_sequence: Mapped[int] = mapped_column(server_default="0")
 
 
 class Workspace(TenantKey, Timestamps, Base):
@@ -44,6 +45,7 @@ class Workspace(TenantKey, Timestamps, Base):
     timezone: Mapped[str | None] = mapped_column(Text)  # null: the organization's
     archived_at: Mapped[datetime | None]
     created_by: Mapped[uuid.UUID | None]
+    event_sequence: Mapped[int] = mapped_column(server_default="0")
 
 
 class User(Timestamps, Base):

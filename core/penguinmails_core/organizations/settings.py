@@ -12,7 +12,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from penguinmails_core.audit import service as audit
 from penguinmails_core.audit.actor import Resource
 from penguinmails_core.errors import FieldError, Forbidden, NotFound, Unprocessable
-from penguinmails_core.kit.ids import Prefix
+from penguinmails_core.events import repository as events
+from penguinmails_core.events.types import EventType
+from penguinmails_core.kit.ids import Prefix, encode
 from penguinmails_core.kit.texts import text_errors, timezone_errors
 from penguinmails_core.members.authority import authority_of, refuse_test_mode
 from penguinmails_core.models import Organization
@@ -51,11 +53,27 @@ async def update(session: AsyncSession, principal: Principal, given: Mapping[str
     organization.updated_at = func.now()
     await session.flush()
     await session.refresh(organization)
-    resource = Resource(Prefix.ORGANIZATION, organization.id)
-    await audit.record(
-        session, principal, "organization.updated", resource, before, audit.facts(organization, *SETTINGS)
-    )
+    after, resource = audit.facts(organization, *SETTINGS), Resource(Prefix.ORGANIZATION, organization.id)
+    await _tell(session, organization, [name for name in SETTINGS if before[name] != after[name]])
+    await audit.record(session, principal, "organization.updated", resource, before, after)
     return organization
+
+
+async def _tell(session: AsyncSession, organization: Organization, changed: list[str]) -> None:
+    organization.event_sequence = (organization.event_sequence or 0) + 1
+    told = {name: getattr(organization, name) for name in SETTINGS} | {"changed": changed}
+    events.add(
+        session,
+        organization_id=organization.id,
+        workspace_id=None,
+        mode="live",
+        event=EventType.ORGANIZATION_UPDATED,
+        resource_id=organization.id,
+        sequence=organization.event_sequence,
+        payload={"organization_id": encode(Prefix.ORGANIZATION, organization.id)} | told,
+    )
+    await session.flush()
+    await session.refresh(organization, ["updated_at"])
 
 
 def _check(given: Mapping[str, Any]) -> None:

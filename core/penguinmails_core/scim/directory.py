@@ -21,6 +21,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from penguinmails_core.audit import service as audit
 from penguinmails_core.audit.actor import Actor, Resource
 from penguinmails_core.errors import Conflict, LastOwner
+from penguinmails_core.events.types import EventType
 from penguinmails_core.identity import repository as people
 from penguinmails_core.identity.passkeys import HANDLE_BYTES
 from penguinmails_core.kit.addresses import AddressError, parse_address
@@ -28,6 +29,7 @@ from penguinmails_core.kit.db import Database
 from penguinmails_core.kit.ids import Prefix, new_uuid
 from penguinmails_core.limits.catalogue import Limit
 from penguinmails_core.limits.service import require_room
+from penguinmails_core.members import manage, tell
 from penguinmails_core.members import repository as members
 from penguinmails_core.members.endings import end_everything, fit_everything
 from penguinmails_core.models import Member, ScimResource
@@ -91,7 +93,10 @@ class Directory:
             raise LastOwner("This is the only owner of the organization. Make another member an owner first.")
         heir = next((owner.user_id for owner in owners if owner.id != member.id), None)
         before = {"role": member.role}
+        view = await manage.view_of(session, member)
         await members.hand_over(session, client.organization_id, member.user_id, heir)
+        reason = {"reason": "deprovisioned"}
+        await tell.member(session, EventType.MEMBER_REMOVED, member, view.place, view.email, reason)
         await session.delete(member)
         await session.flush()
         await end_everything(session, client.organization_id, member.user_id, client.actor)
@@ -133,14 +138,16 @@ class Directory:
             await session.flush()
             resource = Resource(Prefix.MEMBER, member.id)
             after = {"role": member.role, "connection": client.name}
-            await self._give_roles(session, client, [row], tell=False)
+            await self._give_roles(session, client, [row], told=False)
             after["role"] = member.role
+            view = await manage.view_of(session, member)
+            await tell.member(session, EventType.MEMBER_ADDED, member, view.place, view.email, {"via": "provisioning"})
             await audit.record(session, client.actor, "member.joined", resource, None, after)
         else:
             await self._give_roles(session, client, [row])
 
     async def _give_roles(
-        self, session: AsyncSession, client: ScimClient, rows: Collection[ScimResource], *, tell: bool = True
+        self, session: AsyncSession, client: ScimClient, rows: Collection[ScimResource], *, told: bool = True
     ) -> None:
         if not client.group_roles or not rows:
             return
@@ -157,7 +164,11 @@ class Directory:
             await session.flush()
             self.roles_changed = True
             await fit_everything(session, client.organization_id, member.user_id, client.actor)
-            if tell:
+            if told:
+                view = await manage.view_of(session, member)
+                await tell.member(
+                    session, EventType.MEMBER_UPDATED, member, view.place, view.email, {"changed": ["role"]}
+                )
                 resource = Resource(Prefix.MEMBER, member.id)
                 await audit.record(session, client.actor, "member.updated", resource, before, {"role": role})
 

@@ -26,6 +26,7 @@ from penguinmails_core.kit.db import Connection, Database, Pool
 from penguinmails_core.kit.ids import Prefix, new_uuid
 from penguinmails_core.limits.catalogue import DEFAULT_PLAN, SELF_HOSTED, Limit
 from penguinmails_core.limits.service import require_room_on
+from penguinmails_core.members import tell
 from penguinmails_core.sso import flow_repository as repository
 
 REQUEST_LIFETIME = timedelta(minutes=10)
@@ -229,6 +230,10 @@ class SingleSignOn:
         await require_room_on(connection, organization_id, Limit.MAX_USERS, self._default_plan)
         member_id = new_uuid()
         await people.insert_member(connection, organization_id, member_id, user_id, provider.default_role)
+        account = await people.account_by_id(connection, user_id)
+        assert account is not None
+        email, via = account["email"], "single_sign_on"
+        await tell.member_on(connection, organization_id, member_id, user_id, email, provider.default_role, via)
         resource = Resource(Prefix.MEMBER, member_id)
         after = {"role": provider.default_role, "connection": provider.name}
         await audit.record_on(connection, Actor.user(organization_id, user_id), "member.joined", resource, None, after)

@@ -17,8 +17,10 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from penguinmails_core.audit import service as audit
 from penguinmails_core.audit.actor import Resource
 from penguinmails_core.errors import Conflict, FieldError, Forbidden, NotFound, Unprocessable
+from penguinmails_core.events import repository as events
+from penguinmails_core.events.types import EventType
 from penguinmails_core.kit.clock import utcnow
-from penguinmails_core.kit.ids import Prefix, new_uuid
+from penguinmails_core.kit.ids import Prefix, encode, new_uuid
 from penguinmails_core.kit.texts import text_errors, timezone_errors
 from penguinmails_core.limits.catalogue import Limit
 from penguinmails_core.limits.service import require_room
@@ -90,6 +92,7 @@ async def create(
     session.add(workspace)
     await session.flush()
     await session.refresh(workspace)
+    await _tell(session, EventType.WORKSPACE_CREATED, workspace)
     await audit.record(
         session, principal, "workspace.created", _resource(workspace), after=audit.facts(workspace, *_AUDITED)
     )
@@ -151,6 +154,7 @@ async def delete(session: AsyncSession, principal: Principal, workspace_id: UUID
             extra={"owns": owned},
         )
     before, resource = audit.facts(workspace, *_AUDITED), _resource(workspace)
+    await _tell(session, EventType.WORKSPACE_DELETED, workspace)
     await session.delete(workspace)
     await session.flush()
     await audit.record(session, principal, "workspace.deleted", resource, before=before)
@@ -184,8 +188,37 @@ async def _changed(
     workspace.updated_at = func.now()
     await session.flush()
     await session.refresh(workspace)
+    names = {"archived_at": "status"}
+    changed = [names.get(name, name) for name in after if after[name] != before[name]]
+    await _tell(session, EventType.WORKSPACE_UPDATED, workspace, {"changed": changed})
     await audit.record(session, principal, action, _resource(workspace), before, after)
     return workspace
+
+
+async def _tell(
+    session: AsyncSession, kind: EventType, workspace: Workspace, more: Mapping[str, Any] | None = None
+) -> None:
+    """Written in the transaction of the change, as something of the workspace itself."""
+    workspace.event_sequence = (workspace.event_sequence or 0) + 1
+    payload = {
+        "workspace_id": encode(Prefix.WORKSPACE, workspace.id),
+        "name": workspace.name,
+        "slug": workspace.slug,
+        "status": "archived" if workspace.archived_at else "active",
+        "timezone": workspace.timezone,
+    }
+    events.add(
+        session,
+        organization_id=workspace.organization_id,
+        workspace_id=workspace.id,
+        mode="live",
+        event=kind,
+        resource_id=workspace.id,
+        sequence=workspace.event_sequence,
+        payload=payload | dict(more or {}),
+    )
+    await session.flush()
+    await session.refresh(workspace, ["updated_at"])
 
 
 async def _free_slug(session: AsyncSession, organization_id: UUID, slug: str | None, name: str) -> str:

@@ -16,6 +16,7 @@ from penguinmails_core.invitations import accepting, mails, service
 from penguinmails_core.invitations.accepting import Accepted
 from penguinmails_core.invitations.service import InvitationView, Letter
 from penguinmails_core.kit import ids
+from penguinmails_core.kit.doorbell import EVENTS
 from penguinmails_core.kit.ids import Prefix
 from penguinmails_core.principal import PrincipalKind
 from penguinmails_core.scopes import Scope
@@ -79,7 +80,7 @@ class InvitationsMutation:
 
         asked = {"id": str(id)}
         view = await once(
-            info.context, "revokeInvitation", idempotency_key, asked, work, name=lambda _: str(id), load=load
+            info.context, "revokeInvitation", idempotency_key, asked, work, EVENTS, name=lambda _: str(id), load=load
         )
         return InvitationPayload(invitation=Invitation.of(view))
 
@@ -107,6 +108,7 @@ class InvitationsMutation:
             idempotency_key,
             {"token": token},
             work,
+            EVENTS,
             name=lambda accepted: orjson.dumps(asdict(accepted), default=str).decode(),
             load=load,
             organization_id=found.organization_id,
@@ -136,7 +138,7 @@ async def _mailed(info: Info, mutation: str, key: str | None, asked: dict[str, A
     def name_of(view: InvitationView) -> str:
         return ids.encode(Prefix.INVITATION, view.row.id)
 
-    view = await once(context, mutation, key, asked, work, name=name_of, load=load)
+    view = await once(context, mutation, key, asked, work, EVENTS, name=name_of, load=load)
     services = context.services
     for letter in letters:
         services.identity.notices.post(letter.to, mails.invitation(letter, mails.link(services.public.base, letter)))

@@ -7,7 +7,7 @@ from uuid import UUID
 import strawberry
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from penguinmails_core.kit.doorbell import KEYS, TOKENS
+from penguinmails_core.kit.doorbell import EVENTS, KEYS, TOKENS
 from penguinmails_core.kit.ids import Prefix
 from penguinmails_core.members import manage
 from penguinmails_core.members.manage import MemberView
@@ -32,7 +32,7 @@ class MembersMutation:
         async def work(session: AsyncSession) -> MemberView:
             return await manage.update(session, caller, member_id, given)
 
-        return MemberPayload(member=Member.of(await info.context.write(work, KEYS, TOKENS)))
+        return MemberPayload(member=Member.of(await info.context.write(work, KEYS, TOKENS, EVENTS)))
 
     @strawberry.mutation(
         description="Ends the membership with the keys that the person made and the grants that they gave; what they "
@@ -45,6 +45,6 @@ class MembersMutation:
         async def work(session: AsyncSession) -> UUID:
             return await manage.remove(session, caller, member_id)
 
-        user_id = await info.context.write(work, KEYS, TOKENS)
+        user_id = await info.context.write(work, KEYS, TOKENS, EVENTS)
         await info.context.services.identity.sessions.leave_organization(user_id, caller.organization_id)
         return DeletedPayload(id=id)

@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from penguinmails_core import models
 from penguinmails_core.kit import ids
-from penguinmails_core.kit.doorbell import KEYS, TOKENS
+from penguinmails_core.kit.doorbell import EVENTS, KEYS, TOKENS
 from penguinmails_core.kit.ids import Prefix
 from penguinmails_core.members import manage
 from penguinmails_core.members.manage import MemberView
@@ -56,7 +56,7 @@ class OrganizationsMutation:
         async def work(session: AsyncSession) -> models.Organization:
             return await settings.update(session, caller, values)
 
-        return OrganizationPayload(organization=Organization.of(await info.context.write(work)))
+        return OrganizationPayload(organization=Organization.of(await info.context.write(work, EVENTS)))
 
     @strawberry.mutation(
         description="The member becomes an owner and the caller, who must be one and signed in, an admin."
@@ -88,6 +88,7 @@ class OrganizationsMutation:
             asked,
             work,
             TOKENS,
+            EVENTS,
             name=lambda _: str(member_id),
             load=load,
         )
@@ -111,7 +112,7 @@ class OrganizationsMutation:
             return name
 
         left = await once(
-            info.context, "leaveOrganization", idempotency_key, {}, work, KEYS, TOKENS, name=str, load=load
+            info.context, "leaveOrganization", idempotency_key, {}, work, KEYS, TOKENS, EVENTS, name=str, load=load
         )
         await info.context.services.identity.sessions.leave_organization(caller.id, caller.organization_id)
         return LeaveOrganizationPayload(organization_id=strawberry.ID(left))

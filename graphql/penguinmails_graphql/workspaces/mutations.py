@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from penguinmails_core import models
 from penguinmails_core.kit import ids
+from penguinmails_core.kit.doorbell import EVENTS
 from penguinmails_core.kit.ids import Prefix
 from penguinmails_core.principal import Principal
 from penguinmails_core.scopes import Scope
@@ -73,6 +74,7 @@ class WorkspacesMutation:
             idempotency_key,
             asked,
             work,
+            EVENTS,
             name=lambda row: ids.encode(Prefix.WORKSPACE, row.id),
             load=load,
         )
@@ -85,7 +87,7 @@ class WorkspacesMutation:
         async def work(session: AsyncSession) -> models.Workspace:
             return await service.update(session, caller, workspace_id, values)
 
-        return WorkspacePayload(workspace=Workspace.of(await info.context.write(work)))
+        return WorkspacePayload(workspace=Workspace.of(await info.context.write(work, EVENTS)))
 
     @strawberry.mutation(description="Keeps its mail and history to be read. Refused while something works in it.")
     async def archive_workspace(
@@ -106,7 +108,7 @@ class WorkspacesMutation:
         async def work(session: AsyncSession) -> None:
             await service.delete(session, caller, workspace_id)
 
-        await info.context.write(work)
+        await info.context.write(work, EVENTS)
         return DeletedPayload(id=id)
 
 
@@ -122,5 +124,5 @@ async def _change(
         return await service.get(session, caller, workspace_id)
 
     asked = {"id": str(node_id)}
-    row = await once(info.context, mutation, key, asked, work, name=lambda _: str(node_id), load=load)
+    row = await once(info.context, mutation, key, asked, work, EVENTS, name=lambda _: str(node_id), load=load)
     return WorkspacePayload(workspace=Workspace.of(row))

@@ -39,6 +39,12 @@ async def test_a_user_is_a_member(scim: httpx.AsyncClient, services: Services, t
         "select actor_label, action from audit_logs where action like 'member.%'"
     )
     assert [(row["actor_label"], row["action"]) for row in rows] == [("SCIM: Acme ID", "member.joined")]
+    assert (await scim.delete(f"/Users/{made['id']}")).status_code == 204
+    told = await services.database.worker.fetch(
+        "select type, sequence, payload from events where type like 'member.%' order by sequence"
+    )
+    assert [(row["type"], row["sequence"]) for row in told] == [("member.added", 1), ("member.removed", 2)]
+    assert (told[0]["payload"]["via"], told[1]["payload"]["reason"]) == ("provisioning", "deprovisioned")
 
 
 @pytest.mark.parametrize("how", ["patch", "patch as Entra writes it", "put", "delete"])
@@ -278,6 +284,8 @@ async def test_a_smaller_role_of_a_group_narrows_keys(
     assert (await scim.delete(f"/Groups/{engineering['id']}")).status_code == 204
     assert await role_of(services, "grace@example.com") == "member"
     assert (await services.authenticator.find(key)).principal.scopes == {"domains:read"}
+    told = [row["payload"] for row in await pool.fetch("select payload from events where type = 'member.updated'")]
+    assert [(event["changed"], event["role"]) for event in told][-1] == (["role"], "member")
     entry = await pool.fetchrow("select actor_label, action from audit_logs where action like 'api_key.%'")
     assert tuple(entry) == ("SCIM: Acme ID", "api_key.narrowed")
 

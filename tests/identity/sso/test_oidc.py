@@ -79,6 +79,8 @@ async def test_the_first_time_makes_a_member(
     assert (again.user_id, again.email) == (session.user_id, "ada@example.com")
     assert again.id != session.id
     assert await services.database.worker.fetchval("select count(*) from user_sessions") == 1
+    (told,) = await services.database.worker.fetch("select type, payload from events")
+    assert (told["type"], told["payload"]["via"]) == ("member.added", "single_sign_on")
 
 
 async def test_a_public_client_and_one_that_posts_its_secret(

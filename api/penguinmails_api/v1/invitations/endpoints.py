@@ -20,6 +20,7 @@ from penguinmails_api.v1.invitations.schemas import (
 from penguinmails_core.errors import Forbidden, Unavailable
 from penguinmails_core.invitations import accepting, mails, service
 from penguinmails_core.invitations.service import Letter
+from penguinmails_core.kit.doorbell import EVENTS
 from penguinmails_core.principal import PrincipalKind
 from penguinmails_core.scopes import Scope
 
@@ -61,7 +62,7 @@ async def create_invitation(request: Request, body: InvitationCreate) -> Respons
         letters.append(letter)
         return Invitation.of(view)
 
-    answer = await answer_once(request, work, status=201)
+    answer = await answer_once(request, work, status=201, ring=(EVENTS,))
     _post(context, letters)
     return answer
 
@@ -94,7 +95,7 @@ async def accept_invitation(request: Request, body: InvitationAccept) -> Respons
     async def work(session: AsyncSession) -> InvitationAccepted:
         return InvitationAccepted.of(await accepting.take(session, found, caller.id))
 
-    return await answer_once(request, work, organization_id=found.organization_id)
+    return await answer_once(request, work, organization_id=found.organization_id, ring=(EVENTS,))
 
 
 @router.get("/{invitation_id}", summary="Get an invitation", **operation("invitations_get", scope=READ))
@@ -139,4 +140,4 @@ async def revoke_invitation(request: Request, invitation_id: InvitationIdInPath)
     async def work(session: AsyncSession) -> Invitation:
         return Invitation.of(await service.revoke(session, caller, invitation_id))
 
-    return await answer_once(request, work)
+    return await answer_once(request, work, ring=(EVENTS,))

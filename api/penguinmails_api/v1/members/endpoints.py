@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from penguinmails_api.conventions.etags import match
 from penguinmails_api.routing import Context, operation
 from penguinmails_api.v1.members.schemas import Member, MemberIdInPath, MemberList, MemberListQuery, MemberUpdate
-from penguinmails_core.kit.doorbell import KEYS, TOKENS
+from penguinmails_core.kit.doorbell import EVENTS, KEYS, TOKENS
 from penguinmails_core.members import manage
 from penguinmails_core.members.authority import hold
 from penguinmails_core.principal import Principal
@@ -54,7 +54,7 @@ async def update_member(context: Context, member_id: MemberIdInPath, body: Membe
     async with services.database.tenant(context.caller.organization_id) as session:
         await match(context, lambda: _current(session, context.caller, member_id))
         changed = Member.of(await manage.update(session, context.caller, member_id, body.place()))
-    services.doorbell.ring(KEYS, TOKENS)
+    services.doorbell.ring(KEYS, TOKENS, EVENTS)
     return changed
 
 
@@ -71,6 +71,6 @@ async def remove_member(context: Context, member_id: MemberIdInPath) -> None:
     async with services.database.tenant(context.caller.organization_id) as session:
         await match(context, lambda: _current(session, context.caller, member_id))
         removed = await manage.remove(session, context.caller, member_id)
-    services.doorbell.ring(KEYS, TOKENS)
+    services.doorbell.ring(KEYS, TOKENS, EVENTS)
     if not context.options.dry_run:
         await services.identity.sessions.leave_organization(removed, context.caller.organization_id)

@@ -16,7 +16,7 @@ from penguinmails_api.v1.organizations.schemas import (
     OrganizationUpdate,
 )
 from penguinmails_core.kit import ids
-from penguinmails_core.kit.doorbell import KEYS, TOKENS
+from penguinmails_core.kit.doorbell import EVENTS, KEYS, TOKENS
 from penguinmails_core.kit.ids import Prefix
 from penguinmails_core.members import manage
 from penguinmails_core.members.authority import hold
@@ -51,7 +51,9 @@ async def update_organization(context: Context, body: OrganizationUpdate) -> Org
     """Its name, and how dashboards show times, dates and money."""
     async with context.services.database.tenant(context.caller.organization_id) as session:
         await match(context, lambda: _current(session, context.caller))
-        return Organization.of(await settings.update(session, context.caller, body.given()))
+        changed = Organization.of(await settings.update(session, context.caller, body.given()))
+    context.services.doorbell.ring(EVENTS)
+    return changed
 
 
 @router.get("/organizations", summary="List the caller's organizations", **operation("organizations_list", scope=READ))
@@ -79,7 +81,7 @@ async def transfer_organization(request: Request, body: OrganizationTransfer) ->
     async def work(session: AsyncSession) -> Member:
         return Member.of(await manage.transfer(session, caller, member_id, body.confirm))
 
-    return await answer_once(request, work, ring=(TOKENS,))
+    return await answer_once(request, work, ring=(TOKENS, EVENTS))
 
 
 @router.post(
@@ -98,7 +100,7 @@ async def leave_organization(request: Request) -> Response:
         await manage.leave(session, caller)
         return OrganizationLeft(organization_id=ids.encode(Prefix.ORGANIZATION, caller.organization_id))
 
-    answer = await answer_once(request, work, ring=(KEYS, TOKENS))
+    answer = await answer_once(request, work, ring=(KEYS, TOKENS, EVENTS))
     if not context.options.dry_run:
         await context.services.identity.sessions.leave_organization(caller.id, caller.organization_id)
     return answer

@@ -17,6 +17,7 @@ from penguinmails_api.v1.workspaces.schemas import (
     WorkspaceListQuery,
     WorkspaceUpdate,
 )
+from penguinmails_core.kit.doorbell import EVENTS
 from penguinmails_core.members.authority import hold
 from penguinmails_core.principal import Principal
 from penguinmails_core.scopes import Scope
@@ -41,7 +42,7 @@ async def create_workspace(request: Request, body: WorkspaceCreate) -> Response:
         made = await service.create(session, caller, name=body.name, slug=body.slug, timezone=body.timezone)
         return Workspace.of(made)
 
-    return await answer_once(request, work, status=201)
+    return await answer_once(request, work, status=201, ring=(EVENTS,))
 
 
 @router.get("", summary="List workspaces", **operation("workspaces_list", scope=READ, paginated=True))
@@ -75,7 +76,9 @@ async def update_workspace(context: Context, workspace_id: WorkspaceIdInPath, bo
     """Name, slug and time zone."""
     async with context.services.database.tenant(context.caller.organization_id) as session:
         await match(context, lambda: _current(session, context.caller, workspace_id))
-        return Workspace.of(await service.update(session, context.caller, workspace_id, body.given()))
+        changed = Workspace.of(await service.update(session, context.caller, workspace_id, body.given()))
+    context.services.doorbell.ring(EVENTS)
+    return changed
 
 
 @router.delete(
@@ -90,6 +93,7 @@ async def delete_workspace(context: Context, workspace_id: WorkspaceIdInPath) ->
     async with context.services.database.tenant(context.caller.organization_id) as session:
         await match(context, lambda: _current(session, context.caller, workspace_id))
         await service.delete(session, context.caller, workspace_id)
+    context.services.doorbell.ring(EVENTS)
 
 
 @router.post(
@@ -106,7 +110,7 @@ async def archive_workspace(request: Request, workspace_id: WorkspaceIdInPath) -
     async def work(session: AsyncSession) -> Workspace:
         return Workspace.of(await service.archive(session, caller, workspace_id))
 
-    return await answer_once(request, work)
+    return await answer_once(request, work, ring=(EVENTS,))
 
 
 @router.post(
@@ -122,4 +126,4 @@ async def restore_workspace(request: Request, workspace_id: WorkspaceIdInPath) -
     async def work(session: AsyncSession) -> Workspace:
         return Workspace.of(await service.restore(session, caller, workspace_id))
 
-    return await answer_once(request, work)
+    return await answer_once(request, work, ring=(EVENTS,))
