@@ -75,6 +75,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+ORGANIZATIONS = 10  # that a person may own where strangers sign up
+
 
 @dataclass(frozen=True, slots=True)
 class Settings:
@@ -154,6 +156,18 @@ class Services:
     def default_plan(self) -> str:
         """Of organizations that were given none."""
         return self.limits.default_plan
+
+    @property
+    def signup(self) -> bool:
+        """May strangers sign up? If nobody said so, only where the server is one's own machine."""
+        allowed = self.settings.auth.signup
+        return self.public.local if allowed is None else allowed
+
+    @property
+    def organizations_per_person(self) -> int:
+        """How many one person may own. Where strangers may not come by themselves, new tenants are the operator's."""
+        most = self.settings.auth.organizations_per_person
+        return most if most is not None else ORGANIZATIONS if self.signup else 0
 
     @property
     def sso_connections(self) -> SsoConnections:

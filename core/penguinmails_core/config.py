@@ -204,6 +204,12 @@ class AuthSettings(BaseSettings):
     signup: bool | None = Field(
         None, description="May strangers sign up? Default: only on a server of one's own machine (http://localhost)"
     )
+    organizations_per_person: int | None = Field(
+        None,
+        ge=0,
+        description="How many organizations one person may own before the API makes them no other. Default: 10 where "
+        "strangers may sign up, else 0",
+    )
     password_min_length: int = Field(10, ge=8, le=64, description="Characters a password must have")
     breached_passwords: Path | None = Field(
         None,

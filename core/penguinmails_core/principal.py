@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from uuid import UUID
 
 from penguinmails_core.constraints import SendConstraints
 from penguinmails_core.errors import MissingScope
 from penguinmails_core.scopes import Scope
+
+_NOWHERE = UUID(int=0)  # no workspace has it: ids are UUIDv7
 
 
 class PrincipalKind(StrEnum):
@@ -49,6 +51,13 @@ class Principal:
     @property
     def api_key_id(self) -> UUID | None:
         return self.id if self.kind is PrincipalKind.API_KEY else None
+
+    def inside(self, workspace_id: UUID | None) -> Principal:
+        """The same caller, looking into one workspace only, for lists that are asked for one; None changes nothing.
+        Who is bound to another one sees nothing of it."""
+        if workspace_id is None or workspace_id == self.workspace_id:
+            return self
+        return replace(self, workspace_id=workspace_id if self.workspace_id is None else _NOWHERE)
 
     def require(self, scope: Scope) -> None:
         """Raises `MissingScope` naming what is missing and what the credential has."""

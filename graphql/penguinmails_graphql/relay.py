@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 from uuid import UUID
 
 import strawberry
 
 from penguinmails_core.errors import FieldError, NotFound, Unprocessable
 from penguinmails_core.kit import cursors, ids
+from penguinmails_core.kit.ids import Prefix
 
 Item = TypeVar("Item")
 Place = TypeVar("Place")
@@ -157,6 +158,17 @@ def argument_id(prefix: str, value: strawberry.ID | str | None, pointer: str) ->
         return ids.decode(prefix, str(value))
     except ids.IdError as error:
         raise _fault(pointer, "invalid_id", f"`{pointer.rpartition('/')[2]}`: {error}.") from None
+
+
+class OfWorkspace(Protocol):
+    """A filter that may name a workspace."""
+
+    workspace_id: strawberry.ID | None
+
+
+def workspace_of(filter: OfWorkspace | None) -> UUID | None:
+    """Raises `Unprocessable` for what is no id of a workspace."""
+    return argument_id(Prefix.WORKSPACE, filter.workspace_id, "/filter/workspaceId") if filter else None
 
 
 def bounded(value: Sequence[Any] | None, most: int, pointer: str) -> None:

@@ -96,6 +96,7 @@ TWINS = {
     "logs_get": "Query.log",
     "organizations_get": "Query.organization",
     "organizations_list": "Query.organizations",
+    "organizations_create": "Mutation.createOrganization",
     "organizations_update": "Mutation.updateOrganization",
     "organizations_transfer": "Mutation.transferOrganization",
     "organizations_leave": "Mutation.leaveOrganization",

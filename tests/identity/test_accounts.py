@@ -12,8 +12,10 @@ from penguinmails_api.runtime.provision import Tenant as Provisioned
 from penguinmails_api.runtime.provision import signed_in_cookie
 from penguinmails_api.services import Services
 from penguinmails_core.errors import LinkExpired, Problem
+from penguinmails_core.identity import mails
 from penguinmails_core.identity.origin import PublicUrl
 from penguinmails_core.organizations.service import list_organizations
+from penguinmails_core.system_mail.budget import ASKED
 from penguinmails_core.system_mail.service import ORGANIZATION_ID, SystemMail
 from tests.fixtures.factories import Tenant
 from tests.identity.people import PASSWORD, Person, Surfer, link_in_mail, make_person, system_mail
@@ -185,3 +187,14 @@ async def test_without_a_sender_nobody_waits_for_mail(services: Services) -> Non
     assert not silent.enabled
     with pytest.raises(Problem, match="SYSTEM_MAIL_FROM"):
         await silent.send("ada@example.com", "x", text="y")
+
+
+async def test_nobody_is_flooded_and_still_hears_warnings(ada: Person, services: Services) -> None:
+    notices = services.identity.notices
+    for _ in range(ASKED[0].most + 5):
+        notices.post(ada.email, mails.reset("http://localhost/"))
+    notices.send(ada.email, "a passkey was added")
+    await notices.drain()
+    texts = await system_mail(services, ada.email)
+    assert sum("new password for PenguinMails" in text for text in texts) == ASKED[0].most
+    assert sum("A passkey was added" in text for text in texts) == 1

@@ -68,10 +68,8 @@ def _login_page(visitor: Visitor, *, go_on: str, problem: Problem | None = None,
 
 
 def signup_open(visitor: Visitor) -> bool:
-    """May strangers sign up? If nobody said so, only where the server is one's own machine."""
-    allowed = visitor.services.settings.auth.signup
-    local = visitor.services.public.local
-    return (local if allowed is None else allowed) and visitor.services.mail.enabled
+    """Without mail of the server's own nobody could confirm an address."""
+    return visitor.services.signup and visitor.services.mail.enabled
 
 
 @router.get("/login/second-factor")

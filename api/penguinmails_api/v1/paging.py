@@ -1,11 +1,24 @@
 """The query of a list that is sorted by id, the newest first."""
 
-from typing import Any, Self
+from typing import Annotated, Any, Self
+from uuid import UUID
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
-from penguinmails_api.v1.common import DEFAULT_LIMIT, Limit, QueryParameters
-from penguinmails_core.kit import cursors
+from penguinmails_api.v1.common import DEFAULT_LIMIT, Limit, QueryParameters, typeid
+from penguinmails_core.kit import cursors, ids
+from penguinmails_core.kit.ids import Prefix
+
+
+def _workspace(value: object) -> UUID:
+    return ids.decode(Prefix.WORKSPACE, str(value))
+
+
+WorkspaceFilter = Annotated[UUID | None, BeforeValidator(_workspace), typeid(Prefix.WORKSPACE)]
+"""``workspace_id: WorkspaceFilter = OF_WORKSPACE``; then ``caller.inside(query.workspace_id)``. One that the caller
+does not see is as empty as one that is not there."""
+
+OF_WORKSPACE: Any = Field(None, description="Of this workspace only.")
 
 
 class PageQuery(QueryParameters):

@@ -32,6 +32,7 @@ from penguinmails_core.kit.clock import utcnow
 from penguinmails_core.kit.crypto import SecretBox
 from penguinmails_core.kit.db import Database
 from penguinmails_core.sso.flow_repository import must_use
+from penguinmails_core.system_mail.budget import MailBudget
 from penguinmails_core.system_mail.service import SystemMail
 
 log = logging.getLogger(__name__)
@@ -60,7 +61,7 @@ class Identity:
         self.sessions = Sessions(database.worker, redis, settings)
         self.passwords = Passwords(settings, breached)
         self.throttle = Throttle(redis)
-        self.notices = Notices(mail)
+        self.notices = Notices(mail, MailBudget(redis))
         self.passkeys = Passkeys(database)
         self.factors = Factors(database, box, self.notices)
         self.accounts = Accounts(database, self.passwords, self.sessions, self.throttle, self.notices)

@@ -63,6 +63,17 @@ async def create_pool(dsn: str, role: str, *, size: int, name: str) -> Pool:
     )
 
 
+@asynccontextmanager
+async def inside(session: AsyncSession, organization_id: uuid.UUID) -> AsyncIterator[None]:
+    """For the one case in which a transaction spans two organizations: bound to that one, then to the one before."""
+    bind = text("select set_config('app.organization_id', :organization, true)")
+    before = await session.scalar(text("select current_setting('app.organization_id', true)"))
+    await session.execute(bind, {"organization": str(organization_id)})
+    yield
+    await session.flush()
+    await session.execute(bind, {"organization": before})
+
+
 class Database:
     """The pools of one process. Open with `await Database.open(...)`, end with `await close()`."""
 
@@ -126,4 +137,4 @@ class Database:
                 pool.terminate()
 
 
-__all__ = ["Connection", "Database", "Pool", "create_pool", "sqlalchemy_url"]
+__all__ = ["Connection", "Database", "Pool", "create_pool", "inside", "sqlalchemy_url"]

@@ -49,6 +49,8 @@ class EmailMessage(TenantKey, Timestamps, Base):
     __table_args__ = (
         CheckConstraint("mode in ('live', 'test')", name="mode"),
         CheckConstraint("message_class in ('transactional', 'campaign')", name="message_class"),
+        # Lists of one workspace: without it, one that sends little is looked for among all the others' mail.
+        Index("ix_email_messages_workspace", "organization_id", "workspace_id", "id"),
         {"postgresql_with": {"fillfactor": "90"}},
     )
     facts = TableFacts(

@@ -17,7 +17,7 @@ class Organization(Timestamps, Base):
 
     __tablename__ = "organizations"
     __table_args__ = (CheckConstraint("date_format in ('iso', 'day_first', 'month_first')", name="date_format"),)
-    facts = TableFacts("organization", "until 90 days after cancellation", app=("select", "update"))
+    facts = TableFacts("organization", "until 90 days after cancellation", app=("select", "insert", "update"))
 
     id: Mapped[uuid.UUID] = mapped_column(primary_key=True)
     name: Mapped[str] = mapped_column(Text)

@@ -28,6 +28,7 @@ class Suppression(TenantKey, Base):
             postgresql_where=text("lifted_at is null"),
         ),
         Index("ix_suppressions_address", "organization_id", "address"),
+        Index("ix_suppressions_workspace", "organization_id", "workspace_id", "id"),
         Index("ix_suppressions_lifted_at", "lifted_at", postgresql_where=text("lifted_at is not null")),
         Index("ix_suppressions_expires_at", "expires_at", postgresql_where=text("expires_at is not null")),
         CheckConstraint("reason in ('hard_bounce', 'complaint', 'unsubscribe', 'manual')", name="reason"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from uuid import UUID
 
-from sqlalchemy import select
+from sqlalchemy import select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from penguinmails_core.kit.db import Connection, Pool
@@ -45,6 +45,20 @@ async def list_all(pool: Pool) -> list[tuple[UUID, str]]:
     """As `worker`: for the operator of the machine. The server's own organization is nobody's."""
     rows = await pool.fetch("select id, name from organizations where id <> $1 order by id", SYSTEM_ORGANIZATION_ID)
     return [(row["id"], row["name"]) for row in rows]
+
+
+async def wait_in_line(session: AsyncSession, user_id: UUID) -> None:
+    """Until the commit, nobody else makes an organization for this person."""
+    await session.execute(
+        text("select pg_advisory_xact_lock(hashtextextended('organizations of ' || :person, 0))"),
+        {"person": str(user_id)},
+    )
+
+
+async def count_owned(worker: Pool, user_id: UUID) -> int:
+    """As `worker`: of all organizations."""
+    count: int = await worker.fetchval("select count(*) from members where user_id = $1 and role = 'owner'", user_id)
+    return count
 
 
 async def get(session: AsyncSession, organization_id: UUID) -> Organization | None:

@@ -13,13 +13,14 @@ from penguinmails_core.scopes import Scope
 from penguinmails_graphql.api_keys.types import ApiKey, ApiKeyPreset, ApiKeyStatus
 from penguinmails_graphql.context import Info, caller_of
 from penguinmails_graphql.enums import Mode
-from penguinmails_graphql.relay import Connection, connect, page_of, uuid_of
+from penguinmails_graphql.relay import Connection, connect, page_of, uuid_of, workspace_of
 
 
 @strawberry.input(description="All that are given must match. A key sees keys of its own mode only.")
 class ApiKeyFilterInput:
     mode: Mode | None = None
     status: ApiKeyStatus | None = None
+    workspace_id: strawberry.ID | None = None
 
 
 @strawberry.type
@@ -36,6 +37,7 @@ class ApiKeysQuery:
     ) -> Connection[ApiKey]:
         caller, page = caller_of(info, Scope.API_KEYS_READ), page_of(first, after, last, before)
         wanted = filter or ApiKeyFilterInput()
+        caller = caller.inside(workspace_of(wanted))
 
         async def work(session: AsyncSession) -> tuple[list[models.ApiKey], bool]:
             return await service.list_keys(

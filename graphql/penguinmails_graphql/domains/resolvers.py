@@ -13,13 +13,14 @@ from penguinmails_core.kit.ids import Prefix
 from penguinmails_core.scopes import Scope
 from penguinmails_graphql.context import Info, caller_of
 from penguinmails_graphql.domains.types import Domain, DomainStatus
-from penguinmails_graphql.relay import Connection, connect, page_of, uuid_of
+from penguinmails_graphql.relay import Connection, connect, page_of, uuid_of, workspace_of
 
 
 @strawberry.input(description="All that are given must match.")
 class DomainFilterInput:
     status: list[DomainStatus] | None = None
     name: str | None = strawberry.field(default=None, description="Of this name, in any script.")
+    workspace_id: strawberry.ID | None = None
 
     def ascii_name(self) -> str | None:
         if self.name is None:
@@ -44,6 +45,7 @@ class DomainsQuery:
     ) -> Connection[Domain]:
         caller, page = caller_of(info, Scope.DOMAINS_READ), page_of(first, after, last, before)
         wanted = filter or DomainFilterInput()
+        caller = caller.inside(workspace_of(wanted))
         statuses, name, spf = (
             [str(item) for item in wanted.status or ()],
             wanted.ascii_name(),

@@ -14,7 +14,7 @@ from penguinmails_core.models import RecipientStatus
 from penguinmails_core.scopes import Scope
 from penguinmails_graphql.context import Info, caller_of
 from penguinmails_graphql.emails.types import Email
-from penguinmails_graphql.relay import Connection, connect, page_of, uuid_of
+from penguinmails_graphql.relay import Connection, connect, page_of, uuid_of, workspace_of
 from penguinmails_graphql.scalars import DateTime
 
 
@@ -29,6 +29,7 @@ class EmailFilterInput:
     domain: str | None = strawberry.field(default=None, description="The sender's.")
     created_after: DateTime | None = None
     created_before: DateTime | None = None
+    workspace_id: strawberry.ID | None = None
 
     def to_filter(self) -> EmailFilter:
         return EmailFilter(
@@ -64,6 +65,7 @@ class EmailsQuery:
         before: str | None = None,
     ) -> Connection[Email]:
         caller, page = caller_of(info, Scope.EMAILS_READ), page_of(first, after, last, before)
+        caller = caller.inside(workspace_of(filter))
         wanted = filter.to_filter() if filter else EmailFilter()
 
         async def work(session: AsyncSession) -> tuple[list[service.Email], bool]:

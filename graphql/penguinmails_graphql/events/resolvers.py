@@ -15,7 +15,7 @@ from penguinmails_core.kit.ids import Prefix
 from penguinmails_core.scopes import Scope
 from penguinmails_graphql.context import Info, caller_of
 from penguinmails_graphql.events.types import Event
-from penguinmails_graphql.relay import Connection, connection_of, size_of, uuid_of
+from penguinmails_graphql.relay import Connection, argument_id, connection_of, size_of, uuid_of
 from penguinmails_webhooks.events import InvalidPatterns, validate_patterns
 
 
@@ -33,8 +33,10 @@ class EventsQuery:
         types: Annotated[
             list[str] | None, strawberry.argument(description="Only these; `email.*` stands for a family.")
         ] = None,
+        workspace_id: strawberry.ID | None = None,
     ) -> Connection[Event]:
         caller, limit = caller_of(info, Scope.EVENTS_READ), size_of(first)
+        caller = caller.inside(argument_id(Prefix.WORKSPACE, workspace_id, "/workspaceId"))
         wanted = EventFilter(types=_checked(types))
         place = Position(*cursors.decode_position(after, "after")) if after is not None else None
 

@@ -127,7 +127,7 @@ async def _mailed(info: Info, mutation: str, key: str | None, asked: dict[str, A
 
     async def work(session: AsyncSession) -> InvitationView:
         view, letter = await make(session)
-        _check_mail(context)
+        await _admit_mail(context, letter)
         if letter is not None:
             letters.append(letter)
         return view
@@ -141,10 +141,15 @@ async def _mailed(info: Info, mutation: str, key: str | None, asked: dict[str, A
     view = await once(context, mutation, key, asked, work, EVENTS, name=name_of, load=load)
     services = context.services
     for letter in letters:
-        services.identity.notices.post(letter.to, mails.invitation(letter, mails.link(services.public.base, letter)))
+        mail = mails.invitation(letter, mails.link(services.public.base, letter))
+        services.identity.notices.post(letter.to, mail, charged=True)
     return InvitationPayload(invitation=Invitation.of(view))
 
 
-def _check_mail(context: GraphContext) -> None:
-    if context.principal.mode == "live" and not context.services.identity.notices.enabled:
+async def _admit_mail(context: GraphContext, letter: Letter | None) -> None:
+    """As in REST."""
+    notices = context.services.identity.notices
+    if context.principal.mode == "live" and not notices.enabled:
         raise Unavailable("This server sends no mail of its own: its operator must set PENGUINMAILS_SYSTEM_MAIL_FROM.")
+    if letter is not None:
+        await notices.admit(letter.to, context.principal.organization_id)

@@ -13,7 +13,7 @@ from penguinmails_core.kit.doorbell import EVENTS, KEYS, TOKENS
 from penguinmails_core.kit.ids import Prefix
 from penguinmails_core.members import manage
 from penguinmails_core.members.manage import MemberView
-from penguinmails_core.organizations import settings
+from penguinmails_core.organizations import own, settings
 from penguinmails_core.scopes import Scope
 from penguinmails_graphql.context import Info, caller_of, fresh_caller_of
 from penguinmails_graphql.members.types import Member, MemberPayload
@@ -57,6 +57,33 @@ class OrganizationsMutation:
             return await settings.update(session, caller, values)
 
         return OrganizationPayload(organization=Organization.of(await info.context.write(work, EVENTS)))
+
+    @strawberry.mutation(
+        description="For a person who is signed in, or an app that acts for one: they own it, with a default "
+        "workspace. The session, or token, stays where it is. Needs no scope; an app needs `organizations:write`."
+    )
+    async def create_organization(
+        self, info: Info, name: str, idempotency_key: IdempotencyKey = None
+    ) -> OrganizationPayload | None:
+        caller, services = info.context.principal, info.context.services
+
+        async def work(session: AsyncSession) -> models.Organization:
+            most = services.organizations_per_person
+            return await own.create(session, services.database.worker, caller, name, most=most)
+
+        async def load(session: AsyncSession, made: str) -> models.Organization:
+            return await own.get(session, ids.decode(Prefix.ORGANIZATION, made))
+
+        row = await once(
+            info.context,
+            "createOrganization",
+            idempotency_key,
+            {"name": name},
+            work,
+            name=lambda row: ids.encode(Prefix.ORGANIZATION, row.id),
+            load=load,
+        )
+        return OrganizationPayload(organization=Organization.of(row))
 
     @strawberry.mutation(
         description="The member becomes an owner and the caller, who must be one and signed in, an admin."

@@ -13,7 +13,7 @@ from penguinmails_core.scopes import Scope
 from penguinmails_core.suppressions import service
 from penguinmails_core.suppressions.repository import SuppressionFilter
 from penguinmails_graphql.context import Info, caller_of
-from penguinmails_graphql.relay import MAX_PAGE, Connection, connect, page_of, uuid_of
+from penguinmails_graphql.relay import MAX_PAGE, Connection, connect, page_of, uuid_of, workspace_of
 from penguinmails_graphql.scalars import DateTime
 from penguinmails_graphql.suppressions.types import Suppression, SuppressionReason, SuppressionStatus
 
@@ -26,6 +26,7 @@ class SuppressionFilterInput:
     text: str | None = strawberry.field(default=None, description="Any part of the address, 2 characters or more.")
     created_after: DateTime | None = None
     created_before: DateTime | None = None
+    workspace_id: strawberry.ID | None = None
 
     def to_filter(self) -> SuppressionFilter:
         if self.text is not None and not 2 <= len(self.text) <= 254:
@@ -72,6 +73,7 @@ class SuppressionsQuery:
         before: str | None = None,
     ) -> Connection[Suppression]:
         caller, page = caller_of(info, Scope.SUPPRESSIONS_READ), page_of(first, after, last, before)
+        caller = caller.inside(workspace_of(filter))
         wanted = filter.to_filter() if filter else SuppressionFilter()
 
         async def work(session: AsyncSession) -> tuple[list[SuppressionRow], bool]:

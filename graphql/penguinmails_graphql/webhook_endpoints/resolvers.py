@@ -10,7 +10,7 @@ from penguinmails_core.kit.ids import Prefix
 from penguinmails_core.scopes import Scope
 from penguinmails_core.webhook_endpoints.service import Delivery
 from penguinmails_graphql.context import Info, caller_of
-from penguinmails_graphql.relay import Connection, connect, page_of, uuid_of
+from penguinmails_graphql.relay import Connection, argument_id, connect, page_of, uuid_of
 from penguinmails_graphql.webhook_endpoints.types import WebhookDelivery, WebhookEndpoint
 
 
@@ -25,8 +25,10 @@ class WebhookEndpointsQuery:
         after: str | None = None,
         last: int | None = None,
         before: str | None = None,
+        workspace_id: strawberry.ID | None = None,
     ) -> Connection[WebhookEndpoint]:
         caller, page = caller_of(info, Scope.WEBHOOK_ENDPOINTS_READ), page_of(first, after, last, before)
+        caller = caller.inside(argument_id(Prefix.WORKSPACE, workspace_id, "/workspaceId"))
 
         async def work(session: AsyncSession) -> tuple[list[models.WebhookEndpoint], bool]:
             return await info.context.endpoints().list_endpoints(

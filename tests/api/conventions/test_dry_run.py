@@ -434,6 +434,7 @@ ELSEWHERE: dict[str, str] = {
     "invitations_accept": "tests/api/test_role_matrix.py",
     "invitations_resend": "tests/api/test_role_matrix.py",
     "invitations_revoke": "tests/api/test_role_matrix.py",
+    "organizations_create": "tests/api/v1/test_organizations.py",
     "organizations_leave": "tests/api/test_role_matrix.py",
     "organizations_transfer": "tests/api/test_role_matrix.py",
     # They need an owner's browser and an app that registered itself.

@@ -16,6 +16,7 @@ from penguinmails_core.invitations.repository import forget
 from penguinmails_core.invitations.service import MAX_OPEN
 from penguinmails_core.kit import ids
 from penguinmails_core.kit.db import Database
+from penguinmails_core.system_mail.budget import ASKED
 from penguinmails_core.system_mail.service import LOCAL_SENDER
 from tests.api.v1.people import World, member_path
 from tests.fixtures.client import ApiClient, problem
@@ -368,3 +369,23 @@ class TestWithoutMail:
         _, owner = await world.join("owner")
         problem(await owner.post(PATH, json={"email": GRACE}), 503, "unavailable")
         assert (await owner.get(PATH)).json()["data"] == []
+
+
+class TestFlooding:
+    """An invitation is a way to make us mail somebody."""
+
+    async def test_one_address_is_not_mailed_again_and_again(self, world: World) -> None:
+        _, owner = await world.join("owner")
+        for _ in range(ASKED[0].most):
+            made = await invite(owner)
+            assert (await owner.post(f"{PATH}/{made['id']}/revoke")).status_code == 200
+            assert (await owner.post(f"{PATH}?dry_run=true", json={"email": GRACE})).status_code == 201
+        refused = await owner.post(PATH, json={"email": GRACE})
+        document = problem(refused, 429, "rate_limit_exceeded")
+        assert document["violated_policies"] == ["system-mail"]
+        assert 0 < int(refused.headers["retry-after"]) <= 3600
+        pending = (await owner.get(PATH, params={"status": "pending"})).json()["data"]
+        assert pending == [], "an invitation that is not mailed is none"
+        await invite(owner, "alan@example.com")
+        await world.services.identity.notices.drain()
+        assert len(await system_mail(world.services, GRACE)) == ASKED[0].most

@@ -7,13 +7,19 @@ from typing import Any
 
 import pytest
 
+from penguinmails_api.services import ORGANIZATIONS, Settings
 from penguinmails_core.api_keys.service import create_key
+from penguinmails_core.config import AuthSettings, DatabaseSettings
+from penguinmails_core.errors import LimitReached
 from penguinmails_core.kit import ids
 from penguinmails_core.kit.db import Database
+from penguinmails_core.organizations import own
+from penguinmails_core.principal import Principal
 from tests.api.v1.people import World, member_path
 from tests.fixtures.client import ApiClient, problem
 from tests.fixtures.factories import Tenant, make_tenant, make_workspace
-from tests.fixtures.people import Person
+from tests.fixtures.locks import blocked
+from tests.fixtures.people import Person, sign_in
 
 PATH = "/v1/organization"
 
@@ -171,3 +177,94 @@ class TestLeaving:
 
 def _to(person: Person, confirm: str = "Acme") -> dict[str, str]:
     return {"member_id": ids.encode("mem", person.member_id), "confirm": confirm}
+
+
+class TestCreate:
+    """Organizations that people make for themselves."""
+
+    PATH = "/v1/organizations"
+
+    async def test_who_makes_one_owns_it(self, world: World, database: Database) -> None:
+        me, browser = await world.join("viewer")
+        answer = await browser.post(self.PATH, json={"name": " Northwind "}, idempotency_key="once")
+        assert answer.status_code == 201, answer.text
+        made = answer.json()
+        again = await browser.post(self.PATH, json={"name": " Northwind "}, idempotency_key="once")
+        assert (again.json(), again.headers["idempotency-replayed"]) == (made, "true")
+        assert made["name"] == "Northwind"
+        mine = (await browser.get(self.PATH)).json()["data"]
+        assert [(item["name"], item["role"], item["current"]) for item in mine] == [
+            ("Acme", "viewer", True),
+            ("Northwind", "owner", False),
+        ]
+        there = await sign_in(world.services, world.client, me.user_id, ids.decode("org", made["id"]))
+        assert [item["is_default"] for item in (await there.get("/v1/workspaces")).json()["data"]] == [True]
+        (entry,) = (await there.get("/v1/audit_logs")).json()["data"]
+        assert (entry["action"], entry["actor"]["kind"], entry["actor"]["label"]) == (
+            "organization.created",
+            "user",
+            me.email,
+        )
+        assert (await there.post("/v1/api_keys", json={"name": "k", "scopes": ["emails:write"]})).status_code == 201
+        assert (await world.client.get("/v1/audit_logs", params={"action": "organization.created"})).json()["data"][0][
+            "resource"
+        ]["id"] != made["id"], "nothing of it stands in the organization that the request came from"
+
+    async def test_a_rehearsal_makes_none(self, world: World, database: Database) -> None:
+        _, browser = await world.join("viewer")
+        before = await database.worker.fetchval("select count(*) from organizations")
+        rehearsed = await browser.post(f"{self.PATH}?dry_run=true", json={"name": "Northwind"})
+        assert (rehearsed.status_code, rehearsed.json()["name"]) == (201, "Northwind")
+        assert await database.worker.fetchval("select count(*) from organizations") == before
+
+    async def test_keys_make_none(self, world: World) -> None:
+        problem(await world.client.post(self.PATH, json={"name": "Northwind"}), 403, "forbidden")
+
+    @pytest.mark.parametrize("name", ["", " ", "a\u0000b", "x" * 201, None, 1])
+    async def test_a_bad_name_is_named(self, world: World, name: Any) -> None:
+        _, browser = await world.join("viewer")
+        document = problem(await browser.post(self.PATH, json={"name": name}), 422, "validation_failed")
+        assert document["errors"][0]["pointer"] == "/name"
+
+    async def test_one_person_owns_so_many(self, world: World, database: Database) -> None:
+        me, browser = await world.join("owner")
+        for number in range(ORGANIZATIONS - 2):
+            assert (await browser.post(self.PATH, json={"name": f"n{number}"})).status_code == 201
+        answers = await asyncio.gather(*(browser.post(self.PATH, json={"name": f"last{n}"}) for n in range(3)))
+        assert sorted(answer.status_code for answer in answers) == [201, 403, 403]
+        refused = problem(next(answer for answer in answers if answer.status_code == 403), 403, "limit_reached")
+        assert (refused["limit_name"], refused["limit"], refused["used"]) == (
+            "organizations_per_person",
+            ORGANIZATIONS,
+            ORGANIZATIONS,
+        )
+        owned = "select count(*) from members where user_id = $1 and role = 'owner'"
+        assert await database.worker.fetchval(owned, me.user_id) == ORGANIZATIONS
+
+    async def test_the_last_place_is_waited_for(self, world: World, database: Database) -> None:
+        me, _ = await world.join("owner")
+        caller = await me.principal(database)
+        async with database.tenant(world.tenant.id) as session:
+            await own.create(session, database.worker, caller, "first", most=2)
+            late = asyncio.create_task(self._second(database, caller))
+            await blocked(database)
+        with pytest.raises(LimitReached):
+            await late
+
+    async def _second(self, database: Database, caller: Principal) -> None:
+        async with database.tenant(caller.organization_id) as session:
+            await own.create(session, database.worker, caller, "second", most=2)
+
+
+class TestCreateWhereNobodySignsUp:
+    @pytest.fixture
+    def settings(self) -> Settings:
+        return Settings(
+            database=DatabaseSettings(pool_size=4, ingest_connections=1, worker_connections=2),
+            auth=AuthSettings(signup=False),
+        )
+
+    async def test_tenants_are_the_operators(self, world: World) -> None:
+        _, browser = await world.join("owner")
+        refused = problem(await browser.post("/v1/organizations", json={"name": "Mine"}), 403, "limit_reached")
+        assert (refused["limit"], "PENGUINMAILS_AUTH" in refused["detail"]) == (0, True)

@@ -60,7 +60,7 @@ async def list_keys(context: Context, query: Annotated[ApiKeyListQuery, Query()]
     it is bound to one."""
     caller = context.caller
     async with context.services.database.tenant(caller.organization_id) as session:
-        page = await service.list_keys(session, caller, **query.place())
+        page = await service.list_keys(session, caller.inside(query.workspace_id), **query.place())
     return ApiKeyList.of(*page, backwards=query.before is not None)
 
 

@@ -21,6 +21,7 @@ from penguinmails_api.v1.common import (
     typeid,
 )
 from penguinmails_api.v1.me.schemas import Mode
+from penguinmails_api.v1.paging import OF_WORKSPACE, WorkspaceFilter
 from penguinmails_core import models
 from penguinmails_core.api_keys import rules, service
 from penguinmails_core.api_keys.presets import Preset
@@ -146,6 +147,7 @@ class ApiKeyRotate(RequestBody):
 class ApiKeyListQuery(QueryParameters):
     mode: Mode | None = Field(None, description="Keys of this mode only. A key sees keys of its own mode only.")
     status: ApiKeyStatus | None = Field(None, description="In this status.")
+    workspace_id: WorkspaceFilter = OF_WORKSPACE
     after: str | None = Field(None, max_length=100, description="Older than this cursor.")
     before: str | None = Field(None, max_length=100, description="Newer than this cursor.")
     limit: Limit = DEFAULT_LIMIT

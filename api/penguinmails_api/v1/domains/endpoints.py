@@ -68,7 +68,12 @@ async def list_domains(context: Context, query: Annotated[DomainListQuery, Query
     caller = context.caller
     async with context.services.database.tenant(caller.organization_id) as session:
         page = await manage.list_domains(
-            session, caller, statuses=query.status, name=query.name, spf=spf_of(context), **query.place()
+            session,
+            caller.inside(query.workspace_id),
+            statuses=query.status,
+            name=query.name,
+            spf=spf_of(context),
+            **query.place(),
         )
     return DomainList.of(*page, backwards=query.backwards)
 

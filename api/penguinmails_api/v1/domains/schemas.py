@@ -9,7 +9,7 @@ from pydantic import AfterValidator, Field
 
 from penguinmails_api.v1 import cursors
 from penguinmails_api.v1.common import Page, RequestBody, Resource, Timestamp, from_path, typeid
-from penguinmails_api.v1.paging import PageQuery
+from penguinmails_api.v1.paging import OF_WORKSPACE, PageQuery, WorkspaceFilter
 from penguinmails_core.domains.dns_records import Observation, Purpose, Record, RecordStatus
 from penguinmails_core.domains.manage import DomainRecords
 from penguinmails_core.kit import addresses, ids
@@ -32,6 +32,7 @@ class DomainListQuery(PageQuery):
     name: Annotated[str, Field(max_length=255), AfterValidator(addresses.to_ascii)] | None = Field(
         None, description="Of this name, in any script."
     )
+    workspace_id: WorkspaceFilter = OF_WORKSPACE
 
 
 class DomainCreate(RequestBody):

@@ -48,8 +48,9 @@ async def list_emails(context: Context, query: Annotated[EmailListQuery, Query()
     after = cursors.decode_id(query.after, "after") if query.after is not None else None
     before = cursors.decode_id(query.before, "before") if query.before is not None else None
     async with context.services.database.tenant(caller.organization_id) as session:
+        inside = caller.inside(query.workspace_id)
         page = await service.list_emails(
-            session, caller, query.to_filter(), limit=query.limit, after=after, before=before
+            session, inside, query.to_filter(), limit=query.limit, after=after, before=before
         )
     return EmailList.of(*page, backwards=before is not None)
 

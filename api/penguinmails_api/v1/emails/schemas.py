@@ -20,6 +20,7 @@ from penguinmails_api.v1.common import (
 )
 from penguinmails_api.v1.emails.send_schemas import EmailClass
 from penguinmails_api.v1.events.schemas import Event
+from penguinmails_api.v1.paging import OF_WORKSPACE, WorkspaceFilter
 from penguinmails_core.content.service import MessageContent
 from penguinmails_core.emails import service
 from penguinmails_core.emails.payload import message_id
@@ -69,6 +70,7 @@ class EmailListQuery(QueryParameters):
     from_: Address | None = Field(None, alias="from", description="From this address.")
     tag: str | None = Field(None, max_length=64, description="With this tag.")
     domain: str | None = Field(None, max_length=255, description="From this domain.")
+    workspace_id: WorkspaceFilter = OF_WORKSPACE
     created_after: Moment | None = Field(None, description="Accepted at this time or later (RFC 3339).")
     created_before: Moment | None = Field(None, description="Accepted before this time (RFC 3339).")
 

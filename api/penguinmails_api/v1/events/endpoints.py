@@ -49,7 +49,8 @@ async def list_events(context: Context, query: Annotated[EventListQuery, Query()
     wanted = EventFilter(types=query.types, resource_ids=query.resource_uuids())
     async with context.services.database.tenant(caller.organization_id) as session:
         after = await read_position(session, caller, query.after)
-        page = await service.list_events(session, caller, wanted, after=after, limit=query.limit)
+        inside = caller.inside(query.workspace_id)
+        page = await service.list_events(session, inside, wanted, after=after, limit=query.limit)
     return Response(render_events(*page), media_type="application/json")
 
 

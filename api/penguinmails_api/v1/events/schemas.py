@@ -16,6 +16,7 @@ from penguinmails_api.v1.common import (
     from_path,
     typeid,
 )
+from penguinmails_api.v1.paging import OF_WORKSPACE, WorkspaceFilter
 from penguinmails_core.events.repository import EventRow, Position
 from penguinmails_core.kit import cursors, ids
 from penguinmails_core.kit.ids import Prefix
@@ -59,6 +60,7 @@ class EventListQuery(_Wanted):
         description="The `next_cursor` of the page before, or the id of the last event you have (`evt_...`).",
     )
     limit: Limit = DEFAULT_LIMIT
+    workspace_id: WorkspaceFilter = OF_WORKSPACE
 
 
 class EventStreamQuery(_Wanted):

@@ -28,10 +28,13 @@ router = APIRouter(prefix="/v1/invitations", tags=["invitations"])
 READ, WRITE = Scope.MEMBERS_READ, Scope.MEMBERS_WRITE
 
 
-def _check_mail(context: RequestContext) -> None:
-    """An invitation that cannot be mailed is none."""
-    if context.caller.mode == "live" and not context.services.identity.notices.enabled:
+async def _admit_mail(context: RequestContext, letter: Letter | None) -> None:
+    """An invitation that cannot be mailed is none. Raises `Unavailable`, `RateLimited`."""
+    notices = context.services.identity.notices
+    if context.caller.mode == "live" and not notices.enabled:
         raise Unavailable("This server sends no mail of its own: its operator must set PENGUINMAILS_SYSTEM_MAIL_FROM.")
+    if letter is not None:
+        await notices.admit(letter.to, context.caller.organization_id)
 
 
 def _post(context: RequestContext, letters: list[Letter | None]) -> None:
@@ -39,7 +42,7 @@ def _post(context: RequestContext, letters: list[Letter | None]) -> None:
     for letter in letters:
         if letter is not None and not context.options.dry_run:
             link = mails.link(context.services.public.base, letter)
-            context.services.identity.notices.post(letter.to, mails.invitation(letter, link))
+            context.services.identity.notices.post(letter.to, mails.invitation(letter, link), charged=True)
 
 
 @router.post(
@@ -58,7 +61,7 @@ async def create_invitation(request: Request, body: InvitationCreate) -> Respons
     async def work(session: AsyncSession) -> Invitation:
         given = body.place() | {"email": body.email, "note": body.note}
         view, letter = await service.create(session, context.caller, given)
-        _check_mail(context)
+        await _admit_mail(context, letter)
         letters.append(letter)
         return Invitation.of(view)
 
@@ -118,7 +121,7 @@ async def resend_invitation(request: Request, invitation_id: InvitationIdInPath)
 
     async def work(session: AsyncSession) -> Invitation:
         view, letter = await service.resend(session, context.caller, invitation_id)
-        _check_mail(context)
+        await _admit_mail(context, letter)
         letters.append(letter)
         return Invitation.of(view)
 

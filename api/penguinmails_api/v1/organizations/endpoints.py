@@ -10,6 +10,7 @@ from penguinmails_api.v1.members.ids import decode_in_body
 from penguinmails_api.v1.members.schemas import Member
 from penguinmails_api.v1.organizations.schemas import (
     Organization,
+    OrganizationCreate,
     OrganizationLeft,
     OrganizationMemberships,
     OrganizationTransfer,
@@ -21,7 +22,7 @@ from penguinmails_core.kit.ids import Prefix
 from penguinmails_core.members import manage
 from penguinmails_core.members.authority import hold
 from penguinmails_core.members.service import memberships_of
-from penguinmails_core.organizations import settings
+from penguinmails_core.organizations import own, settings
 from penguinmails_core.principal import Principal, PrincipalKind
 from penguinmails_core.scopes import Scope
 
@@ -65,6 +66,27 @@ async def list_organizations(context: Context) -> OrganizationMemberships:
         return OrganizationMemberships.of_person(found, caller.organization_id)
     async with context.services.database.tenant(caller.organization_id) as session:
         return OrganizationMemberships.of_key(await settings.get(session, caller))
+
+
+@router.post(
+    "/organizations",
+    summary="Create an organization",
+    status_code=201,
+    response_model=Organization,
+    **operation("organizations_create", errors=(413, 415), idempotent=True),
+)
+async def create_organization(request: Request, body: OrganizationCreate) -> Response:
+    """For a person who is signed in, or an app with `organizations:write` that acts for one: they own it, with a
+    default workspace. The session, or token, stays where it is. 403 `limit_reached` for who owns as many as this server
+    allows, 403 for keys."""
+    context = get_context(request)
+    services, caller = context.services, context.caller
+
+    async def work(session: AsyncSession) -> Organization:
+        most = services.organizations_per_person
+        return Organization.of(await own.create(session, services.database.worker, caller, body.name, most=most))
+
+    return await answer_once(request, work, status=201)
 
 
 @router.post(

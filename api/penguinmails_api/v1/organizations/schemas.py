@@ -34,6 +34,10 @@ def unset() -> Any:
     """Of a field that may be left out and may not be null. Never read: see `given`."""
 
 
+class OrganizationCreate(RequestBody):
+    name: Name
+
+
 class OrganizationUpdate(RequestBody):
     """Only what is given is changed."""
 

@@ -108,7 +108,9 @@ async def list_suppressions(context: Context, query: Annotated[SuppressionListQu
     credential that is bound to a workspace sees those that came from there."""
     caller = context.caller
     async with context.services.database.tenant(caller.organization_id) as session:
-        page = await service.list_suppressions(session, caller, query.to_filter(), **query.place())
+        page = await service.list_suppressions(
+            session, caller.inside(query.workspace_id), query.to_filter(), **query.place()
+        )
     return SuppressionList.of(*page, backwards=query.backwards)
 
 

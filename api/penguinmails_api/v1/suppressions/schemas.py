@@ -17,7 +17,7 @@ from penguinmails_api.v1.common import (
     from_path,
     typeid,
 )
-from penguinmails_api.v1.paging import PageQuery
+from penguinmails_api.v1.paging import OF_WORKSPACE, PageQuery, WorkspaceFilter
 from penguinmails_core import models
 from penguinmails_core.kit import addresses, cursors, ids
 from penguinmails_core.kit.clock import utcnow
@@ -66,6 +66,7 @@ class SuppressionListQuery(PageQuery):
         None, description="Of this address, however it is written. To ask for many, POST to `/check`."
     )
     q: str | None = Field(None, min_length=2, max_length=254, description="Any part of the address.")
+    workspace_id: WorkspaceFilter = OF_WORKSPACE
     created_after: Moment | None = Field(None, description="Suppressed at this time or later (RFC 3339).")
     created_before: Moment | None = Field(None, description="Suppressed before this time (RFC 3339).")
 

@@ -87,7 +87,8 @@ async def list_endpoints(context: Context, query: Annotated[WebhookEndpointListQ
     """The newest first, disabled ones too."""
     caller = context.caller
     async with context.services.database.tenant(caller.organization_id) as session:
-        page = await service_of(context).list_endpoints(session, caller, consumer=query.consumer, **query.place())
+        inside = caller.inside(query.workspace_id)
+        page = await service_of(context).list_endpoints(session, inside, consumer=query.consumer, **query.place())
     return WebhookEndpointList.of(*page, backwards=query.before is not None)
 
 

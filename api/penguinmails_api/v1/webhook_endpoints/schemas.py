@@ -21,6 +21,7 @@ from penguinmails_api.v1.common import (
 )
 from penguinmails_api.v1.events.schemas import Event
 from penguinmails_api.v1.limits import AtMost
+from penguinmails_api.v1.paging import OF_WORKSPACE, WorkspaceFilter
 from penguinmails_api.v1.webhook_endpoints.pace import (
     Concurrency,
     FifoKey,
@@ -170,6 +171,7 @@ class _Paging(QueryParameters):
 
 class WebhookEndpointListQuery(_Paging):
     consumer: str | None = Field(None, max_length=MAX_CONSUMER, description="Only endpoints of this customer of yours.")
+    workspace_id: WorkspaceFilter = OF_WORKSPACE
 
 
 class WebhookDeliveryListQuery(_Paging):

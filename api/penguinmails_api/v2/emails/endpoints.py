@@ -63,7 +63,7 @@ async def list_emails(context: Context, query: Annotated[EmailListQuery, Query()
     """Messages, the newest first, whichever version accepted them. All filters that are given must match."""
     caller = context.caller
     async with context.services.database.tenant(caller.organization_id) as session:
-        page = await service.list_emails(session, caller, query.to_filter(), **query.place())
+        page = await service.list_emails(session, caller.inside(query.workspace_id), query.to_filter(), **query.place())
     return EmailList.of(*page, backwards=query.backwards)
 
 

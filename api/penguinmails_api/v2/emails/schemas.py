@@ -7,7 +7,7 @@ from pydantic import Field
 from penguinmails_api.v1.common import Moment, Page, Resource, Timestamp, typeid
 from penguinmails_api.v1.emails.schemas import Address, EmailStatusFilter, RecipientReply
 from penguinmails_api.v1.emails.send_schemas import EmailClass
-from penguinmails_api.v1.paging import PageQuery
+from penguinmails_api.v1.paging import OF_WORKSPACE, PageQuery, WorkspaceFilter
 from penguinmails_core.emails import service
 from penguinmails_core.emails.payload import message_id
 from penguinmails_core.emails.repository import EmailFilter
@@ -25,6 +25,7 @@ class EmailListQuery(PageQuery):
     )
     recipient: Address | None = Field(None, description="To this address, of any kind.")
     from_: Address | None = Field(None, alias="from", description="From this address.")
+    workspace_id: WorkspaceFilter = OF_WORKSPACE
     tag: str | None = Field(None, max_length=64, description="With this tag.")
     created_after: Moment | None = Field(None, description="Accepted at this time or later (RFC 3339).")
     created_before: Moment | None = Field(None, description="Accepted before this time (RFC 3339).")

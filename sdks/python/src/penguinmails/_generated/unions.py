@@ -41,13 +41,20 @@ from penguinmails._generated.models import (
     ImportFailedEvent,
     InboundFailedEvent,
     InboundReceivedEvent,
+    InvitationAcceptanceEvent,
+    InvitationCreatedEvent,
+    InvitationRevokedEvent,
     MailboxConnectedEvent,
     MailboxCreatedEvent,
     MailboxDeletedEvent,
     MailboxDisconnectedEvent,
     MailboxPausedEvent,
     MailboxResumedEvent,
+    MemberAddedEvent,
+    MemberRemovedEvent,
+    MemberUpdatedEvent,
     MessageAttemptExhaustedEvent,
+    OrganizationUpdatedEvent,
     SuppressionCreatedEvent,
     SuppressionLiftedEvent,
     SuppressionRestoredEvent,
@@ -63,6 +70,9 @@ from penguinmails._generated.models import (
     WebhookEndpointSecretRotatedEvent,
     WebhookEndpointUpdatedEvent,
     WebhookTestEvent,
+    WorkspaceCreatedEvent,
+    WorkspaceDeletedEvent,
+    WorkspaceUpdatedEvent,
 )
 
 __all__: list[str] = [
@@ -112,6 +122,16 @@ Event: TypeAlias = (
     | CampaignCompletedEvent
     | ImportCompletedEvent
     | ImportFailedEvent
+    | OrganizationUpdatedEvent
+    | WorkspaceCreatedEvent
+    | WorkspaceUpdatedEvent
+    | WorkspaceDeletedEvent
+    | MemberAddedEvent
+    | MemberUpdatedEvent
+    | MemberRemovedEvent
+    | InvitationCreatedEvent
+    | InvitationAcceptanceEvent
+    | InvitationRevokedEvent
     | ApiKeyCreatedEvent
     | ApiKeyRotatedEvent
     | ApiKeyRevokedEvent

@@ -131,8 +131,14 @@ from penguinmails._generated.models.inbound_source_list import InboundSourceList
 from penguinmails._generated.models.inbound_source_status import InboundSourceStatus
 from penguinmails._generated.models.inbound_source_with_secret import InboundSourceWithSecret
 from penguinmails._generated.models.invitation import Invitation
+from penguinmails._generated.models.invitation_acceptance import InvitationAcceptance
+from penguinmails._generated.models.invitation_acceptance_event import InvitationAcceptanceEvent
 from penguinmails._generated.models.invitation_accepted import InvitationAccepted
+from penguinmails._generated.models.invitation_created import InvitationCreated
+from penguinmails._generated.models.invitation_created_event import InvitationCreatedEvent
 from penguinmails._generated.models.invitation_list import InvitationList
+from penguinmails._generated.models.invitation_revoked import InvitationRevoked
+from penguinmails._generated.models.invitation_revoked_event import InvitationRevokedEvent
 from penguinmails._generated.models.invitation_status import InvitationStatus
 from penguinmails._generated.models.log import Log
 from penguinmails._generated.models.log_credential_kind import LogCredentialKind
@@ -159,8 +165,14 @@ from penguinmails._generated.models.me_organization import MeOrganization
 from penguinmails._generated.models.me_user import MeUser
 from penguinmails._generated.models.me_workspace import MeWorkspace
 from penguinmails._generated.models.member import Member
+from penguinmails._generated.models.member_added import MemberAdded
+from penguinmails._generated.models.member_added_event import MemberAddedEvent
 from penguinmails._generated.models.member_list import MemberList
+from penguinmails._generated.models.member_removed import MemberRemoved
+from penguinmails._generated.models.member_removed_event import MemberRemovedEvent
 from penguinmails._generated.models.member_role import MemberRole
+from penguinmails._generated.models.member_updated import MemberUpdated
+from penguinmails._generated.models.member_updated_event import MemberUpdatedEvent
 from penguinmails._generated.models.member_workspace import MemberWorkspace
 from penguinmails._generated.models.message_attempt_exhausted import MessageAttemptExhausted
 from penguinmails._generated.models.message_attempt_exhausted_event import MessageAttemptExhaustedEvent
@@ -179,6 +191,9 @@ from penguinmails._generated.models.organization import Organization
 from penguinmails._generated.models.organization_left import OrganizationLeft
 from penguinmails._generated.models.organization_membership import OrganizationMembership
 from penguinmails._generated.models.organization_memberships import OrganizationMemberships
+from penguinmails._generated.models.organization_updated import OrganizationUpdated
+from penguinmails._generated.models.organization_updated_event import OrganizationUpdatedEvent
+from penguinmails._generated.models.place_in_workspace import PlaceInWorkspace
 from penguinmails._generated.models.purpose import Purpose
 from penguinmails._generated.models.recipient_kind import RecipientKind
 from penguinmails._generated.models.recipient_reply import RecipientReply
@@ -287,9 +302,15 @@ from penguinmails._generated.models.webhook_test_tls import WebhookTestTls
 from penguinmails._generated.models.webhook_throttle import WebhookThrottle
 from penguinmails._generated.models.webhook_throttle_period import WebhookThrottlePeriod
 from penguinmails._generated.models.workspace import Workspace
+from penguinmails._generated.models.workspace_created import WorkspaceCreated
+from penguinmails._generated.models.workspace_created_event import WorkspaceCreatedEvent
+from penguinmails._generated.models.workspace_deleted import WorkspaceDeleted
+from penguinmails._generated.models.workspace_deleted_event import WorkspaceDeletedEvent
 from penguinmails._generated.models.workspace_list import WorkspaceList
 from penguinmails._generated.models.workspace_role import WorkspaceRole
 from penguinmails._generated.models.workspace_status import WorkspaceStatus
+from penguinmails._generated.models.workspace_updated import WorkspaceUpdated
+from penguinmails._generated.models.workspace_updated_event import WorkspaceUpdatedEvent
 
 __all__ = [
     "Actor",
@@ -423,8 +444,14 @@ __all__ = [
     "InboundSourceStatus",
     "InboundSourceWithSecret",
     "Invitation",
+    "InvitationAcceptance",
+    "InvitationAcceptanceEvent",
     "InvitationAccepted",
+    "InvitationCreated",
+    "InvitationCreatedEvent",
     "InvitationList",
+    "InvitationRevoked",
+    "InvitationRevokedEvent",
     "InvitationStatus",
     "Log",
     "LogCredentialKind",
@@ -448,8 +475,14 @@ __all__ = [
     "MeApp",
     "MeKind",
     "Member",
+    "MemberAdded",
+    "MemberAddedEvent",
     "MemberList",
+    "MemberRemoved",
+    "MemberRemovedEvent",
     "MemberRole",
+    "MemberUpdated",
+    "MemberUpdatedEvent",
     "MemberWorkspace",
     "MeOrganization",
     "MessageAttemptExhausted",
@@ -471,6 +504,9 @@ __all__ = [
     "OrganizationLeft",
     "OrganizationMembership",
     "OrganizationMemberships",
+    "OrganizationUpdated",
+    "OrganizationUpdatedEvent",
+    "PlaceInWorkspace",
     "Purpose",
     "RecipientKind",
     "RecipientReply",
@@ -579,7 +615,13 @@ __all__ = [
     "WebhookThrottle",
     "WebhookThrottlePeriod",
     "Workspace",
+    "WorkspaceCreated",
+    "WorkspaceCreatedEvent",
+    "WorkspaceDeleted",
+    "WorkspaceDeletedEvent",
     "WorkspaceList",
     "WorkspaceRole",
     "WorkspaceStatus",
+    "WorkspaceUpdated",
+    "WorkspaceUpdatedEvent",
 ]

@@ -45,13 +45,20 @@ if TYPE_CHECKING:
     from penguinmails._generated.models.import_failed_event import ImportFailedEvent
     from penguinmails._generated.models.inbound_failed_event import InboundFailedEvent
     from penguinmails._generated.models.inbound_received_event import InboundReceivedEvent
+    from penguinmails._generated.models.invitation_acceptance_event import InvitationAcceptanceEvent
+    from penguinmails._generated.models.invitation_created_event import InvitationCreatedEvent
+    from penguinmails._generated.models.invitation_revoked_event import InvitationRevokedEvent
     from penguinmails._generated.models.mailbox_connected_event import MailboxConnectedEvent
     from penguinmails._generated.models.mailbox_created_event import MailboxCreatedEvent
     from penguinmails._generated.models.mailbox_deleted_event import MailboxDeletedEvent
     from penguinmails._generated.models.mailbox_disconnected_event import MailboxDisconnectedEvent
     from penguinmails._generated.models.mailbox_paused_event import MailboxPausedEvent
     from penguinmails._generated.models.mailbox_resumed_event import MailboxResumedEvent
+    from penguinmails._generated.models.member_added_event import MemberAddedEvent
+    from penguinmails._generated.models.member_removed_event import MemberRemovedEvent
+    from penguinmails._generated.models.member_updated_event import MemberUpdatedEvent
     from penguinmails._generated.models.message_attempt_exhausted_event import MessageAttemptExhaustedEvent
+    from penguinmails._generated.models.organization_updated_event import OrganizationUpdatedEvent
     from penguinmails._generated.models.suppression_created_event import SuppressionCreatedEvent
     from penguinmails._generated.models.suppression_lifted_event import SuppressionLiftedEvent
     from penguinmails._generated.models.suppression_restored_event import SuppressionRestoredEvent
@@ -67,6 +74,9 @@ if TYPE_CHECKING:
     from penguinmails._generated.models.webhook_endpoint_secret_rotated_event import WebhookEndpointSecretRotatedEvent
     from penguinmails._generated.models.webhook_endpoint_updated_event import WebhookEndpointUpdatedEvent
     from penguinmails._generated.models.webhook_test_event import WebhookTestEvent
+    from penguinmails._generated.models.workspace_created_event import WorkspaceCreatedEvent
+    from penguinmails._generated.models.workspace_deleted_event import WorkspaceDeletedEvent
+    from penguinmails._generated.models.workspace_updated_event import WorkspaceUpdatedEvent
 
 
 @attrs.define(kw_only=True)
@@ -116,6 +126,16 @@ class EventList(Model):
         | CampaignCompletedEvent
         | ImportCompletedEvent
         | ImportFailedEvent
+        | OrganizationUpdatedEvent
+        | WorkspaceCreatedEvent
+        | WorkspaceUpdatedEvent
+        | WorkspaceDeletedEvent
+        | MemberAddedEvent
+        | MemberUpdatedEvent
+        | MemberRemovedEvent
+        | InvitationCreatedEvent
+        | InvitationAcceptanceEvent
+        | InvitationRevokedEvent
         | ApiKeyCreatedEvent
         | ApiKeyRotatedEvent
         | ApiKeyRevokedEvent

@@ -98,6 +98,7 @@ class ApiKeysResource:
         *,
         mode: inputs.ModeInput | None = None,
         status: inputs.ApiKeyStatusInput | None = None,
+        workspace_id: str | None = None,
         after: str | None = None,
         before: str | None = None,
         limit: int | None = None,
@@ -113,6 +114,7 @@ class ApiKeysResource:
         Args:
             mode: Keys of this mode only. A key sees keys of its own mode only.
             status: In this status.
+            workspace_id: Of this workspace only.
             after: Older than this cursor.
             before: Newer than this cursor.
             limit: How many, 1 to 100; more is refused.
@@ -122,6 +124,7 @@ class ApiKeysResource:
             query={
                 "mode": mode,
                 "status": status,
+                "workspace_id": workspace_id,
                 "after": after,
                 "before": before,
                 "limit": limit,
@@ -473,6 +476,7 @@ class AsyncApiKeysResource:
         *,
         mode: inputs.ModeInput | None = None,
         status: inputs.ApiKeyStatusInput | None = None,
+        workspace_id: str | None = None,
         after: str | None = None,
         before: str | None = None,
         limit: int | None = None,
@@ -488,6 +492,7 @@ class AsyncApiKeysResource:
         Args:
             mode: Keys of this mode only. A key sees keys of its own mode only.
             status: In this status.
+            workspace_id: Of this workspace only.
             after: Older than this cursor.
             before: Newer than this cursor.
             limit: How many, 1 to 100; more is refused.
@@ -497,6 +502,7 @@ class AsyncApiKeysResource:
             query={
                 "mode": mode,
                 "status": status,
+                "workspace_id": workspace_id,
                 "after": after,
                 "before": before,
                 "limit": limit,

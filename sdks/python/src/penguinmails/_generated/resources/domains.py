@@ -72,6 +72,7 @@ class DomainsResource:
         limit: int | None = None,
         status: Sequence[inputs.DomainStatusInput] | inputs.DomainStatusInput | None = None,
         name: str | None = None,
+        workspace_id: str | None = None,
         **options: Unpack[RequestOptions],
     ) -> Page[Domain]:
         """List domains.
@@ -86,6 +87,7 @@ class DomainsResource:
             limit: How many, 1 to 100; more is refused.
             status: In this status; may be repeated.
             name: Of this name, in any script.
+            workspace_id: Of this workspace only.
         """
         return self._transport.page(
             _LIST,
@@ -95,6 +97,7 @@ class DomainsResource:
                 "limit": limit,
                 "status": status,
                 "name": name,
+                "workspace_id": workspace_id,
             },
             options=options,
         )
@@ -250,6 +253,7 @@ class AsyncDomainsResource:
         limit: int | None = None,
         status: Sequence[inputs.DomainStatusInput] | inputs.DomainStatusInput | None = None,
         name: str | None = None,
+        workspace_id: str | None = None,
         **options: Unpack[RequestOptions],
     ) -> AsyncPaginator[Domain]:
         """List domains.
@@ -264,6 +268,7 @@ class AsyncDomainsResource:
             limit: How many, 1 to 100; more is refused.
             status: In this status; may be repeated.
             name: Of this name, in any script.
+            workspace_id: Of this workspace only.
         """
         return self._transport.page(
             _LIST,
@@ -273,6 +278,7 @@ class AsyncDomainsResource:
                 "limit": limit,
                 "status": status,
                 "name": name,
+                "workspace_id": workspace_id,
             },
             options=options,
         )

@@ -127,6 +127,7 @@ class EmailsResource:
         from_: str | None = None,
         tag: str | None = None,
         domain: str | None = None,
+        workspace_id: str | None = None,
         created_after: datetime.datetime | str | None = None,
         created_before: datetime.datetime | str | None = None,
         **options: Unpack[RequestOptions],
@@ -147,6 +148,7 @@ class EmailsResource:
             from_: From this address.
             tag: With this tag.
             domain: From this domain.
+            workspace_id: Of this workspace only.
             created_after: Accepted at this time or later (RFC 3339).
             created_before: Accepted before this time (RFC 3339).
         """
@@ -161,6 +163,7 @@ class EmailsResource:
                 "from": from_,
                 "tag": tag,
                 "domain": domain,
+                "workspace_id": workspace_id,
                 "created_after": created_after,
                 "created_before": created_before,
             },
@@ -577,6 +580,7 @@ class AsyncEmailsResource:
         from_: str | None = None,
         tag: str | None = None,
         domain: str | None = None,
+        workspace_id: str | None = None,
         created_after: datetime.datetime | str | None = None,
         created_before: datetime.datetime | str | None = None,
         **options: Unpack[RequestOptions],
@@ -597,6 +601,7 @@ class AsyncEmailsResource:
             from_: From this address.
             tag: With this tag.
             domain: From this domain.
+            workspace_id: Of this workspace only.
             created_after: Accepted at this time or later (RFC 3339).
             created_before: Accepted before this time (RFC 3339).
         """
@@ -611,6 +616,7 @@ class AsyncEmailsResource:
                 "from": from_,
                 "tag": tag,
                 "domain": domain,
+                "workspace_id": workspace_id,
                 "created_after": created_after,
                 "created_before": created_before,
             },

@@ -49,6 +49,7 @@ class EventsResource:
         resource_id: str | None = None,
         after: str | None = None,
         limit: int | None = None,
+        workspace_id: str | None = None,
         **options: Unpack[RequestOptions],
     ) -> Page[Event]:
         """List events.
@@ -63,6 +64,7 @@ class EventsResource:
             resource_id: Only events of this recipient, webhook endpoint, domain or suppression.
             after: The `next_cursor` of the page before, or the id of the last event you have (`evt_...`).
             limit: How many, 1 to 100; more is refused.
+            workspace_id: Of this workspace only.
         """
         return self._transport.page(
             _LIST,
@@ -71,6 +73,7 @@ class EventsResource:
                 "resource_id": resource_id,
                 "after": after,
                 "limit": limit,
+                "workspace_id": workspace_id,
             },
             options=options,
         )
@@ -124,6 +127,7 @@ class AsyncEventsResource:
         resource_id: str | None = None,
         after: str | None = None,
         limit: int | None = None,
+        workspace_id: str | None = None,
         **options: Unpack[RequestOptions],
     ) -> AsyncPaginator[Event]:
         """List events.
@@ -138,6 +142,7 @@ class AsyncEventsResource:
             resource_id: Only events of this recipient, webhook endpoint, domain or suppression.
             after: The `next_cursor` of the page before, or the id of the last event you have (`evt_...`).
             limit: How many, 1 to 100; more is refused.
+            workspace_id: Of this workspace only.
         """
         return self._transport.page(
             _LIST,
@@ -146,6 +151,7 @@ class AsyncEventsResource:
                 "resource_id": resource_id,
                 "after": after,
                 "limit": limit,
+                "workspace_id": workspace_id,
             },
             options=options,
         )

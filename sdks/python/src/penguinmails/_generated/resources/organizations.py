@@ -50,6 +50,13 @@ _LIST: Operation[OrganizationMemberships] = Operation(
     "/v1/organizations",
     {200: json_of(OrganizationMemberships)},
 )
+_CREATE: Operation[Organization] = Operation(
+    "organizations.create",
+    "POST",
+    "/v1/organizations",
+    {201: json_of(Organization)},
+    idempotent=True,
+)
 
 
 class OrganizationsResource:
@@ -187,6 +194,34 @@ class OrganizationsResource:
             options=options,
         )
 
+    def create(
+        self,
+        *,
+        name: str,
+        dry_run: bool | None = None,
+        **options: Unpack[IdempotentOptions],
+    ) -> Organization:
+        """Create an organization.
+
+        For a person who is signed in, or an app with `organizations:write` that acts for one: they own it, with
+        a default workspace. The session, or token, stays where it is. 403 `limit_reached` for who owns as many as this
+        server allows, 403 for keys.
+
+        Args:
+            dry_run: Check everything and answer what would happen, and keep nothing: no change, no event, no
+                Idempotency-Key. The answer has `Dry-Run: true`.
+        """
+        return self._transport.call(
+            _CREATE,
+            query={
+                "dry_run": dry_run,
+            },
+            body={
+                "name": name,
+            },
+            options=options,
+        )
+
 
 class OrganizationsResourceWithRawResponse:
     """`client.organizations.with_raw_response`."""
@@ -197,6 +232,7 @@ class OrganizationsResourceWithRawResponse:
         self.leave = raw(organizations.leave)
         self.transfer = raw(organizations.transfer)
         self.list = raw(organizations.list)
+        self.create = raw(organizations.create)
 
 
 class AsyncOrganizationsResource:
@@ -334,6 +370,34 @@ class AsyncOrganizationsResource:
             options=options,
         )
 
+    async def create(
+        self,
+        *,
+        name: str,
+        dry_run: bool | None = None,
+        **options: Unpack[IdempotentOptions],
+    ) -> Organization:
+        """Create an organization.
+
+        For a person who is signed in, or an app with `organizations:write` that acts for one: they own it, with
+        a default workspace. The session, or token, stays where it is. 403 `limit_reached` for who owns as many as this
+        server allows, 403 for keys.
+
+        Args:
+            dry_run: Check everything and answer what would happen, and keep nothing: no change, no event, no
+                Idempotency-Key. The answer has `Dry-Run: true`.
+        """
+        return await self._transport.call(
+            _CREATE,
+            query={
+                "dry_run": dry_run,
+            },
+            body={
+                "name": name,
+            },
+            options=options,
+        )
+
 
 class AsyncOrganizationsResourceWithRawResponse:
     """`client.organizations.with_raw_response`."""
@@ -344,3 +408,4 @@ class AsyncOrganizationsResourceWithRawResponse:
         self.leave = async_raw(organizations.leave)
         self.transfer = async_raw(organizations.transfer)
         self.list = async_raw(organizations.list)
+        self.create = async_raw(organizations.create)

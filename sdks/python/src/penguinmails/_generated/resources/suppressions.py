@@ -88,6 +88,7 @@ class SuppressionsResource:
         status: Sequence[inputs.SuppressionStatusInput] | inputs.SuppressionStatusInput | None = None,
         address: str | None = None,
         q: str | None = None,
+        workspace_id: str | None = None,
         created_after: datetime.datetime | str | None = None,
         created_before: datetime.datetime | str | None = None,
         **options: Unpack[RequestOptions],
@@ -107,6 +108,7 @@ class SuppressionsResource:
             status: In this status; may be repeated. Left out: `active`.
             address: Of this address, however it is written. To ask for many, POST to `/check`.
             q: Any part of the address.
+            workspace_id: Of this workspace only.
             created_after: Suppressed at this time or later (RFC 3339).
             created_before: Suppressed before this time (RFC 3339).
         """
@@ -120,6 +122,7 @@ class SuppressionsResource:
                 "status": status,
                 "address": address,
                 "q": q,
+                "workspace_id": workspace_id,
                 "created_after": created_after,
                 "created_before": created_before,
             },
@@ -350,6 +353,7 @@ class AsyncSuppressionsResource:
         status: Sequence[inputs.SuppressionStatusInput] | inputs.SuppressionStatusInput | None = None,
         address: str | None = None,
         q: str | None = None,
+        workspace_id: str | None = None,
         created_after: datetime.datetime | str | None = None,
         created_before: datetime.datetime | str | None = None,
         **options: Unpack[RequestOptions],
@@ -369,6 +373,7 @@ class AsyncSuppressionsResource:
             status: In this status; may be repeated. Left out: `active`.
             address: Of this address, however it is written. To ask for many, POST to `/check`.
             q: Any part of the address.
+            workspace_id: Of this workspace only.
             created_after: Suppressed at this time or later (RFC 3339).
             created_before: Suppressed before this time (RFC 3339).
         """
@@ -382,6 +387,7 @@ class AsyncSuppressionsResource:
                 "status": status,
                 "address": address,
                 "q": q,
+                "workspace_id": workspace_id,
                 "created_after": created_after,
                 "created_before": created_before,
             },
