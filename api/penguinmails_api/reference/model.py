@@ -74,12 +74,12 @@ class Event:
     example: str
 
 
-def tags(document: Document) -> list[Tag]:
-    """In the order of the document; tags without operations are left out."""
+def tags(document: Document, *, sdk: bool = True) -> list[Tag]:
+    """In the order of the document; tags without operations are left out. `sdk`: do the SDKs speak this version?"""
     found: dict[str, list[Operation]] = {}
     for path, entry in document["paths"].items():
         for method, operation in entry.items():
-            one = _operation(document, method, path, operation)
+            one = _operation(document, method, path, operation, sdk)
             found.setdefault(one.tag, []).append(one)
     told = {tag["name"]: tag.get("description", "") for tag in document.get("tags", [])}
     order = [*told, *(name for name in found if name not in told)]
@@ -96,7 +96,7 @@ def events(document: Document) -> list[Event]:
     return found
 
 
-def _operation(document: Document, method: str, path: str, operation: Document) -> Operation:
+def _operation(document: Document, method: str, path: str, operation: Document, sdk: bool) -> Operation:
     parameters = [resolve(document, entry) for entry in operation.get("parameters", [])]
     content = operation.get("requestBody", {}).get("content", {}).get("application/json", {})
     example = content.get("example")
@@ -120,7 +120,7 @@ def _operation(document: Document, method: str, path: str, operation: Document) 
         answers=[answer for answer in answers if answer.status < "4"],
         errors=[answer for answer in answers if answer.status >= "4"],
         curl=curl(method, path, parameters, example if content else None, public=not operation.get("security")),
-        python=python(tag, name, path, operation, example if content else None),
+        python=python(tag, name, path, operation, example if content else None) if sdk else "",
     )
 
 

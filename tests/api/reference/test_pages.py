@@ -21,11 +21,14 @@ from tests.contract.completeness import operations
 from tests.fixtures.client import ApiClient, problem
 
 TAGS = tags(api().openapi())
+TAGS_V2 = tags(api().openapi_v2(), sdk=False)
 PAGES = [
     "/docs",
+    "/docs/v2",
     "/docs/guides",
     "/problems",
     "/docs/reference/webhooks",
+    *(f"/docs/v2/reference/{tag.name}" for tag in TAGS_V2),
     *(f"/docs/reference/{tag.name}" for tag in TAGS),
     *(f"/docs/guides/{path.stem}" for path in sorted((ROOT / "docs").glob("*.md"))),
     *(f"/problems/{code}" for code in problems()),
@@ -104,6 +107,22 @@ async def test_the_reference_holds_every_operation_and_every_event(anyone: ApiCl
             for scope in one.scopes:
                 assert f"<code>{scope}</code>" in text
     assert {event.name for event in events(api().openapi())} == {event.value for event in CATALOGUE}
+
+
+async def test_version_2_is_there_beside_version_1(anyone: ApiClient) -> None:
+    assert sum(len(tag.operations) for tag in TAGS_V2) == sum(1 for _ in operations(api().openapi_v2()))
+    for tag in TAGS_V2:
+        text = (await anyone.get(f"/docs/v2/reference/{tag.name}")).text
+        written = (await anyone.get(f"/docs/v2/reference/{tag.name}.md")).text
+        for one in tag.operations:
+            assert f'id="{one.id}"' in text
+            assert f"`{one.method} {one.path}`" in written
+            assert "client." not in one.python, "the SDKs speak version 1"
+    for address, current, other in (("/docs", "v1", "/docs/v2"), ("/docs/v2", "v2", "/docs")):
+        text = (await anyone.get(address)).text
+        assert f'aria-current="true">{current}</a>' in text
+        assert f'<a href="{other}">' in text
+    problem(await anyone.get("/docs/v2/reference/members"), 404, "not_found")
 
 
 async def test_every_kind_of_problem_has_a_page_with_cause_and_fix(anyone: ApiClient) -> None:
