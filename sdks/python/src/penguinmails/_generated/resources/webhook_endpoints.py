@@ -124,6 +124,7 @@ class WebhookEndpointsResource:
         before: str | None = None,
         limit: int | None = None,
         consumer: str | None = None,
+        workspace_id: str | None = None,
         **options: Unpack[RequestOptions],
     ) -> Page[WebhookEndpoint]:
         """List webhook endpoints.
@@ -137,6 +138,7 @@ class WebhookEndpointsResource:
             before: Newer than this cursor.
             limit: How many, 1 to 100; more is refused.
             consumer: Only endpoints of this customer of yours.
+            workspace_id: Of this workspace only.
         """
         return self._transport.page(
             _LIST,
@@ -145,6 +147,7 @@ class WebhookEndpointsResource:
                 "before": before,
                 "limit": limit,
                 "consumer": consumer,
+                "workspace_id": workspace_id,
             },
             options=options,
         )
@@ -583,6 +586,7 @@ class AsyncWebhookEndpointsResource:
         before: str | None = None,
         limit: int | None = None,
         consumer: str | None = None,
+        workspace_id: str | None = None,
         **options: Unpack[RequestOptions],
     ) -> AsyncPaginator[WebhookEndpoint]:
         """List webhook endpoints.
@@ -596,6 +600,7 @@ class AsyncWebhookEndpointsResource:
             before: Newer than this cursor.
             limit: How many, 1 to 100; more is refused.
             consumer: Only endpoints of this customer of yours.
+            workspace_id: Of this workspace only.
         """
         return self._transport.page(
             _LIST,
@@ -604,6 +609,7 @@ class AsyncWebhookEndpointsResource:
                 "before": before,
                 "limit": limit,
                 "consumer": consumer,
+                "workspace_id": workspace_id,
             },
             options=options,
         )
