@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 N ?= 1000
 
 .DEFAULT_GOAL := help
-.PHONY: help setup toolchains demo run test lint format bench fuzz chaos sdks docs regenerate clean
+.PHONY: help setup toolchains demo run test lint format bench fuzz chaos webhookkills sdks docs regenerate clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -48,6 +48,9 @@ fuzz: setup ## Invent N requests or more and judge every answer (make fuzz N=500
 
 chaos: setup ## Kill processes at random N times (make chaos N=1000) and count every message
 	@$(BIN)/python -m tests.crash.chaos --rounds $(N)
+
+webhookkills: setup ## Kill webhook workers N times (make webhookkills N=200) and count 25 events for each
+	@$(BIN)/python -m tests.crash.webhook_kills --rounds $(N) --events $$((25 * $(N)))
 
 sdks: setup ## Write openapi/v1.json and graphql/schema.graphql, and regenerate the SDKs
 	@$(BIN)/python -m penguinmails_api.openapi

@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable
 import uvloop
 from rich.console import Console
 
-from bench.cases import accept, limits, outgoing, pipeline
+from bench.cases import accept, limits, outgoing, pipeline, webhooks
 from bench.report import Result, table
 from bench.world import World, open_world
 
@@ -23,6 +23,10 @@ CASES: dict[str, Case] = {
     "flat_queue": pipeline.flat_queue,
     "end_to_end": pipeline.end_to_end,
     "outgoing_http": outgoing.outgoing_http,
+    "webhook_dispatch": webhooks.dispatch,
+    "webhook_e2e": webhooks.end_to_end,
+    "webhook_isolation": webhooks.isolation,
+    "webhook_backlog": webhooks.backlog,
 }
 
 

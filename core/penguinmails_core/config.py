@@ -77,8 +77,8 @@ class StackSettings(BaseSettings):
     )
     system_mail_from: str | None = Field(
         None,
-        description="Sender of the server's own mail (verify, reset, invite), such as noreply@mail.example.com. "
-        "Default: none is sent; the embedded stack keeps it in its inbox",
+        description="Sender of the server's own mail (verify, reset, invite, webhooks), such as "
+        "noreply@mail.example.com. Default: none is sent; the embedded stack keeps it in its inbox",
     )
 
     @field_validator("public_url")
@@ -334,12 +334,29 @@ class WebhookSettings(BaseSettings):
 
     allow_private: bool = Field(False, description="Allow receivers on private and loopback addresses (demo, sandbox)")
     timeout: float = Field(15.0, gt=0, le=60, description="Seconds a receiver has to answer")
-    concurrency: int = Field(64, ge=1, le=1000, description="Requests in flight at once")
+    concurrency: int = Field(256, ge=1, le=1000, description="Requests in flight at once")
+    endpoint_concurrency: int = Field(
+        16, ge=1, le=1000, description="Requests in flight at once to one endpoint, while it answers well"
+    )
     lease: Duration = Field(timedelta(seconds=60), description="How long a claimed delivery is held")
     poll: Duration = Field(timedelta(seconds=1), description="Longest wait between looks at the log")
     retry_scale: float = Field(
         1.0, gt=0, le=1, description="Multiplies the retry schedule; below 1 only for trying out"
     )
+    breaker_failures: int = Field(
+        5, ge=1, le=1000, description="Failures in a row after which nothing is sent to an endpoint for a while"
+    )
+    breaker_wait: Duration = Field(timedelta(seconds=5), description="How long that is at first; doubled each time")
+    breaker_max: Duration = Field(timedelta(minutes=5), description="How long that is at most")
+    disable_after: Duration = Field(timedelta(days=5), description="An endpoint that fails for so long is disabled")
+    failures_apart: Duration = Field(
+        timedelta(hours=12), description="Failures must lie so far apart before an endpoint is disabled for them"
+    )
+    probe_after: Duration = Field(
+        timedelta(hours=1), description="When an endpoint that was disabled for failing is tried again; then doubled"
+    )
+    probe_max: Duration = Field(timedelta(days=1), description="The longest wait between two such tries")
+    probe_for: Duration = Field(timedelta(days=30), description="How long it is tried; zero: never")
 
 
 CONCERNS: tuple[type[BaseSettings], ...] = (

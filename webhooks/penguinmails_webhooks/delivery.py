@@ -92,7 +92,7 @@ class Sender:
     ) -> Outcome:
         code = result.status if result else None
         verdict = judge(code, result.headers if result else None)
-        status, wait, disable = "exhausted", None, None
+        status, wait, disable, given_up = "exhausted", None, None, False
         if verdict is Verdict.DELIVERED:
             status = "delivered"
         elif verdict is Verdict.GONE:
@@ -102,6 +102,7 @@ class Sender:
         else:
             error = error or f"status: the receiver answered {code}, not 2xx"
             wait = None if final else self._wait(delivery.number, result)
+            given_up = wait is None
             if wait is not None:
                 status = "pending"
             if delivery.failed_too_long:
@@ -116,7 +117,8 @@ class Sender:
             response_body=_text(result.body) if result else None,
             status=status,
             wait=wait,
-            unwell=verdict in (Verdict.RETRY, Verdict.GONE),
+            unwell=verdict in (Verdict.RETRY, Verdict.GONE) and delivery.event is not None,
+            given_up=given_up,
             disable=disable,
         )
 

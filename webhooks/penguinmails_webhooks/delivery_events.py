@@ -13,7 +13,6 @@ class WebhookEndpointEnabled(
     EventData,
     event=EventType.WEBHOOK_ENDPOINT_ENABLED,
     of_organization=True,
-    available=False,
     example={
         "endpoint_id": "whe_01k5w8m3xjf2r9v0q4tz7h6cdg",
         "url": "https://hooks.example.com/penguinmails",
@@ -34,7 +33,6 @@ class MessageAttemptExhausted(
     EventData,
     event=EventType.MESSAGE_ATTEMPT_EXHAUSTED,
     of_organization=True,
-    available=False,
     example={
         "endpoint_id": "whe_01k5w8m3xjf2r9v0q4tz7h6cdg",
         "delivery_id": "whd_01k5w8m3xjf2r9v0q4tz7h6cdp",

@@ -1,8 +1,9 @@
 """The delivery engine: reads the event log, writes what is owed, sends what is due.
 
-Two loops. *Fan-out* turns events into deliveries. *Delivery* writes the outcomes of finished requests and claims due
-deliveries, both in one short transaction, and starts the requests outside of it. Any number of processes may run it.
-A worker that dies leaves leases that run out; the event is then sent again with the same `webhook-id` (at least once).
+Four loops. *Fan-out* turns events into deliveries. *Claims* takes what is due and starts the requests; no transaction
+is open while one runs. *Outcomes* writes down what became of them. *Probes* tries endpoints that were disabled because
+they failed. Any number of processes may run it. A worker that
+dies leaves leases that run out; the event is then sent again with the same `webhook-id` (at least once).
 """
 
 from __future__ import annotations
@@ -10,35 +11,31 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import datetime, timedelta
-from typing import Any
-
-import asyncpg
+from datetime import timedelta
 
 from penguinmails_core.config import WebhookSettings
 from penguinmails_core.kit.crypto import SecretBox
 from penguinmails_core.kit.db import Database
 from penguinmails_core.kit.doorbell import EVENTS, WEBHOOKS, Doorbell
 from penguinmails_core.kit.http import OutgoingHttp
-from penguinmails_webhooks import repository
+from penguinmails_webhooks.claims import Claimer
 from penguinmails_webhooks.delivery import Sender
 from penguinmails_webhooks.fairness import Lineup
-from penguinmails_webhooks.fanout import Fanout
-from penguinmails_webhooks.records import Delivery, Key, Outcome
+from penguinmails_webhooks.fanout import Fanout, Round
+from penguinmails_webhooks.outcomes import Recorder, Written
+from penguinmails_webhooks.policy import Policy
+from penguinmails_webhooks.probes import Prober
+from penguinmails_webhooks.records import Delivery
 
 log = logging.getLogger(__name__)
 
-DISABLE_AFTER = timedelta(days=5)
 _SLOW = 2.0  # seconds after which a request does not count against `concurrency` any more
-_SLOW_SHARE = 8  # how many times `concurrency` may be waiting in all
-_LEAST_GAP = 0.05  # seconds between two looks for due endpoints
+_SLOW_SHARE = 4  # how many times `concurrency` may be waiting in all
+_PROBE_EVERY = 5.0  # seconds between looks for disabled endpoints that are to be tried
 _RETRY_LEAST, _RETRY_MOST = 0.1, 5.0  # seconds to wait while the database is away
-_REFUSED = (asyncpg.DataError, asyncpg.IntegrityConstraintViolationError, ValueError)  # by the database or its driver
-_MANY = 10_000  # claims after which the tables are not small
-_BATCH = 500  # outcomes in one transaction
 
 
 @dataclass(slots=True)
@@ -55,13 +52,12 @@ class Counters:
     exhausted: int = 0
     cancelled: int = 0
     disabled: int = 0
+    enabled: int = 0
 
 
 class WebhookEngine:
-    """`run` until `stop`, or `run_once` for one round. Without `http` it makes a client by the settings and closes it.
-
-    `endpoint_concurrency`: requests at once to one endpoint. `disable_after`: how long an endpoint may fail.
-    """
+    """`run` until `stop`, or `run_once` for one round. Without `http` it makes a client by the settings, and closes
+    it."""
 
     def __init__(
         self,
@@ -71,8 +67,6 @@ class WebhookEngine:
         settings: WebhookSettings,
         http: OutgoingHttp | None = None,
         *,
-        endpoint_concurrency: int = 8,
-        disable_after: timedelta = DISABLE_AFTER,
         rng: random.Random | None = None,
     ) -> None:
         self.counters = Counters()
@@ -81,22 +75,23 @@ class WebhookEngine:
         self._concurrency = settings.concurrency
         self._poll = settings.poll.total_seconds()
         # A lease that ran out under a request that may still be answered would send the event twice.
-        self._lease = max(settings.lease, timedelta(seconds=settings.timeout + 15))
-        self._disable_after = disable_after
+        lease = max(settings.lease, timedelta(seconds=settings.timeout * 2))
         most = settings.concurrency * _SLOW_SHARE
         self._own_http = http is None
         self._http = http or OutgoingHttp(
             allow_private=settings.allow_private, timeout=settings.timeout, limit=most, limit_per_host=most
         )
-        self._sender = Sender(self._http, secret_box, scale=settings.retry_scale, rng=rng or random.Random())
+        rng, policy = rng or random.Random(), Policy.of(settings)
+        self._sender = Sender(self._http, secret_box, scale=settings.retry_scale, rng=rng)
         self._fanout = Fanout(database.worker)
-        self._lineup = Lineup(endpoint_concurrency)
+        self._lineup = Lineup(settings.endpoint_concurrency)
+        self._claimer = Claimer(database.worker, self._lineup, policy, lease=lease, poll=self._poll)
+        self._recorder = Recorder(database.worker, policy, rng)
+        self._prober = Prober(database.worker, self._sender, policy, lease)
+        self._probe_every = min(_PROBE_EVERY, max(settings.probe_after.total_seconds(), 0.01))
         self._requests: dict[asyncio.Task[None], float] = {}
-        self._outcomes: list[Outcome] = []
-        self._wake = asyncio.Event()
-        self._look_at = 0.0  # when to look for due endpoints again
-        self._gap = _LEAST_GAP
-        self._looked = 0.0
+        self._wake = asyncio.Event()  # something may be claimed
+        self._ended = asyncio.Event()  # a request has ended
         self._stopping = False
         self._running: asyncio.Event | None = None
 
@@ -109,10 +104,12 @@ class WebhookEngine:
         self._stopping, self._running = False, asyncio.Event()
         helpers = [
             asyncio.create_task(self._fan_out_forever(), name="webhook fan-out"),
+            asyncio.create_task(self._claim_forever(), name="webhook claims"),
+            asyncio.create_task(self._probe_forever(), name="webhook probes"),
             asyncio.create_task(self._listen(), name="webhook bell"),
         ]
         try:
-            await self._deliver_forever()
+            await self._record_forever()
         finally:
             for task in (*helpers, *self._requests):
                 task.cancel()
@@ -126,6 +123,8 @@ class WebhookEngine:
         """Claims nothing more, waits up to `grace` seconds for requests under way and writes their outcomes. What has
         not ended by then is sent again when its lease is over."""
         self._stopping = True
+        self._wake.set()
+        self._ended.set()
         running, loop = self._running, asyncio.get_running_loop()
         if running is None:
             if self._own_http:
@@ -136,7 +135,7 @@ class WebhookEngine:
             await asyncio.wait(list(self._requests), timeout=end - loop.time())
         for task in list(self._requests):
             task.cancel()
-        self._wake.set()
+        self._ended.set()
         await running.wait()
 
     async def run_once(self) -> None:
@@ -146,10 +145,12 @@ class WebhookEngine:
         moment = await self._pool.fetchval("select clock_timestamp()")
         await self._look()
         while True:
-            started = await self._cycle(moment)
+            await self._write()
+            claimed = await self._claimer.take(self._free(), moment)
+            self._start(claimed)
             if self._requests:
                 await asyncio.wait(list(self._requests), return_when=asyncio.FIRST_COMPLETED)
-            elif not started and not self._outcomes:
+            elif not claimed and not len(self._recorder):
                 return
 
     # Fan-out
@@ -157,84 +158,59 @@ class WebhookEngine:
     async def _fan_out(self) -> bool:
         """One page of the log; True when there is more."""
         page = await self._fanout.round()
+        self._told_of(page)
+        if page.more and page.read:  # others must not wait for the end of a long backlog
+            self._told_of(await self._fanout.express())
+        return page.more
+
+    def _told_of(self, page: Round) -> None:
         self.counters.events += page.read
         self.counters.owed += page.created
         if page.owed:
-            now = asyncio.get_running_loop().time()
-            for key in page.owed:
-                self._lineup.due(key, now)
+            self._claimer.owed(page.owed.items())
             self._wake.set()
             self._doorbell.ring(WEBHOOKS)
-        return page.more
 
     async def _fan_out_forever(self) -> None:
-        pause = _RETRY_LEAST
-        while not self._stopping:
-            try:
-                more = await self._fan_out()
-                pause = _RETRY_LEAST
-            except Exception as error:
-                _report("reading the event log", error)
-                await asyncio.sleep(pause)
-                pause = min(pause * 2, _RETRY_MOST)
-                continue
-            if not more:
+        async def work() -> None:
+            if not await self._fan_out():
                 await self._doorbell.wait(EVENTS, self._poll)
+
+        await self._go_on("reading the event log", work, lambda: not self._stopping)
 
     async def _listen(self) -> None:
         while True:
             if await self._doorbell.wait(WEBHOOKS, 60):
-                self._look_at = min(self._look_at, self._looked + self._gap)
+                self._claimer.hasten()
                 self._wake.set()
 
-    # Delivery
+    # Claims
 
-    async def _deliver_forever(self) -> None:
-        pause = _RETRY_LEAST
-        while not self._stopping or self._requests or self._outcomes:
+    async def _look(self) -> None:
+        await self._claimer.look()
+        self.counters.cancelled = self._claimer.cancelled
+
+    async def _claim_forever(self) -> None:
+        async def work() -> None:
             self._wake.clear()
-            try:
-                loop = asyncio.get_running_loop()
-                if not self._stopping and loop.time() >= self._look_at:
-                    await self._look()
-                await self._cycle()
-                pause = _RETRY_LEAST
-            except Exception as error:
-                _report("delivering webhooks", error)
-                await asyncio.sleep(pause)
-                pause = min(pause * 2, _RETRY_MOST)
-                if self._stopping and pause >= _RETRY_MOST:
-                    return  # the outcomes are lost, the leases are not: at least once
-                continue
-            await self._rest()
+            if asyncio.get_running_loop().time() >= self._claimer.look_at:
+                await self._look()
+            claimed = await self._claimer.take(self._free())
+            if self._stopping:
+                return  # the leases run out
+            self._start(claimed)
+            if not claimed:
+                await self._rest()
+
+        await self._go_on("claiming webhook deliveries", work, lambda: not self._stopping)
 
     async def _rest(self) -> None:
         """Until a request ends, a bell rings, or something becomes due."""
         now = asyncio.get_running_loop().time()
         due = self._lineup.next_due()
-        until = min(self._look_at, now + self._poll, *((due,) if due is not None else ()))
+        until = min(self._claimer.look_at, now + self._poll, *((due,) if due is not None else ()))
         with suppress(TimeoutError):
             await asyncio.wait_for(self._wake.wait(), max(until - now, 0.001))
-
-    async def _look(self) -> None:
-        """Ask the database which endpoints are due: what other processes, callers and expired leases left to do."""
-        loop = asyncio.get_running_loop()
-        self._looked = loop.time()
-        self._look_at = self._looked + self._poll  # before the look: a bell that rings meanwhile asks for another one
-        async with self._pool.acquire() as connection, connection.transaction():
-            await repository.use_indexes(connection, keep_plans=self.counters.claimed > _MANY)
-            rows = await repository.due_endpoints(connection)
-            for row in rows:
-                if not row["enabled"]:
-                    key = (row["organization_id"], row["endpoint_id"])
-                    self.counters.cancelled += await repository.cancel(connection, key)
-        now = loop.time()
-        self._lineup.reset(
-            ((row["organization_id"], row["endpoint_id"]), now + row["seconds"]) for row in rows if row["enabled"]
-        )
-        # Looking costs in proportion to the endpoints that are owed something: at most a tenth of the time is spent.
-        self._gap = max(_LEAST_GAP, 10 * (now - self._looked))
-        self._look_at = max(self._look_at, self._looked + self._gap)
 
     def _free(self) -> int:
         """Requests that may be started. Receivers that hang cost a socket, not the turn of those that answer."""
@@ -242,107 +218,97 @@ class WebhookEngine:
         quick = sum(1 for started in self._requests.values() if now - started < _SLOW)
         return min(self._concurrency - quick, self._concurrency * _SLOW_SHARE - len(self._requests))
 
-    async def _cycle(self, due_before: datetime | None = None) -> int:
-        """Write what ended, claim what is due, start it. Returns how many requests were started."""
-        now = asyncio.get_running_loop().time()
-        picks = [] if self._stopping else self._lineup.choose(now, self._free())
-        outcomes, later = _distinct(self._outcomes)
-        if not picks and not outcomes:
-            return 0
-        self._outcomes = later
-        try:
-            claimed, disabled = await self._exchange(outcomes, picks, due_before)
-        except BaseException as error:
-            if isinstance(error, _REFUSED):  # one bad row must not hold up the others for ever
-                outcomes = [outcome.bare() for outcome in outcomes]
-            self._outcomes = outcomes + self._outcomes
-            for key, _ in picks:
-                self._lineup.claimed(key, 0, 0)
-            raise
-        self._count(outcomes, disabled)
-        self._start(picks, claimed)
-        now = asyncio.get_running_loop().time()
-        for outcome in outcomes:
-            if outcome.wait is not None:
-                self._lineup.due(outcome.delivery.key, now + outcome.wait)
-        if disabled:
-            self._doorbell.ring(EVENTS)
-        return len(claimed)
-
-    async def _exchange(
-        self, outcomes: Sequence[Outcome], picks: Sequence[tuple[Key, int]], due_before: datetime | None
-    ) -> tuple[list[Delivery], int]:
-        """One transaction, so that a busy engine commits once for what ended and what begins."""
-        claimed: list[Delivery] = []
-        disabled = 0
-        async with self._pool.acquire() as connection, connection.transaction():
-            await repository.use_indexes(connection, keep_plans=self.counters.claimed > _MANY)
-            if outcomes:
-                await repository.record(connection, outcomes)
-                for outcome in {outcome.delivery.key: outcome for outcome in outcomes if outcome.disable}.values():
-                    disabled += await self._disable(connection, outcome)
-            if picks:
-                claimed = await repository.claim(connection, picks, self._lease, self._disable_after, due_before)
-        return claimed, disabled
-
-    async def _disable(self, connection: Any, outcome: Outcome) -> bool:
-        assert outcome.disable is not None
-        delivery = outcome.delivery
-        done = await repository.disable(
-            connection, delivery.key, outcome.disable, delivery.url, outcome.status_code, self._disable_after
-        )
-        if done:
-            log.warning("webhook endpoint %s was disabled: %s", delivery.key[1], outcome.disable)
-        return done
-
-    def _start(self, picks: Sequence[tuple[Key, int]], claimed: Sequence[Delivery]) -> None:
-        got: dict[Key, int] = {}
+    def _start(self, claimed: Sequence[Delivery]) -> None:
         loop = asyncio.get_running_loop()
-        for delivery in claimed:
-            got[delivery.key] = got.get(delivery.key, 0) + 1
-        for key, asked in picks:
-            self._lineup.claimed(key, asked, got.get(key, 0))
+        now = loop.time()
         for delivery in claimed:
             task = loop.create_task(self._request(delivery))
-            self._requests[task] = loop.time()
-            task.add_done_callback(self._ended)
+            self._requests[task] = now + delivery.delay
+            task.add_done_callback(self._request_ended)
         self.counters.claimed += len(claimed)
 
     async def _request(self, delivery: Delivery) -> None:
         well = False
         try:
+            if delivery.delay:
+                await asyncio.sleep(delivery.delay)
             outcome = await self._sender.attempt(delivery)
             well = not outcome.unwell
-            self._outcomes.append(outcome)
+            self._recorder.add(outcome)
         finally:
             self._lineup.finished(delivery.key, well)
 
-    def _ended(self, task: asyncio.Task[None]) -> None:
+    def _request_ended(self, task: asyncio.Task[None]) -> None:
         self._requests.pop(task, None)
         self._wake.set()
+        self._ended.set()
         if not task.cancelled() and task.exception() is not None:
             log.error("a webhook request failed on our side", exc_info=task.exception())
 
-    def _count(self, outcomes: Sequence[Outcome], disabled: int) -> None:
+    # Outcomes
+
+    async def _record_forever(self) -> None:
+        async def work() -> None:
+            if not len(self._recorder):
+                self._ended.clear()
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(self._ended.wait(), self._poll)
+            await self._write()
+
+        def going() -> bool:
+            return not self._stopping or bool(self._requests) or len(self._recorder) > 0
+
+        await self._go_on("writing outcomes of webhooks", work, going)
+
+    async def _write(self) -> None:
+        written = await self._recorder.write(keep_plans=self._claimer.keep_plans)
+        self._count(written)
+        for key, seconds, gated in written.again:
+            self._claimer.due(key, seconds, gated=gated)
+        if written.again:
+            self._wake.set()
+        if written.events:
+            self._doorbell.ring(EVENTS)
+
+    def _count(self, written: Written) -> None:
         counters = self.counters
-        counters.attempts += len(outcomes)
-        counters.disabled += disabled
-        for outcome in outcomes:
+        counters.attempts += len(written.outcomes)
+        counters.disabled += written.disabled
+        for outcome in written.outcomes:
             counters.delivered += outcome.status == "delivered"
             counters.retried += outcome.status == "pending"
             counters.exhausted += outcome.status == "exhausted"
 
+    # Probes
 
-def _distinct(outcomes: Sequence[Outcome]) -> tuple[list[Outcome], list[Outcome]]:
-    """(what one statement can write, the rest): a statement cannot change a row twice."""
-    now: dict[Any, Outcome] = {}
-    later: list[Outcome] = []
-    for outcome in outcomes:
-        if len(now) < _BATCH and outcome.delivery.id not in now:
-            now[outcome.delivery.id] = outcome
-        else:
-            later.append(outcome)
-    return list(now.values()), later
+    async def probe(self) -> int:
+        """Try endpoints that were disabled because they failed, when it is time; returns how many were tried."""
+        before, tried = self._prober.enabled, await self._prober.round()
+        if self._prober.enabled > before:
+            self.counters.enabled += self._prober.enabled - before
+            self._doorbell.ring(EVENTS)
+        return tried
+
+    async def _probe_forever(self) -> None:
+        async def work() -> None:
+            if not await self.probe():
+                await asyncio.sleep(self._probe_every)
+
+        await self._go_on("trying disabled webhook endpoints", work, lambda: not self._stopping)
+
+    async def _go_on(self, what: str, work: Callable[[], Awaitable[None]], going: Callable[[], bool]) -> None:
+        """Again and again, while `going`; after a failure a little later."""
+        pause = _RETRY_LEAST
+        while going():
+            try:
+                await work()
+                pause = _RETRY_LEAST
+            except Exception as error:
+                _report(what, error)
+                await asyncio.sleep(pause)
+                pause = min(pause * 2, _RETRY_MOST)
+                if self._stopping and pause >= _RETRY_MOST:
+                    return  # what is lost are outcomes, not leases: at least once
 
 
 def _report(what: str, error: Exception) -> None:

@@ -20,6 +20,7 @@ class _Endpoint:
     in_flight: int = 0
     served: int = 0
     marks: int = 0
+    not_before: float = 0.0
 
 
 class Lineup:
@@ -42,11 +43,19 @@ class Lineup:
         if key in self._ready:
             self._endpoints[key].marks += 1
         else:
-            heapq.heappush(self._later, (at, key))
+            heapq.heappush(self._later, (max(at, self._endpoints[key].not_before), key))
+
+    def wait(self, key: Key, at: float) -> None:
+        """Nothing may be sent to this endpoint before `at`, whatever becomes due."""
+        self._endpoints[key].not_before = at
+        self._ready.discard(key)
+        heapq.heappush(self._later, (at, key))
 
     def reset(self, due: Iterable[tuple[Key, float]]) -> None:
-        """Everything that is due, as just read from the database."""
+        """Everything that is due, as just read from the database, which also knows of waits that are over early."""
         self._later = [(at, key) for key, at in due]
+        for state in self._endpoints.values():
+            state.not_before = 0.0
         heapq.heapify(self._later)
         self._ready.clear()
         if len(self._endpoints) > _REMEMBERED:

@@ -15,23 +15,29 @@ Key = tuple[UUID, UUID]
 @dataclass(frozen=True, slots=True)
 class Delivery:
     """One claimed delivery. `number` counts its attempts from 1; `event` is the row to render, None when the log does
-    not keep it any more. `failed_too_long`: the endpoint has been failing for longer than is put up with."""
+    not keep it any more. `failed_too_long`: the endpoint has been failing for longer than is put up with. `gated`: the
+    endpoint has limits, or is being tried. `delay`: seconds to wait for its slot."""
 
     key: Key
     id: UUID
     event_id: UUID
+    event_type: str
     number: int
     url: str
     secret: bytes
     previous_secret: bytes | None
     failed_too_long: bool
     event: Mapping[str, Any] | None
+    fifo_key: str | None = None
+    gated: bool = False
+    delay: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """How one attempt ended. `status`: the delivery's (`pending` with `wait` seconds until the next attempt).
-    `unwell`: it speaks against the endpoint. `disable`: why the endpoint is to be disabled, if it is."""
+    `unwell`: it speaks against the endpoint. `given_up`: its attempts are used up. `disable`: why the endpoint is to be
+    disabled, if it is."""
 
     delivery: Delivery
     attempt_id: UUID
@@ -43,6 +49,7 @@ class Outcome:
     status: str
     wait: float | None
     unwell: bool
+    given_up: bool
     disable: str | None
 
     def bare(self) -> Outcome:

@@ -29,6 +29,7 @@ def worker_readings(sender: SenderEngine, webhooks: WebhookEngine) -> list[Readi
         ),
         Reading("webhook_deliveries_owed", "Deliveries made from events", "counter", lambda: pushed.owed),
         Reading("webhook_endpoints_disabled", "Endpoints that were disabled", "counter", lambda: pushed.disabled),
+        Reading("webhook_endpoints_enabled", "Endpoints that were enabled again", "counter", lambda: pushed.enabled),
         Reading("webhook_requests_in_flight", "Webhook requests under way", "gauge", lambda: webhooks.in_flight),
     ]
 

@@ -166,6 +166,8 @@ class LocalStack:
         if self.redis_url:
             environment["REDIS_URL"] = self.redis_url
         environment["PENGUINMAILS_SECRET_KEYS"] = self._keys
+        if self.settings.stack.system_mail_from is not None:
+            environment["PENGUINMAILS_SYSTEM_MAIL_FROM"] = self.settings.stack.system_mail_from
         if self.settings.webhooks.allow_private:
             environment["PENGUINMAILS_WEBHOOK_ALLOW_PRIVATE"] = "true"
         if self.settings.sender.transport == "capture":

@@ -13,23 +13,26 @@ from redis.asyncio import Redis
 
 from penguinmails_api.inbound.handlers import handlers
 from penguinmails_api.observability.worker_metrics import MetricsServer, worker_registry
-from penguinmails_api.services import Settings, open_telemetry
+from penguinmails_api.services import Settings, draft_limits, open_telemetry
 from penguinmails_core.config import ConfigError, SenderSettings
 from penguinmails_core.content.collector import collect
 from penguinmails_core.content.service import ContentService
+from penguinmails_core.emails.accept import Acceptor
 from penguinmails_core.errors import Unavailable
 from penguinmails_core.inbound.worker import InboundWorker
 from penguinmails_core.kit.crypto import SecretBox
 from penguinmails_core.kit.db import Database
 from penguinmails_core.kit.dns import SystemResolver
-from penguinmails_core.kit.doorbell import Doorbell
+from penguinmails_core.kit.doorbell import EVENTS, MAIL, Doorbell
 from penguinmails_core.kit.http import OutgoingHttp
 from penguinmails_core.kit.tasks import end
 from penguinmails_core.limits.reputation import Reputation
 from penguinmails_core.maintenance.service import Maintenance
+from penguinmails_core.system_mail.service import SystemMail
 from penguinmails_sender.engine.engine import SenderEngine
 from penguinmails_sender.transports import NullMxGuard, SimulatedTransport, SmtpTransport, Transport
 from penguinmails_webhooks.engine import WebhookEngine
+from penguinmails_webhooks.owner_mail import OwnerMail
 
 log = logging.getLogger(__name__)
 
@@ -98,6 +101,9 @@ class Worker:
             stack.push_async_callback(transport.aclose)
         sender = SenderEngine(database, content, transports, self._box, doorbell, settings.sender, worker_name())
         webhooks = WebhookEngine(database, self._box, doorbell, settings.webhooks)
+        acceptor = Acceptor(database.ingest, content, on_accepted=lambda: doorbell.ring(MAIL, EVENTS))
+        mail = SystemMail(acceptor, draft_limits(settings), settings.stack.system_mail_from)
+        owner_mail = OwnerMail(database.worker, mail, settings.webhooks.probe_for.days)
         maintenance = Maintenance(database, settings.audit, settings.request_log, settings.inbound)
         http = OutgoingHttp(allow_private=False)  # for what others ask us to call
         stack.push_async_callback(http.close)
@@ -105,6 +111,7 @@ class Worker:
         await self._observe(sender, webhooks)
         for name, engine in (("sender", sender), ("webhooks", webhooks), ("inbound", inbound)):
             self._supervise(name, engine.run(), engine.stop)
+        self._supervise("webhook mail", owner_mail.run(), None)
         self._supervise("maintenance", maintenance.run(), None)
         self._supervise("reputation", Reputation(database, doorbell).run(), None)
         self._supervise("collector", _collect_for_ever(database, content), None)

@@ -12,6 +12,7 @@ from svix.webhooks import WebhookVerificationError
 from penguinmails_core.config import WebhookSettings
 from penguinmails_core.kit.clock import rfc3339
 from penguinmails_core.kit.ids import Prefix, encode
+from penguinmails_webhooks.delivery_events import MessageAttemptExhausted
 from penguinmails_webhooks.endpoints import webhook_endpoints
 from penguinmails_webhooks.retry import MAX_ATTEMPTS
 from tests.fixtures.factories import make_tenant
@@ -73,20 +74,47 @@ async def test_a_failure_is_retried_with_the_same_id_and_body(world: World, rece
     assert await world.database.worker.fetchval(failing, endpoint.id) is None
 
 
-async def test_retries_end(world: World, receiver: Receiver) -> None:
-    await world.endpoint(receiver.url())
-    await world.happen()
+async def test_retries_end_and_that_is_told(world: World, receiver: Receiver) -> None:
+    endpoint, _ = await world.endpoint(receiver.url(), ("email.*",))
+    await world.endpoint(receiver.url("/other"), ("message.*",))
+    [happened] = await world.happen()
     receiver.answers["/hook"] = answer(500)
     engine = world.engine()
     for _ in range(MAX_ATTEMPTS + 2):
         await engine.run_once()
         await world.hurry()
-    [delivery] = await world.deliveries()
+    [delivery] = await world.deliveries(endpoint)
     assert (delivery["status"], delivery["due_at"]) == ("exhausted", None)
-    assert len(receiver.requests) == MAX_ATTEMPTS
+    assert len(receiver.at("/hook")) == MAX_ATTEMPTS
     assert len(receiver.ids()) == 1
+    [told] = receiver.at("/other")
+    assert told.event["type"] == "message.attempt.exhausted"
+    assert told.event["data"] == {
+        "endpoint_id": encode(Prefix.WEBHOOK_ENDPOINT, endpoint.id),
+        "delivery_id": encode(Prefix.WEBHOOK_DELIVERY, delivery["id"]),
+        "event_id": encode(Prefix.EVENT, happened),
+        "type": "email.queued",
+        "attempts": MAX_ATTEMPTS,
+        "last_status_code": 500,
+        "last_error": "status: the receiver answered 500, not 2xx",
+    }
+    MessageAttemptExhausted.model_validate(told.event["data"])
     assert engine.counters.retried == MAX_ATTEMPTS - 1
     assert engine.counters.exhausted == 1
+
+
+async def test_nothing_is_told_of_what_tells_of_endpoints(world: World, receiver: Receiver) -> None:
+    """Else an endpoint that asked for everything and is broken would be told of for ever."""
+    await world.endpoint(receiver.url())
+    receiver.answers["/hook"] = answer(500)
+    for kind in ("webhook_endpoint.disabled", "message.attempt.exhausted"):
+        await world.happen(type_=kind)
+    engine = world.engine(breaker_failures=1000)
+    for _ in range(MAX_ATTEMPTS + 1):
+        await engine.run_once()
+        await world.hurry()
+    assert {row["status"] for row in await world.deliveries()} == {"exhausted"}
+    assert await world.database.worker.fetchval("select count(*) from events") == 2
 
 
 async def test_retry_after_is_honoured(world: World, receiver: Receiver) -> None:
@@ -141,12 +169,21 @@ async def test_five_days_of_failures_disable(world: World, receiver: Receiver) -
         "update webhook_endpoints set failing_since = now() - interval '5 days' where id = $1 returning failing_since",
         endpoint.id,
     )
+    # The second failure in five days says little: nothing may have been sent in between.
+    await world.hurry()
+    await engine.run_once()
+    assert (await world.database.worker.fetchrow(row, endpoint.id))["status"] == "enabled"
     await world.hurry()
     await engine.run_once()
     assert await world.database.worker.fetchval(row, endpoint.id) == "disabled"
     assert [delivery["status"] for delivery in await world.deliveries()] == ["cancelled"]
     event = await world.database.worker.fetchrow("select * from events where type = 'webhook_endpoint.disabled'")
     assert event["payload"]["reason"] == "failing"
+    audited = await world.database.worker.fetchrow(
+        "select * from audit_logs where action = 'webhook_endpoint.disabled'"
+    )
+    assert (audited["actor_kind"], audited["resource_id"]) == ("system", endpoint.id)
+    assert audited["after"] == {"status": "disabled", "disabled_reason": "failing"}
     assert event["payload"]["failing_since"] == rfc3339(since)
     assert (event["resource_id"], event["sequence"], event["workspace_id"]) == (endpoint.id, 1, None)
 

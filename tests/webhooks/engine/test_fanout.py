@@ -119,3 +119,43 @@ async def test_deliveries_are_due_in_the_order_of_the_events(world: World) -> No
         "select e.sequence from webhook_deliveries d join events e on e.id = d.event_id order by d.due_at"
     )
     assert [row["sequence"] for row in rows] == [1, 2, 3, 4, 5]
+
+
+async def test_a_long_log_of_one_tenant_does_not_hold_up_another(world: World) -> None:
+    """The other's event is owed after the first page, long before its turn in the log, and once."""
+    other = await make_tenant(world.database, "Umbrella")
+    await world.endpoint(URL)
+    fresh, _ = await world.endpoint(URL, principal=other.principal())
+    kept, _ = await world.endpoint(URL, principal=other.principal(), fifo="endpoint")
+    fanout = Fanout(world.database.worker, page=20)
+    while (await fanout.round()).more:
+        pass
+    await world.happen(200)
+    happened = await world.happen(3, tenant=other)
+    await fanout.round()
+    assert await world.deliveries(fresh) == []
+    early = await fanout.express()
+    assert early.owed.keys() >= {(other.id, fresh.id)}
+    assert {row["event_id"] for row in await world.deliveries(fresh)} == set(happened)
+    assert await world.deliveries(kept) == []  # in the order of the log, which only the log has
+    assert (await fanout.express()).created == 0  # a moment later
+    while (await fanout.round()).more:
+        pass
+    assert len(await world.deliveries(fresh)) == len(await world.deliveries(kept)) == 3
+    assert len(await world.deliveries()) == 206
+
+
+async def test_the_express_lane_goes_on_where_it_was(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("penguinmails_webhooks.express._LEAST_GAP", 0)
+    monkeypatch.setattr("penguinmails_webhooks.express._SHARE", 0)
+    await world.endpoint(URL)
+    fanout = Fanout(world.database.worker, page=10)
+    while (await fanout.round()).more:
+        pass
+    await world.happen(120)
+    await fanout.round()
+    made = [(await fanout.express()).created for _ in range(4)]
+    assert made == [40, 50, 20, 0]  # the first ten were read already
+    while (await fanout.round()).more:
+        pass
+    assert len(await world.deliveries()) == 120

@@ -6,7 +6,7 @@ import asyncpg
 
 from penguinmails_core.events import cursor_repository
 from penguinmails_core.kit.db import Connection
-from penguinmails_webhooks import repository
+from penguinmails_webhooks import outcome_repository, repository
 from penguinmails_webhooks.fanout import Fanout
 from tests.webhooks.engine.world import World
 
@@ -39,10 +39,12 @@ async def test_kept_plans_look_rows_up_one_by_one(world: World) -> None:
         async with connection.transaction():
             await repository.use_indexes(connection, keep_plans=True)
             claim = await kept_plan(
-                connection, "uuid[], uuid[], int[], interval, interval, timestamptz", repository._CLAIM
+                connection,
+                "uuid[], uuid[], int[], interval, interval, timestamptz, boolean[], timestamptz",
+                repository._CLAIM,
             )
-            record = await kept_plan(connection, _RECORDED, repository._RECORD)
-            look = await kept_plan(connection, "int", repository._DUE_ENDPOINTS)
+            record = await kept_plan(connection, _RECORDED, outcome_repository._RECORD)
+            look = await kept_plan(connection, "timestamptz", repository._DUE_ENDPOINTS)
         async with connection.transaction():
             await cursor_repository.lock(connection, "test")
             read = await kept_plan(
@@ -55,7 +57,7 @@ async def test_kept_plans_look_rows_up_one_by_one(world: World) -> None:
             assert f"Seq Scan on {table}" not in plan, plan
     for join in ("(organization_id = w.organization_id) AND (endpoint_id = w.endpoint_id)", "(id = p.id)"):
         assert join in claim, claim
-    assert "Index Cond: ((organization_id = r.organization_id) AND (id = r.delivery_id))" in record, record
+    assert "Index Cond: ((organization_id = r_2.organization_id) AND (id = r_2.delivery_id))" in record, record
     # Most partitions are empty. An index on (organization_id, xid, id) would look as good there, and only there.
     assert claim.count("_pkey on events") >= 9, claim
     assert "xid" not in claim, claim

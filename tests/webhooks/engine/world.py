@@ -113,21 +113,18 @@ class World:
     engines: list[WebhookEngine] = field(default_factory=list)
 
     def engine(self, *, timeout: float = 5.0, allow_private: bool = True, **options: Any) -> WebhookEngine:
-        chosen = {
-            name: options.pop(name) for name in ("concurrency", "lease", "poll", "retry_scale") if name in options
-        }
-        settings = WebhookSettings(timeout=timeout, allow_private=allow_private, **chosen)
-        engine = WebhookEngine(self.database, BOX, self.doorbell, settings, rng=random.Random(1), **options)
+        settings = WebhookSettings(timeout=timeout, allow_private=allow_private, **options)
+        engine = WebhookEngine(self.database, BOX, self.doorbell, settings, rng=random.Random(1))
         self.engines.append(engine)
         return engine
 
     async def endpoint(
-        self, url: str, events: tuple[str, ...] = ("*",), *, principal: Principal | None = None
+        self, url: str, events: tuple[str, ...] = ("*",), *, principal: Principal | None = None, **pace: Any
     ) -> tuple[WebhookEndpoint, str]:
         service = webhook_endpoints(BOX, WebhookSettings(allow_private=True))
         principal = principal or self.tenant.principal()
         async with self.database.tenant(principal.organization_id) as session:
-            return await service.create(session, principal, url=url, events=events)
+            return await service.create(session, principal, url=url, events=events, pace=pace)
 
     async def happen(self, count: int = 1, *, tenant: Tenant | None = None, **options: Any) -> list[UUID]:
         """So many events in one transaction."""
@@ -147,8 +144,9 @@ class World:
         return list(await self.database.worker.fetch("select * from webhook_attempts order by number, id"))
 
     async def hurry(self) -> None:
-        """Whatever waits, for a retry or for the end of a lease, is due now."""
+        """Whatever waits, for a retry, for the end of a lease or for an open circuit, is due now."""
         await self.database.worker.execute("update webhook_deliveries set due_at = now() where due_at is not null")
+        await self.database.worker.execute("update webhook_endpoints set breaker_until = now(), throttle_at = now()")
 
     async def close(self) -> None:
         for engine in self.engines:

@@ -17,8 +17,7 @@ if TYPE_CHECKING:
 @attrs.define(kw_only=True)
 class MessageAttemptExhaustedEvent(Model):
     """The last attempt to deliver an event to an endpoint has failed. It is not sent again by itself; it can be resent.
-    Nothing of the kind is told of events about webhook endpoints themselves. Announced: its feature is still to come,
-    and it is not sent yet."""
+    Nothing of the kind is told of events about webhook endpoints themselves."""
 
     data: MessageAttemptExhausted
     """The last attempt to deliver an event to an endpoint has failed. It is not sent again by itself; it can be resent.

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 @attrs.define(kw_only=True)
 class WebhookEndpointEnabledEvent(Model):
     """An endpoint that was disabled because it failed answers again, and gets events from now on. What happened since
-    `disabled_at` can be replayed. Announced: its feature is still to come, and it is not sent yet."""
+    `disabled_at` can be replayed."""
 
     data: WebhookEndpointEnabled
     """An endpoint that was disabled because it failed answers again, and gets events from now on. What happened since
