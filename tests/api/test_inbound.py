@@ -14,8 +14,9 @@ import pytest
 from penguinmails_api.app import create_gateway
 from penguinmails_api.services import Services, Settings
 from penguinmails_core.config import DatabaseSettings, InboundSettings
+from penguinmails_core.errors import NotFound
 from penguinmails_core.inbound import handling_sql
-from penguinmails_core.inbound.records import Discard, InboundRequest, ReceivedMessage
+from penguinmails_core.inbound.records import Discard, InboundRequest, ReceivedMessage, Refused
 from penguinmails_core.inbound.worker import WAITS, InboundWorker
 from penguinmails_core.kit.crypto import SecretBox
 from penguinmails_core.kit.db import Database
@@ -114,6 +115,7 @@ async def test_a_proven_message_is_kept_and_told(client: ApiClient, outside: htt
     assert [(item["type"], item["data"]["message_id"], item["sequence"]) for item in event] == [
         ("inbound.received", message_id, 1)
     ]
+    assert (await client.get("/v1/events", params={"resource_id": message_id})).json()["data"] == event
     listed = (await client.get(MESSAGES)).json()["data"]
     assert [item["id"] for item in listed] == [message_id]
 
@@ -205,6 +207,16 @@ async def test_unknown_and_disabled_urls_are_not_found(client: ApiClient, outsid
     assert (await send(outside, source, genuine("github"))).status_code == 200
     await client.delete(f"{SOURCES}/{source['id']}")
     problem(await send(outside, source, genuine("github")), 404, "not_found")
+
+
+async def test_a_source_that_is_deleted_at_this_moment(client: ApiClient, services: Services) -> None:
+    source = await create(client)
+    found = await services.receiver.find(str(source["url"]).rpartition("/")[2])
+    assert found is not None
+    await client.delete(f"{SOURCES}/{source['id']}")
+    with pytest.raises(NotFound):
+        await services.receiver.receive(found, genuine("github"), time.time())
+    await services.receiver.keep_rejected(found, genuine("github"), Refused("malformed", "x"))
 
 
 async def test_too_large_and_too_many(client: ApiClient, outside: httpx.AsyncClient) -> None:

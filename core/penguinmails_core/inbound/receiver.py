@@ -10,12 +10,15 @@ import hashlib
 import logging
 import re
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
 from sqlalchemy import func
+from sqlalchemy.exc import IntegrityError
 
+from penguinmails_core.errors import NotFound
 from penguinmails_core.events import repository as events
 from penguinmails_core.events.types import EventType
 from penguinmails_core.inbound import repository
@@ -89,29 +92,32 @@ class Receiver:
             "due_at": func.now() if handlers else None,
             "processed_at": None if handlers else func.now(),
         }
-        message_id: UUID | None = values["id"]
-        async with self._database.tenant(source.organization_id) as session:
-            if not await repository.add_message(session, values):
-                message_id = await repository.count_duplicate(session, source, dedupe, replay)
-                return Receipt(message_id, True, False, verified.reply)
-            events.add(
-                session,
-                organization_id=source.organization_id,
-                workspace_id=source.workspace_id,
-                mode=source.mode,
-                event=EventType.INBOUND_RECEIVED,
-                resource_id=values["id"],
-                sequence=1,
-                payload=message_data(source.id, source.name, values),
-            )
-        return Receipt(message_id, False, bool(handlers), verified.reply)
+        try:
+            async with self._database.tenant(source.organization_id) as session:
+                if not await repository.add_message(session, values):
+                    message_id = await repository.count_duplicate(session, source, dedupe, replay)
+                    return Receipt(message_id, True, False, verified.reply)
+                events.add(
+                    session,
+                    organization_id=source.organization_id,
+                    workspace_id=source.workspace_id,
+                    mode=source.mode,
+                    event=EventType.INBOUND_RECEIVED,
+                    resource_id=values["id"],
+                    sequence=1,
+                    payload=message_data(source.id, source.name, values),
+                )
+        except IntegrityError:  # deleted since it was looked up
+            raise NotFound("Nothing is received at this URL.") from None
+        return Receipt(values["id"], False, bool(handlers), verified.reply)
 
     async def keep_rejected(self, source: Source, request: InboundRequest, refused: Refused) -> None:
         """So that the owner sees what is wrong; the caller bounds how many. Only the beginning of the body is kept."""
         values = _columns(source, request, request.body[:_REJECTED_BODY])
         values |= {"status": "rejected", "rejection": str(refused)[:500], "dedupe_key": values["id"].bytes}
-        async with self._database.tenant(source.organization_id) as session:
-            await repository.add_message(session, values)
+        with suppress(IntegrityError):  # deleted since it was looked up
+            async with self._database.tenant(source.organization_id) as session:
+                await repository.add_message(session, values)
 
     def _open(self, sealed: bytes, source_id: UUID) -> str:
         secret = self._opened.get(sealed)

@@ -32,11 +32,20 @@ def _event_type(value: Any) -> Any:
 
 
 def _any_id(value: Any) -> Any:
-    for prefix in (Prefix.RECIPIENT, Prefix.WEBHOOK_ENDPOINT, Prefix.DOMAIN, Prefix.SUPPRESSION):
+    for prefix in (
+        Prefix.RECIPIENT,
+        Prefix.WEBHOOK_ENDPOINT,
+        Prefix.DOMAIN,
+        Prefix.SUPPRESSION,
+        Prefix.INBOUND_MESSAGE,
+    ):
         if str(value).startswith(prefix + "_"):
             ids.decode(prefix, str(value))
             return value
-    raise ValueError("give the id of a recipient (rcp_), webhook endpoint (whe_), domain (dom_) or suppression (sup_)")
+    raise ValueError(
+        "give the id of a recipient (rcp_), webhook endpoint (whe_), domain (dom_), suppression (sup_) or inbound "
+        "message (inm_)"
+    )
 
 
 class _Wanted(QueryParameters):
@@ -44,7 +53,7 @@ class _Wanted(QueryParameters):
         [], max_length=50, description="Only these; may be repeated. `email.*` stands for a whole family."
     )
     resource_id: Annotated[str, Field(max_length=50), BeforeValidator(_any_id)] | None = Field(
-        None, description="Only events of this recipient, webhook endpoint, domain or suppression."
+        None, description="Only events of this recipient, webhook endpoint, domain, suppression or inbound message."
     )
 
     def resource_uuids(self) -> list[UUID] | None:

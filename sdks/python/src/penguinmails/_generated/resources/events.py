@@ -61,7 +61,7 @@ class EventsResource:
 
         Args:
             types: Only these; may be repeated. `email.*` stands for a whole family.
-            resource_id: Only events of this recipient, webhook endpoint, domain or suppression.
+            resource_id: Only events of this recipient, webhook endpoint, domain, suppression or inbound message.
             after: The `next_cursor` of the page before, or the id of the last event you have (`evt_...`).
             limit: How many, 1 to 100; more is refused.
             workspace_id: Of this workspace only.
@@ -139,7 +139,7 @@ class AsyncEventsResource:
 
         Args:
             types: Only these; may be repeated. `email.*` stands for a whole family.
-            resource_id: Only events of this recipient, webhook endpoint, domain or suppression.
+            resource_id: Only events of this recipient, webhook endpoint, domain, suppression or inbound message.
             after: The `next_cursor` of the page before, or the id of the last event you have (`evt_...`).
             limit: How many, 1 to 100; more is refused.
             workspace_id: Of this workspace only.
