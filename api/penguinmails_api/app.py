@@ -24,6 +24,7 @@ from penguinmails_api.identity.routes import ROUTERS as SIGN_IN
 from penguinmails_api.inbound.endpoints import router as inbound
 from penguinmails_api.oauth2.routes import ROUTERS as OAUTH
 from penguinmails_api.observability.logs import access_log as write_access_log
+from penguinmails_api.portal.routes import ROUTERS as PORTAL
 from penguinmails_api.reference.routes import ROUTERS as PAGES
 from penguinmails_api.scim.app import mount as scim
 from penguinmails_api.services import Services
@@ -51,7 +52,7 @@ class Api(FastAPI):
         super().__init__(
             docs_url=None, redoc_url=None, openapi_url=None, redirect_slashes=False, telemetry=_NO_TELEMETRY
         )
-        for router in (*ROUTERS, *V2, graphql, health.router, inbound, *OAUTH, *PAGES, *SIGN_IN):
+        for router in (*ROUTERS, *V2, graphql, health.router, inbound, *OAUTH, *PAGES, *SIGN_IN, *PORTAL):
             self.add(router)
         self.router.routes.append(scim)
 

@@ -50,6 +50,7 @@ KEPT_OUT = {
     "/oauth2/consent": "pages for people",
     "/device": "pages for people",
     "/inbound/*": "called by others in their own protocols (docs/inbound.md)",
+    "/portal/*": "pages for people (docs/webhook-portal.md)",
     "/static/*": "style and script of the pages",
 }
 """path (or a prefix and `*`) -> why the specification does not hold it."""

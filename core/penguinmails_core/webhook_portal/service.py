@@ -43,6 +43,7 @@ from penguinmails_core.webhook_portal import checks, repository
 TOKEN_PREFIX = "whpl_"  # noqa: S105  (a prefix)
 MIN_LIFE, MAX_LIFE = timedelta(minutes=1), timedelta(days=7)
 DEFAULT_LIFE = timedelta(hours=1)
+DEFAULT_EVENTS = ("email.*",)  # not all: keys and quotas of the organization are no business of its customers
 MAX_LINKS = 10_000  # active ones of an organization
 _READ, _WRITE = Scope.WEBHOOK_ENDPOINTS_READ, Scope.WEBHOOK_ENDPOINTS_WRITE
 _AUDITED = ("consumer", "events", "read_only", "theme", "return_url", "frame_ancestors", "expires_at", "mode")
@@ -219,7 +220,7 @@ async def _workspace(session: AsyncSession, principal: Principal, wanted: UUID |
 
 def _check(values: Mapping[str, Any], check_events: CheckEvents) -> dict[str, Any]:
     """Columns. Raises `Unprocessable` naming what is wrong."""
-    events, errors = check_events(values.get("events", ["*"]))
+    events, errors = check_events(values.get("events", DEFAULT_EVENTS))
     errors = [*errors, *check_consumer(values["consumer"])]
     life = values.get("expires_in", DEFAULT_LIFE.total_seconds())
     if not MIN_LIFE.total_seconds() <= life <= MAX_LIFE.total_seconds():

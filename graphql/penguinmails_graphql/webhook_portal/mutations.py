@@ -35,7 +35,7 @@ class CreateWebhookPortalLinkInput:
     workspace_id: strawberry.ID | None = strawberry.field(
         default=None, description="Only endpoints of this workspace, which get only its events."
     )
-    events: list[str] | None = strawberry.field(default=None, description="What can be chosen from; null: all events.")
+    events: list[str] | None = strawberry.field(default=None, description="What can be chosen from; null: `email.*`.")
     expires_in: int = strawberry.field(default=3600, description="Seconds, 60 to 604,800 (7 days).")
     read_only: bool = False
     theme: WebhookPortalThemeInput | None = None
@@ -49,7 +49,7 @@ class CreateWebhookPortalLinkInput:
         return {
             "consumer": self.consumer,
             "workspace_id": argument_id(Prefix.WORKSPACE, self.workspace_id, "/input/workspaceId"),
-            "events": ["*"] if self.events is None else self.events,
+            "events": list(service.DEFAULT_EVENTS) if self.events is None else self.events,
             "expires_in": self.expires_in,
             "read_only": self.read_only,
             "theme": {"name": theme.name, "accent_color": theme.accent_color, "color_scheme": theme.color_scheme}

@@ -32,7 +32,12 @@ async def test_a_link_is_shown_once_and_stored_as_a_hash(client: ApiClient, data
     url = made.pop("url")
     token = url.rpartition("/")[2]
     assert "/portal/l/whpl_" in url
-    assert (made["status"], made["read_only"], made["events"], made["frame_ancestors"]) == ("active", False, ["*"], [])
+    assert (made["status"], made["read_only"], made["events"], made["frame_ancestors"]) == (
+        "active",
+        False,
+        ["email.*"],
+        [],
+    )
     assert made["theme"] == {"name": None, "accent_color": None, "color_scheme": "auto"}
     assert (await client.get(f"{PATH}/{made['id']}")).json() == made
     assert (await client.get(PATH)).json()["data"] == [made]

@@ -73,8 +73,9 @@ class WebhookPortalLinkCreate(RequestBody):
         examples=[None],
     )
     events: EventPatterns = Field(
-        default_factory=lambda: ["*"],
-        description="What the visitor can choose from; left out: all events.",
+        default_factory=lambda: list(service.DEFAULT_EVENTS),
+        description="What the visitor can choose from; left out: `email.*`. What concerns you rather than your "
+        "customer, such as `api_key.*`, should not be among them.",
         examples=[["email.*"]],
     )
     expires_in: int = Field(

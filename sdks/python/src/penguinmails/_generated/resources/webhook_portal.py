@@ -120,7 +120,8 @@ class WebhookPortalResource:
                 `consumer`, and makes such.
             dry_run: Check everything and answer what would happen, and keep nothing: no change, no event, no
                 Idempotency-Key. The answer has `Dry-Run: true`.
-            events: What the visitor can choose from; left out: all events.
+            events: What the visitor can choose from; left out: `email.*`. What concerns you rather than your customer,
+                such as `api_key.*`, should not be among them.
             expires_in: For how many seconds the link works, 60 to 604,800 (7 days).
             frame_ancestors: Origins whose pages may show the portal in a frame; left out: none.
             read_only: The visitor can look at everything and change nothing.
@@ -286,7 +287,8 @@ class AsyncWebhookPortalResource:
                 `consumer`, and makes such.
             dry_run: Check everything and answer what would happen, and keep nothing: no change, no event, no
                 Idempotency-Key. The answer has `Dry-Run: true`.
-            events: What the visitor can choose from; left out: all events.
+            events: What the visitor can choose from; left out: `email.*`. What concerns you rather than your customer,
+                such as `api_key.*`, should not be among them.
             expires_in: For how many seconds the link works, 60 to 604,800 (7 days).
             frame_ancestors: Origins whose pages may show the portal in a frame; left out: none.
             read_only: The visitor can look at everything and change nothing.

@@ -1,0 +1,13 @@
+"""All routers of the portal."""
+
+from penguinmails_api.portal import assets, changes, deliveries, diagnosis, endpoints, entrance, reading
+
+ROUTERS = (
+    assets.router,
+    entrance.router,
+    endpoints.router,
+    changes.router,
+    deliveries.router,
+    diagnosis.router,
+    reading.router,
+)
