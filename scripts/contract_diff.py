@@ -1,8 +1,9 @@
 """Fails when the specification breaks a released one.
 
-    .venv/bin/python scripts/contract_diff.py            each openapi/released/v1-*.json against openapi/v1.json, ...
+    .venv/bin/python scripts/contract_diff.py            each openapi/released/v1-*.json against openapi/v1.json, ...,
+                                                         and events-*.json against events.json
     .venv/bin/python scripts/contract_diff.py OLD NEW    one against another
-    .venv/bin/python scripts/contract_diff.py --freeze   keep openapi/v*.json as what this version has promised
+    .venv/bin/python scripts/contract_diff.py --freeze   keep openapi/v*.json and events.json as what is promised
 
 Breaking is what can make a client that worked stop working: less is served, more is asked, or an answer has a shape
 that the client was promised not to see. Requests may become more permissive, answers may gain members. A new value of
@@ -307,11 +308,10 @@ def enumerated(schema: Node) -> list[Any] | None:
 
 
 def pairs(folder: Path) -> list[tuple[Path, Path]]:
-    """(released, current): every ``released/v1-0.1.json`` against ``v1.json``, and so on."""
-    return [
-        (released, folder / f"{released.name.partition('-')[0]}.json")
-        for released in sorted((folder / "released").glob("v*-*.json"))
-    ]
+    """(released, current): every ``released/v1-0.1.json`` against ``v1.json``, and so on; of events each version of
+    each one (``email.sent@1``), so that a shape of before cannot change behind the back of those who are pinned."""
+    found = [*(folder / "released").glob("v*-*.json"), *(folder / "released").glob("events-*.json")]
+    return [(released, folder / f"{released.name.partition('-')[0]}.json") for released in sorted(found)]
 
 
 def freeze(root: Path) -> list[Path]:
@@ -323,7 +323,7 @@ def freeze(root: Path) -> list[Path]:
     folder = root / "openapi" / "released"
     folder.mkdir(exist_ok=True)
     written = []
-    for current in sorted((root / "openapi").glob("v*.json")):
+    for current in sorted([*(root / "openapi").glob("v*.json"), *(root / "openapi").glob("events.json")]):
         target = folder / f"{current.stem}-{version.rpartition('.')[0]}.json"
         target.write_text(current.read_text())
         written.append(target)

@@ -16,6 +16,7 @@ from penguinmails_graphql.domains.mutations import DomainsMutation
 from penguinmails_graphql.domains.resolvers import DomainsQuery
 from penguinmails_graphql.emails.mutations import EmailsMutation
 from penguinmails_graphql.emails.resolvers import EmailsQuery
+from penguinmails_graphql.event_types.resolvers import EventTypesQuery
 from penguinmails_graphql.events.resolvers import EventsQuery
 from penguinmails_graphql.inbound.mutations import InboundMutation
 from penguinmails_graphql.inbound.resolvers import InboundQuery
@@ -54,6 +55,7 @@ class Query(
     NodesQuery,
     EmailsQuery,
     EventsQuery,
+    EventTypesQuery,
     DomainsQuery,
     SuppressionsQuery,
     WebhookEndpointsQuery,

@@ -18,6 +18,7 @@ from tests.fixtures.factories import Tenant, make_workspace
 _APPROVAL = "tests/oauth/test_registration.py: the app is nobody's, and keys are told at once that owners alone approve"
 ELSEWHERE = {
     "logs_get": "tests/api/v1/test_logs.py: what it shows is written in the background",
+    "event_types_get": "tests/api/v1/test_event_types.py: one catalogue for everybody",
     "oauth_apps_approve": _APPROVAL,
     "oauth_apps_unapprove": _APPROVAL,
 }

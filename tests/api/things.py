@@ -30,6 +30,7 @@ BODIES: dict[str, dict[str, Any]] = {
     "api_keys_derive": {"name": "Narrower", "scopes": ["emails:read"]},
     "webhook_endpoints_update": {"description": "changed"},
     "webhook_endpoints_resend_all": {},
+    "webhook_endpoints_test_filter": {"filter": {"data.tags": "order"}, "event_type": "email.delivered"},
     "inbound_sources_update": {"name": "changed"},
     "inbound_sources_rotate_secret": {},
     "api_keys_update": {"name": "changed"},
@@ -46,6 +47,8 @@ async def make_things(client: ApiClient, database: Database, tenant: Tenant) -> 
     event = (await client.get("/v1/events")).json()["data"][0]
     body = {"url": "https://hooks.example.com/in", "events": ["email.*"]}
     endpoint = (await client.post("/v1/webhook_endpoints", json=body)).json()
+    await client.post(f"/v1/webhook_endpoints/{endpoint['id']}/rotate_secret")
+    secrets = (await client.get(f"/v1/webhook_endpoints/{endpoint['id']}/secrets")).json()["data"]
     delivery_id = ids.new_uuid()
     await database.worker.execute(
         "insert into webhook_deliveries (organization_id, id, endpoint_id, event_id, event_created_at, event_type) "
@@ -71,6 +74,8 @@ async def make_things(client: ApiClient, database: Database, tenant: Tenant) -> 
         "attachment_id": ids.encode("att", attachment_id),
         "event_id": event["id"],
         "endpoint_id": endpoint["id"],
+        "event_type": "email.delivered",
+        "secret_id": secrets[1]["id"],
         "inbound_source_id": source["id"],
         "inbound_message_id": ids.encode("inm", await make_inbound_message(database, tenant, source["id"])),
         "oauth_grant_id": ids.encode("gra", await make_grant(database, tenant.id)),

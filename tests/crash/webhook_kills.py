@@ -221,7 +221,7 @@ async def _make_endpoints(database: Database, box: Any, tenant: Tenant, receiver
     async with database.tenant(tenant.organization_id) as session:
         for path, pace in ENDPOINTS.items():
             made = await service.create(session, principal, url=receiver.url + path, events=["email.*"], pace=pace)
-            receiver.secrets[path] = made[1]
+            receiver.secrets[path] = made[1] or ""
 
 
 async def kills(rounds: int, events: int, seed: int, *, progress: bool = False) -> Report:

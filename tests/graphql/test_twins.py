@@ -46,6 +46,8 @@ TWINS = {
     "emails_events": "Email.events",
     "events_list": "Query.events",
     "events_get": "Query.event",
+    "event_types_list": "Query.eventTypes",
+    "event_types_get": "Query.eventType",
     "domains_list": "Query.domains",
     "domains_get": "Query.domain",
     "domains_create": "Mutation.createDomain",
@@ -64,6 +66,9 @@ TWINS = {
     "webhook_endpoints_update": "Mutation.updateWebhookEndpoint",
     "webhook_endpoints_delete": "Mutation.deleteWebhookEndpoint",
     "webhook_endpoints_rotate_secret": "Mutation.rotateWebhookSecret",
+    "webhook_endpoints_test_filter": "Query.testWebhookFilter",
+    "webhook_endpoints_secrets": "WebhookEndpoint.secrets",
+    "webhook_endpoints_end_secret": "Mutation.endWebhookSecret",
     "webhook_endpoints_test": "Mutation.testWebhookEndpoint",
     "webhook_endpoints_deliveries": "WebhookEndpoint.deliveries",
     "webhook_endpoints_delivery": "Query.webhookDelivery",
@@ -154,6 +159,7 @@ WITHOUT = {
 }
 NO_KEY = {
     "suppressions_check": "a query",
+    "webhook_endpoints_test_filter": "a query",
     "suppressions_batch": "doing it again changes nothing",
     "emails_cancel_batch": "doing it again changes nothing",
     "sso_connections_test": "it changes nothing",

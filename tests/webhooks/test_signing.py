@@ -6,6 +6,7 @@ import base64
 from datetime import UTC, datetime
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from hypothesis import given
 from hypothesis import strategies as st
 from standardwebhooks.webhooks import Webhook as ReferenceWebhook
@@ -15,7 +16,9 @@ from penguinmails_webhooks.signing import (
     SecretError,
     SignatureError,
     decode_secret,
+    generate_key,
     generate_secret,
+    public_key,
     sign,
     signed_headers,
     verify,
@@ -148,3 +151,68 @@ def test_secrets() -> None:
     for use in (lambda: sign([], "evt_1", NOW, BODY), lambda: verify([], {}, BODY)):
         with pytest.raises(SecretError, match="at least one"):
             use()
+
+
+# Ed25519 (`v1a`): the key pair that the reference server is tested with.
+KNOWN_KEY = "whsk_6Xb/dCcHpPea21PS1N9VY/NZW723CEc77N4rJCubMbfVKIDij2HKpMKkioLlX0dRqSKJp4AJ6p9lMicMFs6Kvg=="
+KNOWN_PUBLIC = "whpk_1SiA4o9hyqTCpIqC5V9HUakiiaeACeqfZTInDBbOir4="
+
+
+def test_a_known_key_pair() -> None:
+    assert public_key(KNOWN_KEY) == KNOWN_PUBLIC
+    seed = base64.b64decode(KNOWN_KEY.removeprefix("whsk_"))[:32]
+    assert public_key("whsk_" + base64.b64encode(seed).decode()) == KNOWN_PUBLIC
+
+
+@given(ids, bodies)
+def test_what_is_signed_with_a_key_verifies_with_its_public_half(msg_id: str, body: bytes) -> None:
+    key = generate_key()
+    headers = signed_headers([key], msg_id, NOW, body)
+    assert headers["webhook-signature"].startswith("v1a,")
+    verify([public_key(key)], headers, body, now=NOW)
+    # As anybody would check it who knows the format only.
+    signature = base64.b64decode(headers["webhook-signature"].removeprefix("v1a,"))
+    raw = base64.b64decode(public_key(key).removeprefix("whpk_"))
+    Ed25519PublicKey.from_public_bytes(raw).verify(signature, f"{msg_id}.{NOW}.".encode() + body)
+
+
+def test_what_must_be_refused_of_keys() -> None:
+    key, other = generate_key(), generate_key()
+    good = signed_headers([key], "evt_1", NOW, BODY)
+    assert code(good, BODY + b" ", public_key(key)) == "signature_mismatch"
+    assert code(good, BODY, public_key(other)) == "signature_mismatch"
+    assert code({**good, "webhook-id": "evt_2"}, BODY, public_key(key)) == "signature_mismatch"
+    assert code(good, BODY, public_key(key), at=NOW + 301) == "timestamp_too_old"
+    assert code(good, BODY, SECRET) == "invalid_signature"  # no v1 signature there
+    for value in ("v1a", "v1a,", "v1a,%%%", "v1a,AAAA", good["webhook-signature"].replace("v1a", "v1")):
+        assert code({**good, "webhook-signature": value}, BODY, public_key(key)) == "invalid_signature"
+
+
+def test_both_kinds_in_one_header() -> None:
+    key = generate_key()
+    headers = signed_headers([SECRET, key], "evt_1", NOW, BODY)
+    verify([SECRET], headers, BODY, now=NOW)
+    verify([public_key(key)], headers, BODY, now=NOW)
+    verify([OTHER, public_key(key)], headers, BODY, now=NOW)
+    Webhook(SECRET).verify(BODY, signed_headers([SECRET, key], "evt_1", now(), BODY))
+
+
+@pytest.mark.parametrize("text", ["whsk_", "whsk_%%%", "whsk_" + base64.b64encode(b"x" * 33).decode()])
+def test_unusable_keys(text: str) -> None:
+    with pytest.raises(SecretError):
+        sign([text], "evt_1", NOW, BODY)
+
+
+def test_mixed_up_halves() -> None:
+    halves = [base64.b64decode(generate_key().removeprefix("whsk_")) for _ in range(2)]
+    mixed = "whsk_" + base64.b64encode(halves[0][:32] + halves[1][32:]).decode()
+    with pytest.raises(SecretError, match="belong together"):
+        sign([mixed], "evt_1", NOW, BODY)
+
+
+def test_a_receiver_needs_the_public_key() -> None:
+    key = generate_key()
+    with pytest.raises(SecretError, match="public key"):
+        verify([key], signed_headers([key], "evt_1", NOW, BODY), BODY, now=NOW)
+    with pytest.raises(SecretError, match="32 bytes"):
+        verify(["whpk_AAAA"], signed_headers([key], "evt_1", NOW, BODY), BODY, now=NOW)

@@ -12,9 +12,9 @@ from penguinmails_core.kit.clock import utcnow
 from penguinmails_core.kit.crypto import CryptoError, SecretBox
 from penguinmails_core.kit.http import HttpResult, InvalidRequest, InvalidUrl, OutgoingError, OutgoingHttp
 from penguinmails_core.kit.ids import Prefix, encode, new_uuid
-from penguinmails_core.webhook_endpoints.service import secret_context
 from penguinmails_webhooks.events import render
 from penguinmails_webhooks.records import Delivery, Outcome
+from penguinmails_webhooks.request import Opener
 from penguinmails_webhooks.retry import Verdict, judge, next_attempt
 from penguinmails_webhooks.signing import signed_headers
 
@@ -22,7 +22,6 @@ log = logging.getLogger(__name__)
 
 MAX_RESPONSE_TEXT = 2048  # bytes of an answer that are kept
 _CONTENT_TYPE = {"content-type": "application/json"}
-_SECRETS_KEPT = 4096
 
 
 class Sender:
@@ -30,10 +29,9 @@ class Sender:
 
     def __init__(self, http: OutgoingHttp, box: SecretBox, *, scale: float, rng: random.Random) -> None:
         self._http = http
-        self._box = box
+        self._opener = Opener(box)
         self._scale = scale
         self._rng = rng
-        self._secrets: dict[bytes, str] = {}
 
     async def attempt(self, delivery: Delivery) -> Outcome:
         """Never raises but for cancellation: whatever goes wrong is an outcome."""
@@ -62,24 +60,15 @@ class Sender:
 
     async def _post(self, delivery: Delivery) -> HttpResult:
         assert delivery.event is not None
-        body = render(delivery.event)
-        headers = signed_headers(
-            self._open_secrets(delivery), encode(Prefix.EVENT, delivery.event_id), int(time.time()), body
+        settings = self._opener.settings(delivery.key[1], delivery.request)
+        body = render(delivery.event, pin=settings.pin, thin=settings.thin)
+        secrets = [self._opener.secret(delivery.key[1], delivery.secret), *settings.old_secrets()]
+        signed = signed_headers(secrets, encode(Prefix.EVENT, delivery.event_id), int(time.time()), body)
+        # Ours last: whatever an endpoint asked for, it is signed, and it is JSON.
+        headers = {**settings.headers, **signed, **_CONTENT_TYPE}
+        return await self._http.post(
+            delivery.url, body=body, headers=headers, repeatable=True, certificate=settings.certificate
         )
-        return await self._http.post(delivery.url, body=body, headers=headers | _CONTENT_TYPE, repeatable=True)
-
-    def _open_secrets(self, delivery: Delivery) -> list[str]:
-        """The current secret, and the previous one while both are valid."""
-        sealed = [delivery.secret] if delivery.previous_secret is None else [delivery.secret, delivery.previous_secret]
-        return [self._open(secret, delivery) for secret in sealed]
-
-    def _open(self, sealed: bytes, delivery: Delivery) -> str:
-        secret = self._secrets.get(sealed)
-        if secret is None:
-            if len(self._secrets) >= _SECRETS_KEPT:
-                self._secrets.clear()
-            secret = self._secrets[sealed] = self._box.open(sealed, secret_context(delivery.key[1])).decode()
-        return secret
 
     def _outcome(
         self,

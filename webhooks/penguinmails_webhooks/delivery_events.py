@@ -20,12 +20,12 @@ class WebhookEndpointEnabled(
         "disabled_at": "2026-11-24T12:00:00.000Z",
     },
 ):
-    """An endpoint that was disabled because it failed answers again, and gets events from now on. What happened since
-    `disabled_at` can be replayed."""
+    """An endpoint that was disabled gets events from now on: it answers again, or somebody enabled it. What happened
+    since `disabled_at` can be replayed."""
 
     endpoint_id: EndpointId
     url: str = Field(description="Without its query")
-    reason: str = Field(description="`recovered`: a probe was answered; more may be added")
+    reason: str = Field(description="`recovered` (a probe was answered) or `manual`; more may be added")
     disabled_at: Timestamp | None = Field(None, description="Since when it got no events")
 
 

@@ -28,7 +28,7 @@ from penguinmails_webhooks.catalogue import CATALOGUE
 from penguinmails_webhooks.doctor import Finding, Level, Secret, Signed
 from penguinmails_webhooks.doctor_run import Doctor, Outcome
 from penguinmails_webhooks.events import example_event, render
-from penguinmails_webhooks.signing import signed_headers
+from penguinmails_webhooks.signing import PRIVATE_PREFIX, signed_headers
 
 MAX_DATA = 64 * 1024  # bytes of `data` as JSON
 TEST_HEADER = "webhook-test"  # tells a receiver that this is a test, and that an echo is welcome
@@ -78,7 +78,9 @@ async def prepare(
     signed = Signed(encode(Prefix.EVENT, event_id), str(int(time.time())), body)
     headers = signed_headers(signing, signed.msg_id, int(signed.timestamp), body)
     headers |= {"content-type": "application/json", TEST_HEADER: "true"}
-    return Prepared(endpoint.url, event_id, signed, headers, [_told(own, endpoint) for own in secrets])
+    # A receiver cannot echo what a signing key of Ed25519 makes: it has the public half only.
+    shared = [_told(own, endpoint) for own in secrets if not own.value.startswith(PRIVATE_PREFIX)]
+    return Prepared(endpoint.url, event_id, signed, headers, shared)
 
 
 async def run(prepared: Prepared, doctor: Doctor) -> Outcome:

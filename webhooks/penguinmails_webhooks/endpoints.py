@@ -1,19 +1,26 @@
-"""The endpoint service with the rules of webhooks: which events there are, what a secret looks like."""
+"""The endpoint service with the rules of webhooks: which events there are, what filters and secrets look like."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from penguinmails_core.config import WebhookSettings
 from penguinmails_core.errors import FieldError
 from penguinmails_core.kit.crypto import SecretBox
+from penguinmails_core.webhook_endpoints.secrets import SigningSecret
 from penguinmails_core.webhook_endpoints.service import EndpointRules, WebhookEndpoints
+from penguinmails_webhooks import signing
+from penguinmails_webhooks.catalogue import LATEST_VERSION
 from penguinmails_webhooks.events import InvalidPatterns, validate_patterns
-from penguinmails_webhooks.signing import generate_secret
+from penguinmails_webhooks.filters import InvalidFilter, parse
 
 
 def webhook_endpoints(box: SecretBox, settings: WebhookSettings) -> WebhookEndpoints:
-    return WebhookEndpoints(box, EndpointRules(_check_events, generate_secret, settings.allow_private))
+    rules = EndpointRules(
+        _check_events, _check_filter, _new_secret, _read_secret, LATEST_VERSION, settings.allow_private
+    )
+    return WebhookEndpoints(box, rules)
 
 
 def _check_events(patterns: Sequence[str]) -> tuple[list[str], Sequence[FieldError]]:
@@ -21,3 +28,30 @@ def _check_events(patterns: Sequence[str]) -> tuple[list[str], Sequence[FieldErr
         return validate_patterns(patterns), ()
     except InvalidPatterns as error:
         return [], error.errors
+
+
+def _check_filter(given: Any) -> Sequence[FieldError]:
+    try:
+        parse(given)
+    except InvalidFilter as error:
+        return error.errors
+    return ()
+
+
+def _new_secret(signature: str) -> SigningSecret:
+    if signature == "ed25519":
+        key = signing.generate_key()
+        return SigningSecret(key, signature, signing.public_key(key))
+    return SigningSecret(signing.generate_secret(), signature, None)
+
+
+def _read_secret(text: str) -> SigningSecret:
+    """Raises `SecretError` (a ValueError)."""
+    if text.startswith(signing.PRIVATE_PREFIX):
+        return SigningSecret(text, "ed25519", signing.public_key(text))
+    if not text.startswith(signing.SECRET_PREFIX):
+        raise signing.SecretError(
+            f"it begins with {signing.SECRET_PREFIX} (shared) or {signing.PRIVATE_PREFIX} (Ed25519), then base64"
+        )
+    signing.decode_secret(text)
+    return SigningSecret(text, "hmac", None)

@@ -33,7 +33,7 @@ from penguinmails_webhooks import (  # noqa: F401  (they fill the catalogue)
     usage_events,
     webhook_endpoint_events,
 )
-from penguinmails_webhooks.catalogue import CATALOGUE, EventData, convert, version_for
+from penguinmails_webhooks.catalogue import CATALOGUE, EventData, Older, convert, version_for
 from penguinmails_webhooks.payloads import EventId, EventMode, OrganizationId, Part, Timestamp, WorkspaceId
 
 for _event in EventType:  # in the order of the names, and a name without a class stops the start
@@ -64,6 +64,11 @@ def envelope_model(event: EventType) -> type[Envelope]:
     """The model of one event as it is sent, such as `EmailDeliveredEvent`."""
     data = CATALOGUE[event]
     return _envelope(event, data, data.schema_version, f"{data.__name__}Event")
+
+
+def older_envelope(event: EventType, older: Older) -> type[Envelope]:
+    """The model of an event as endpoints get it that are pinned to one of its former shapes."""
+    return _envelope(event, older.model, older.version, f"{CATALOGUE[event].__name__}EventV{older.version}")
 
 
 def _envelope(event: EventType, data: type[Part], version: int, name: str) -> type[Envelope]:

@@ -16,6 +16,7 @@ from penguinmails_core.webhook_endpoints.pace import Fifo
 from penguinmails_webhooks import repository
 from penguinmails_webhooks.events import matches
 from penguinmails_webhooks.express import Express, Made
+from penguinmails_webhooks.filtering import Filtering, Match
 from penguinmails_webhooks.records import Key
 from penguinmails_webhooks.repository import Owed
 
@@ -23,9 +24,6 @@ CONSUMER = "webhooks"
 _ROWS = 5000  # of one statement
 _ALL = "endpoint"  # the key of everything, where an endpoint wants one order
 _PAYLOAD_KEYS = (Fifo.EMAIL_ID.value, Fifo.CONTACT_ID.value)
-
-Match = tuple[Any, Any]
-"""The rows of an endpoint and of an event that it asked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +42,7 @@ class Fanout:
     def __init__(self, pool: Pool, *, page: int = 1000) -> None:
         self._cursor = EventCursor(pool, CONSUMER, start="beginning")
         self._page = page
+        self._filtering = Filtering()
         self._express = Express(pool, CONSUMER, partial(self._owe, ordered=False))
 
     async def round(self) -> Round:
@@ -68,6 +67,7 @@ class Fanout:
             organizations = {event["organization_id"] for event in events}
             endpoints = await repository.listening(connection, organizations)
             matched = _match(events, [endpoint for endpoint in endpoints if ordered or endpoint["fifo"] is None])
+            matched = await self._filtering.passing(connection, matched)
         for start in range(0, len(matched), _ROWS):
             owed = await _in_order(connection, matched[start : start + _ROWS])
             created += await repository.owe(connection, owed)
@@ -75,7 +75,11 @@ class Fanout:
 
 
 def _match(events: Sequence[Any], endpoints: Sequence[Any]) -> list[Match]:
-    """(endpoint, event) for every event that an endpoint asked for, in the order of the events."""
+    """(endpoint, event) for every event that an endpoint is subscribed to, in the order of the events.
+
+    None is told of itself: it would be sent the news of its own creation, and each of its failures would bring another
+    one. But that it is enabled again, since whoever hears it can ask for what was missed.
+    """
     by_tenant = defaultdict(list)
     for endpoint in endpoints:
         by_tenant[endpoint["organization_id"], endpoint["mode"]].append((endpoint, tuple(endpoint["events"])))
@@ -86,6 +90,7 @@ def _match(events: Sequence[Any], endpoints: Sequence[Any]) -> list[Match]:
                 _wanted(patterns, event["type"])
                 and endpoint["created_at"] <= event["created_at"]
                 and endpoint["workspace_id"] in (None, event["workspace_id"])
+                and (endpoint["id"] != event["resource_id"] or event["type"] == EventType.WEBHOOK_ENDPOINT_ENABLED)
             ):
                 found.append((endpoint, event))
     return found

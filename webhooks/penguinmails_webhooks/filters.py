@@ -225,14 +225,14 @@ class FilterCache:
         self._size = size
         self._kept: dict[Any, tuple[Any, Predicate]] = {}
 
-    def get(self, endpoint_id: Any, updated_at: Any, given: Any) -> Predicate:
-        """The filter of an endpoint. One that an older version took and this one cannot read lets everything pass:
-        too much is noticed, too little is lost."""
+    def get(self, endpoint_id: Any, updated_at: Any, given: str) -> Predicate:
+        """The filter of an endpoint, given as JSON text. One that an older version took and this one cannot read lets
+        everything pass: too much is noticed, too little is lost."""
         kept = self._kept.get(endpoint_id)
         if kept is not None and kept[0] == updated_at:
             return kept[1]
         try:
-            predicate = compile_filter(parse(given))
+            predicate = compile_filter(parse(orjson.loads(given)))
         except InvalidFilter as error:
             log.error("webhook endpoint %s: its filter cannot be read and lets everything pass: %s", endpoint_id, error)
             predicate = _everything

@@ -86,7 +86,7 @@ async def begin(connection: Connection, limit: int, lease: timedelta, message: s
             number=1,
             url=row["url"],
             secret=row["secret"],
-            previous_secret=row["previous_secret"],
+            request=row["request"],
             failed_too_long=False,
             event=await connection.fetchrow(_EVENT, key[0], event_id, row["moment"]),
         )

@@ -15,8 +15,9 @@ Key = tuple[UUID, UUID]
 @dataclass(frozen=True, slots=True)
 class Delivery:
     """One claimed delivery. `number` counts its attempts from 1; `event` is the row to render, None when the log does
-    not keep it any more. `failed_too_long`: the endpoint has been failing for longer than is put up with. `gated`: the
-    endpoint has limits, or is being tried. `delay`: seconds to wait for its slot."""
+    not keep it any more. `request`: what the endpoint wants of its requests, see `request.Opener`.
+    `failed_too_long`: the endpoint has been failing for longer than is put up with. `gated`: the endpoint has limits,
+    or is being tried. `delay`: seconds to wait for its slot."""
 
     key: Key
     id: UUID
@@ -25,7 +26,7 @@ class Delivery:
     number: int
     url: str
     secret: bytes
-    previous_secret: bytes | None
+    request: str | None
     failed_too_long: bool
     event: Mapping[str, Any] | None
     fifo_key: str | None = None

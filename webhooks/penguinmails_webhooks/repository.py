@@ -17,10 +17,10 @@ from penguinmails_core.models.webhook import HELD
 from penguinmails_core.webhook_endpoints.service import CANCELLED
 from penguinmails_webhooks.policy import Gate
 from penguinmails_webhooks.records import Delivery, Key
+from penguinmails_webhooks.request_sql import REQUEST
 
 # What a request is made with, of `webhook_endpoints e`.
-ENDPOINT_COLUMNS = """e.url, e.secret,
-  case when e.previous_secret_expires_at > now() then e.previous_secret end as previous_secret"""
+ENDPOINT_COLUMNS = f"e.url, e.secret, {REQUEST} as request"
 
 # Nothing waits for the disk here. When the database server crashes, the last moments of claims and outcomes may be
 # gone, all of a transaction or nothing: what was received then comes once more, with the same id, as after any lost
@@ -31,7 +31,8 @@ select set_config('synchronous_commit', 'off', true), set_config('enable_seqscan
   set_config('plan_cache_mode', $1, true)"""
 
 _LISTENING = """
-select organization_id, id, mode, workspace_id, events, created_at, fifo,
+select organization_id, id, mode, workspace_id, events, created_at, updated_at, fifo,
+  filter::text as filter,
   (throttle_limit is not null or concurrency is not null or breaker <> 'closed') as gated
 from webhook_endpoints where organization_id = any($1::uuid[]) and status = 'enabled'"""
 
@@ -373,7 +374,7 @@ async def claim(
             number=row["number"],
             url=row["url"],
             secret=row["secret"],
-            previous_secret=row["previous_secret"],
+            request=row["request"],
             failed_too_long=row["failed_too_long"],
             event=row if row["id"] is not None else None,
             fifo_key=row["fifo_key"],

@@ -28,7 +28,7 @@ class WebhookEndpointEventData(Part):
 
 
 class WebhookEndpointCreated(
-    WebhookEndpointEventData, EventData, event=EventType.WEBHOOK_ENDPOINT_CREATED, example=_ENDPOINT, available=False
+    WebhookEndpointEventData, EventData, event=EventType.WEBHOOK_ENDPOINT_CREATED, example=_ENDPOINT
 ):
     """A webhook endpoint was made: events are sent to its URL from now on."""
 
@@ -38,7 +38,6 @@ class WebhookEndpointUpdated(
     EventData,
     event=EventType.WEBHOOK_ENDPOINT_UPDATED,
     example=_ENDPOINT | {"changed": ["events"]},
-    available=False,
 ):
     """Settings of a webhook endpoint were changed."""
 
@@ -71,7 +70,6 @@ class WebhookEndpointSecretRotated(
     EventData,
     event=EventType.WEBHOOK_ENDPOINT_SECRET_ROTATED,
     example=_ENDPOINT | {"previous_secret_expires_at": "2026-11-25T12:00:00.000Z"},
-    available=False,
 ):
     """A webhook endpoint has another signing secret."""
 
@@ -81,7 +79,7 @@ class WebhookEndpointSecretRotated(
 
 
 class WebhookEndpointDeleted(
-    WebhookEndpointEventData, EventData, event=EventType.WEBHOOK_ENDPOINT_DELETED, example=_ENDPOINT, available=False
+    WebhookEndpointEventData, EventData, event=EventType.WEBHOOK_ENDPOINT_DELETED, example=_ENDPOINT
 ):
     """A webhook endpoint was deleted, and what waited for it was cancelled."""
 

@@ -12,6 +12,7 @@ from penguinmails_api.v1.emails import batch, send
 from penguinmails_api.v1.emails.attachments import router as attachments
 from penguinmails_api.v1.emails.endpoints import router as emails
 from penguinmails_api.v1.emails.send_routes import router as sending
+from penguinmails_api.v1.event_types.endpoints import router as event_types
 from penguinmails_api.v1.events.endpoints import router as events
 from penguinmails_api.v1.inbound_messages.endpoints import router as inbound_messages
 from penguinmails_api.v1.inbound_sources.endpoints import router as inbound_sources
@@ -42,6 +43,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     emails,
     attachments,
     events,
+    event_types,
     domains,
     suppressions,
     webhook_endpoints,

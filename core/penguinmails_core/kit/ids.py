@@ -49,6 +49,7 @@ class Prefix(StrEnum):
     EVENT = "evt"
     SUPPRESSION = "sup"
     WEBHOOK_ENDPOINT = "whe"
+    WEBHOOK_SECRET = "whs"  # noqa: S105  (a prefix)
     WEBHOOK_DELIVERY = "whd"
     WEBHOOK_ATTEMPT = "wha"
     INBOUND_SOURCE = "ins"

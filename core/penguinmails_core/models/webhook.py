@@ -18,6 +18,9 @@ class WebhookEndpoint(TenantKey, Timestamps, Base):
     __table_args__ = (
         CheckConstraint("mode in ('live', 'test')", name="mode"),
         CheckConstraint("status in ('enabled', 'disabled')", name="status"),
+        CheckConstraint("signature in ('hmac', 'ed25519')", name="signature"),
+        CheckConstraint("payload in ('full', 'thin')", name="payload"),
+        CheckConstraint("(client_certificate is null) = (client_key is null)", name="client_certificate"),
         CheckConstraint("(throttle_limit is null) = (throttle_period is null) and throttle_limit > 0", name="throttle"),
         CheckConstraint("throttle_period in ('second', 'minute')", name="throttle_period"),
         CheckConstraint("concurrency > 0", name="concurrency"),
@@ -47,9 +50,23 @@ class WebhookEndpoint(TenantKey, Timestamps, Base):
     status: Mapped[str] = mapped_column(Text, server_default="enabled")
     disabled_reason: Mapped[str | None] = mapped_column(Text)
     failing_since: Mapped[datetime | None]
+    # The current signing secret, sealed, and what may be shown of it; old ones as objects, see `secrets.replace`.
     secret: Mapped[bytes] = mapped_column(LargeBinary)
-    previous_secret: Mapped[bytes | None] = mapped_column(LargeBinary)
-    previous_secret_expires_at: Mapped[datetime | None]
+    secret_id: Mapped[uuid.UUID] = mapped_column(server_default=text("gen_random_uuid()"))
+    secret_hint: Mapped[str | None] = mapped_column(Text)
+    secret_created_at: Mapped[datetime] = mapped_column(server_default=text("now()"))
+    signature: Mapped[str] = mapped_column(Text, server_default="hmac")
+    public_key: Mapped[str | None] = mapped_column(Text)
+    older_secrets: Mapped[list[dict[str, Any]]] = mapped_column(JSONB, server_default=text("'[]'"))
+    # What is sent, and with what. Secret headers and the client's key are sealed.
+    payload: Mapped[str] = mapped_column(Text, server_default="full")
+    schema_version: Mapped[int] = mapped_column(SmallInteger, server_default="1")
+    filter: Mapped[dict[str, Any] | None] = mapped_column(JSONB(none_as_null=True))
+    headers: Mapped[dict[str, str]] = mapped_column(JSONB, server_default=text("'{}'"))
+    secret_header_names: Mapped[list[str]] = mapped_column(ARRAY(Text), server_default=text("'{}'"))
+    secret_headers: Mapped[bytes | None] = mapped_column(LargeBinary)
+    client_certificate: Mapped[str | None] = mapped_column(Text)
+    client_key: Mapped[bytes | None] = mapped_column(LargeBinary)
     event_sequence: Mapped[int] = mapped_column(server_default="0")
     # How fast, how many at once, in which order: what the endpoint's owner asked for.
     throttle_limit: Mapped[int | None]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import base64
 from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
@@ -20,7 +20,7 @@ MOST = 200  # endpoints whose secrets are tried
 
 @dataclass(frozen=True, slots=True)
 class OwnSecret:
-    """`previous_until`: it is the one before the last rotation, and valid until then."""
+    """`previous_until`: it is an old one, and valid until then."""
 
     endpoint_id: UUID
     value: str = field(repr=False)
@@ -40,15 +40,13 @@ async def secrets_of_all(
 
 
 def _secrets(row: WebhookEndpoint, box: SecretBox) -> list[OwnSecret]:
-    sealed: Sequence[tuple[bytes | None, datetime | None]] = (
-        (row.secret, None),
-        (row.previous_secret, row.previous_secret_expires_at),
-    )
+    sealed: list[tuple[bytes, datetime | None]] = [(row.secret, None)]
+    for entry in row.older_secrets:  # those that have ended since the last rotation, too
+        sealed.append((base64.b64decode(entry["sealed"]), datetime.fromisoformat(entry["expires_at"])))
     found = []
     for secret, until in sealed:
-        if secret is not None:
-            try:
-                found.append(OwnSecret(row.id, box.open(secret, secret_context(row.id)).decode(), until))
-            except CryptoError:
-                continue
+        try:
+            found.append(OwnSecret(row.id, box.open(secret, secret_context(row.id)).decode(), until))
+        except CryptoError:
+            continue
     return found

@@ -6,52 +6,36 @@ like is told by the webhook component (`EndpointRules`), which stands above this
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
 from uuid import UUID
 
+import orjson
 from sqlalchemy import func
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from penguinmails_core.audit import service as audit
-from penguinmails_core.audit.actor import Resource
-from penguinmails_core.errors import Conflict, FieldError, NotFound, Unprocessable
+from penguinmails_core.errors import Conflict, FieldError, NotFound
 from penguinmails_core.events import repository as events
 from penguinmails_core.events.types import EventType
-from penguinmails_core.kit.clock import utcnow
+from penguinmails_core.kit.clock import rfc3339, utcnow
 from penguinmails_core.kit.crypto import SecretBox
-from penguinmails_core.kit.http import OutgoingError, check_url
 from penguinmails_core.kit.ids import Prefix, encode, new_uuid
 from penguinmails_core.models import WebhookAttempt, WebhookDelivery, WebhookEndpoint
 from penguinmails_core.principal import Principal
-from penguinmails_core.webhook_endpoints import repository
-from penguinmails_core.webhook_endpoints.consumers import (
-    check_consumer,
-    check_room,
-    refuse_bad_consumer,
-)
-from penguinmails_core.webhook_endpoints.pace import check_pace
+from penguinmails_core.webhook_endpoints import repository, secrets, tell
+from penguinmails_core.webhook_endpoints.checks import EndpointRules, check, check_both, refusal
+from penguinmails_core.webhook_endpoints.consumers import check_room, refuse_bad_consumer
+from penguinmails_core.webhook_endpoints.secrets import secret_context
+
+__all__ = ["CANCELLED", "Delivery", "EndpointRules", "WebhookEndpoints", "secret_context"]
 
 Row = TypeVar("Row")
 
-MAX_DESCRIPTION = 500
-MAX_METADATA, MAX_METADATA_KEY, MAX_METADATA_VALUE = 50, 64, 500
 MAX_RESEND = 10_000
-SECRET_OVERLAP = timedelta(hours=24)
 TEST_MESSAGE = "If you can read this and the signature verifies, your endpoint works."
 CANCELLED = "endpoint_disabled: the endpoint was disabled or deleted before this could be delivered"
-
-
-@dataclass(frozen=True, slots=True)
-class EndpointRules:
-    """`check_events`: patterns -> (patterns without repeats, what is wrong with them). `new_secret`: a fresh signing
-    secret. `allow_private`: plain http and private hosts may be named."""
-
-    check_events: Callable[[Sequence[str]], tuple[list[str], Sequence[FieldError]]]
-    new_secret: Callable[[], str]
-    allow_private: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,9 +46,14 @@ class Delivery:
     attempts: Sequence[WebhookAttempt]
 
 
-def secret_context(endpoint_id: UUID) -> bytes:
-    """What a sealed signing secret is bound to."""
-    return f"webhook_endpoints:{endpoint_id}".encode()
+def headers_context(endpoint_id: UUID) -> bytes:
+    """What sealed headers are bound to."""
+    return f"webhook_endpoints:{endpoint_id}:headers".encode()
+
+
+def client_key_context(endpoint_id: UUID) -> bytes:
+    """What the sealed key of a client certificate is bound to."""
+    return f"webhook_endpoints:{endpoint_id}:client_key".encode()
 
 
 class WebhookEndpoints:
@@ -86,33 +75,40 @@ class WebhookEndpoints:
         *,
         url: str,
         events: Sequence[str],
-        description: str | None = None,
-        metadata: Mapping[str, str] | None = None,
+        signature: str | None = None,
+        secret: str | None = None,
         pace: Mapping[str, Any] | None = None,
         consumer: str | None = None,
-    ) -> tuple[WebhookEndpoint, str]:
-        """The endpoint and its secret, which is not shown again. It gets what happens from now on: all workspaces of
-        the organization, or the one that the caller is bound to. `pace`: throttle, concurrency and fifo (see
-        `check_pace`). `consumer`: which customer of the organization it is for; whoever came by a consumer's link
-        makes that one's. Raises `Conflict` at 50 endpoints, 20 of one consumer, or 5,000 altogether."""
+        **settings: Any,
+    ) -> tuple[WebhookEndpoint, str | None]:
+        """The endpoint and its secret, which is not shown again; none of an `ed25519` one, which has a public key. It
+        gets what happens from now on: all workspaces of the organization, or the one that the caller is bound to.
+
+        `secret`: one that was brought along. `pace` and `settings`: as in `update`. `consumer`: which customer of the
+        organization it is for; whoever came by a consumer's link makes that one's. Raises `Conflict` at 50 endpoints,
+        20 of one consumer, or 5,000 altogether.
+        """
         consumer = principal.consumer if principal.consumer is not None else consumer
-        given = {"url": url, "events": events, "description": description, "metadata": metadata, "consumer": consumer}
-        values = self._check({**given, **(pace or {})})
+        given = {"url": url, "events": events, "consumer": consumer, **settings, **(pace or {})}
+        values = check(given, self._rules)
+        check_both(values.get("headers", {}), values.get("secret_headers", {}))
+        made = self._rules.secret(secret, signature, "hmac")
         await check_room(session, principal.organization_id, consumer)
-        secret, endpoint_id = self._rules.new_secret(), new_uuid()
+        endpoint_id = new_uuid()
         endpoint = WebhookEndpoint(
             organization_id=principal.organization_id,
             id=endpoint_id,
             workspace_id=principal.workspace_id,
             mode=principal.mode,
-            secret=self._box.seal(secret.encode(), secret_context(endpoint_id)),
-            **values,
+            **{"schema_version": self._rules.versions, **self._sealed(endpoint_id, values)},
+            **secrets.columns(self._box, endpoint_id, made),
         )
         session.add(endpoint)
         await session.flush()
         await session.refresh(endpoint)
-        await _record(session, principal, "created", endpoint, None, _facts(endpoint))
-        return endpoint, secret
+        await tell.event(session, endpoint, EventType.WEBHOOK_ENDPOINT_CREATED, tell.payload(endpoint))
+        await tell.record(session, principal, "created", endpoint, None, tell.facts(endpoint))
+        return endpoint, None if made.public_key else made.text
 
     async def get(
         self, session: AsyncSession, principal: Principal, endpoint_id: UUID, *, lock: bool = False
@@ -147,7 +143,8 @@ class WebhookEndpoints:
         endpoint_id: UUID,
         changes: Mapping[str, Any],
     ) -> WebhookEndpoint:
-        """`changes` holds only what is to be changed: url, events, description, metadata, consumer, status
+        """`changes` holds only what is to be changed: url, events, filter, payload, schema_version, headers,
+        secret_headers, client_certificate ({certificate, private_key}), description, metadata, consumer, status
         (enabled, disabled), throttle, concurrency, fifo.
 
         Disabling cancels what waits for the endpoint; it can be resent later. A new URL, or enabling, starts the
@@ -155,17 +152,20 @@ class WebhookEndpoints:
         """
         changes = dict(changes)
         status = changes.pop("status", None)
-        values = self._check(changes)
+        values = check(changes, self._rules)
         endpoint = await self.get(session, principal, endpoint_id, lock=True)
-        before = _facts(endpoint)
+        before = tell.facts(endpoint)
         if "consumer" in values and values["consumer"] != endpoint.consumer:
             await check_room(session, endpoint.organization_id, values["consumer"])
-        for name, value in values.items():
+        check_both(values.get("headers", endpoint.headers), values.get("secret_headers", endpoint.secret_header_names))
+        for name, value in self._sealed(endpoint.id, values).items():
             setattr(endpoint, name, value)
         if "url" in values or status == "enabled":
             forget_failures(endpoint)
-        if status is not None and status != endpoint.status:
-            endpoint.status = status
+        disabled_at = endpoint.disabled_at
+        switched = status is not None and status != endpoint.status
+        if switched:
+            endpoint.status = str(status)
             endpoint.disabled_reason = "manual" if status == "disabled" else None
             endpoint.disabled_at = func.now() if status == "disabled" else None
         if status is not None:
@@ -175,33 +175,84 @@ class WebhookEndpoints:
         if status == "disabled":
             await repository.cancel_deliveries(session, endpoint, CANCELLED)
         await session.refresh(endpoint)
-        after = _facts(endpoint)
+        if switched:
+            await tell.switched(session, endpoint, disabled_at)
+        after = tell.facts(endpoint)
+        if "secret_headers" in values:  # what they hold is not compared: it shows that they were written
+            before["secret_headers"], after["secret_headers"] = 1, 2
         if after != before:
-            await _record(session, principal, "updated", endpoint, before, after)
+            names = sorted({*tell.changed(before, after), *({"secret_headers"} & values.keys())})
+            if names:
+                data = tell.payload(endpoint) | {"changed": names}
+                await tell.event(session, endpoint, EventType.WEBHOOK_ENDPOINT_UPDATED, data)
+            await tell.record(session, principal, "updated", endpoint, before, after)
         return endpoint
+
+    def _sealed(self, endpoint_id: UUID, values: Mapping[str, Any]) -> dict[str, Any]:
+        """Checked settings as columns, nothing secret in the clear."""
+        found = dict(values)
+        if "secret_headers" in found:
+            plain = found["secret_headers"]
+            found["secret_header_names"] = list(plain)
+            found["secret_headers"] = (
+                self._box.seal(orjson.dumps(plain), headers_context(endpoint_id)) if plain else None
+            )
+        if "client_certificate" in found:
+            chain, key = found["client_certificate"] or (None, None)
+            found["client_certificate"] = chain
+            found["client_key"] = self._box.seal(key.encode(), client_key_context(endpoint_id)) if key else None
+        return found
 
     async def delete(self, session: AsyncSession, principal: Principal, endpoint_id: UUID) -> None:
         """Also cancels what waits for it. A request under way may still arrive."""
         endpoint = await self.get(session, principal, endpoint_id, lock=True)
         await repository.cancel_deliveries(session, endpoint, CANCELLED)
+        await tell.event(session, endpoint, EventType.WEBHOOK_ENDPOINT_DELETED, tell.payload(endpoint))
         await session.delete(endpoint)
-        await _record(session, principal, "deleted", endpoint, _facts(endpoint), None)
+        await tell.record(session, principal, "deleted", endpoint, tell.facts(endpoint), None)
 
     async def rotate_secret(
-        self, session: AsyncSession, principal: Principal, endpoint_id: UUID
-    ) -> tuple[WebhookEndpoint, str]:
-        """A new secret, not shown again. For 24 hours requests are signed with the one before, too."""
+        self,
+        session: AsyncSession,
+        principal: Principal,
+        endpoint_id: UUID,
+        *,
+        signature: str | None = None,
+        secret: str | None = None,
+        overlap: timedelta = secrets.OVERLAP,
+    ) -> tuple[WebhookEndpoint, str | None]:
+        """A new secret, not shown again; for `overlap` requests are signed with the one before, too. `signature`
+        changes the kind. Raises `Conflict` when ten old ones still sign."""
+        if not timedelta(0) <= overlap <= secrets.MAX_OVERLAP:
+            detail = f"`overlap_seconds` is 0 to {secrets.MAX_OVERLAP.total_seconds():.0f}."
+            raise refusal([FieldError("/overlap_seconds", "out_of_range", detail)])
         endpoint = await self.get(session, principal, endpoint_id, lock=True)
-        secret = self._rules.new_secret()
-        endpoint.previous_secret = endpoint.secret
-        endpoint.previous_secret_expires_at = utcnow() + SECRET_OVERLAP
-        endpoint.secret = self._box.seal(secret.encode(), secret_context(endpoint.id))
+        made = self._rules.secret(secret, signature, endpoint.signature)
+        secrets.replace(self._box, endpoint, made, overlap)
         endpoint.updated_at = func.now()
         await session.flush()
         await session.refresh(endpoint)
-        after = {"previous_secret_expires_at": endpoint.previous_secret_expires_at}
-        await _record(session, principal, "secret_rotated", endpoint, None, after)
-        return endpoint, secret
+        expires = utcnow() + overlap if overlap else None
+        data = tell.payload(endpoint) | {"previous_secret_expires_at": rfc3339(expires) if expires else None}
+        await tell.event(session, endpoint, EventType.WEBHOOK_ENDPOINT_SECRET_ROTATED, data)
+        after = {"previous_secret_expires_at": expires, "signature": endpoint.signature}
+        await tell.record(session, principal, "secret_rotated", endpoint, None, after)
+        return endpoint, None if made.public_key else made.text
+
+    async def list_secrets(
+        self, session: AsyncSession, principal: Principal, endpoint_id: UUID
+    ) -> list[secrets.SecretFacts]:
+        """Those that sign at the moment, the current one first."""
+        return list(secrets.secrets_of(await self.get(session, principal, endpoint_id)))
+
+    async def end_secret(self, session: AsyncSession, principal: Principal, endpoint_id: UUID, secret_id: UUID) -> None:
+        """An old secret signs no more from the next request on. Raises `Conflict` for the current one."""
+        endpoint = await self.get(session, principal, endpoint_id, lock=True)
+        secrets.end(endpoint, secret_id)
+        endpoint.updated_at = func.now()
+        await session.flush()
+        ended = {"secret_id": encode(Prefix.WEBHOOK_SECRET, secret_id)}
+        await tell.record(session, principal, "secret_ended", endpoint, ended, None)
 
     async def send_test(self, session: AsyncSession, principal: Principal, endpoint_id: UUID) -> tuple[UUID, UUID]:
         """Queue a `webhook.test` event to this endpoint only, whatever it asked for; (event id, delivery id).
@@ -302,36 +353,6 @@ class WebhookEndpoints:
             raise NotFound("There is no such delivery of this webhook endpoint.")
         return Delivery(row, await repository.attempts_of(session, row))
 
-    def _check(self, given: Mapping[str, Any]) -> dict[str, Any]:
-        """Column values of the fields that are given."""
-        errors: list[FieldError] = []
-        values: dict[str, Any] = {}
-        if "url" in given:
-            values["url"] = given["url"]
-            try:
-                check_url(given["url"], allow_private=self._rules.allow_private)
-            except OutgoingError as error:
-                errors.append(FieldError("/url", error.reason, f"`url` cannot be called: {error.detail}."))
-        if "events" in given:
-            values["events"], wrong = self._rules.check_events(given["events"])
-            errors += wrong
-        if "description" in given:
-            values["description"] = given["description"]
-            errors += _check_text("/description", given["description"] or "", MAX_DESCRIPTION)
-        if "consumer" in given:
-            values["consumer"] = given["consumer"]
-            errors += check_consumer(given["consumer"])
-        if "metadata" in given:
-            values["metadata_"] = dict(given["metadata"] or {})
-            errors += _check_metadata(values["metadata_"])
-        pace, wrong = check_pace(given)
-        values |= pace
-        errors += wrong
-        if errors:
-            detail = errors[0].detail if len(errors) == 1 else f"{len(errors)} fields need attention; see `errors`."
-            raise Unprocessable(detail, errors=errors)
-        return values
-
 
 def forget_failures(endpoint: WebhookEndpoint) -> None:
     """It starts anew: no failures, and its circuit is closed."""
@@ -340,47 +361,6 @@ def forget_failures(endpoint: WebhookEndpoint) -> None:
     endpoint.consecutive_failures = endpoint.breaker_openings = 0
 
 
-_AUDITED = ("url", "events", "consumer", "description", "metadata_", "status", "disabled_reason", "mode")
-_PACE = ("throttle_limit", "throttle_period", "concurrency", "fifo")
-
-
-def _facts(endpoint: WebhookEndpoint) -> dict[str, Any]:
-    return audit.facts(endpoint, *_AUDITED, *_PACE)
-
-
-async def _record(
-    session: AsyncSession,
-    principal: Principal,
-    verb: str,
-    endpoint: WebhookEndpoint,
-    before: Mapping[str, Any] | None,
-    after: Mapping[str, Any] | None,
-) -> None:
-    resource = Resource(Prefix.WEBHOOK_ENDPOINT, endpoint.id, endpoint.workspace_id)
-    await audit.record(session, principal, f"webhook_endpoint.{verb}", resource, before, after)
-
-
 def _cut(found: list[Row], limit: int, backwards: bool) -> tuple[list[Row], bool]:
     """One row more than `limit` was asked for; travelling to newer ones, the surplus is the first."""
     return (found[-limit:] if backwards else found[:limit]), len(found) > limit
-
-
-def _check_metadata(metadata: Mapping[str, str]) -> list[FieldError]:
-    errors = []
-    if len(metadata) > MAX_METADATA:
-        detail = f"`metadata` has {len(metadata)} entries; the limit is {MAX_METADATA}."
-        errors.append(FieldError("/metadata", "too_many", detail))
-    for key, value in metadata.items():
-        if not key:
-            errors.append(FieldError("/metadata", "empty", "A metadata key has at least one character."))
-        pointer = "/metadata/" + key[:MAX_METADATA_KEY].replace("~", "~0").replace("/", "~1")
-        errors += _check_text("/metadata", key, MAX_METADATA_KEY) + _check_text(pointer, value, MAX_METADATA_VALUE)
-    return errors
-
-
-def _check_text(pointer: str, text: str, most: int) -> list[FieldError]:
-    if len(text) > most:
-        return [FieldError(pointer, "too_long", f"{pointer} has {len(text)} characters; the limit is {most}.")]
-    if "\0" in text:
-        return [FieldError(pointer, "control_character", f"Remove U+0000 NUL from {pointer}.")]
-    return []

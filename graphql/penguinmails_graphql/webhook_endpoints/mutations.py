@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from enum import StrEnum
 from typing import Annotated, Any
 from uuid import UUID
@@ -22,6 +23,12 @@ from penguinmails_graphql.relay import DeletedPayload, uuid_of
 from penguinmails_graphql.scalars import DateTime, string_map
 from penguinmails_graphql.webhook_endpoints.doctor import WebhookTestResult, ask_of, test_now
 from penguinmails_graphql.webhook_endpoints.pace import WebhookFifo, WebhookThrottleInput, given_pace
+from penguinmails_graphql.webhook_endpoints.request import (
+    WebhookClientCertificateInput,
+    WebhookPayload,
+    WebhookSignature,
+    given_request,
+)
 from penguinmails_graphql.webhook_endpoints.types import WebhookDelivery, WebhookEndpoint, WebhookEndpointStatus
 
 WRITE = Scope.WEBHOOK_ENDPOINTS_WRITE
@@ -35,6 +42,14 @@ class CreateWebhookEndpointInput:
     events: list[str] = strawberry.field(description="Exact names, families such as `email.*`, or `*` for all.")
     description: str | None = None
     metadata: JSON | None = strawberry.field(default=None, description="An object of strings.")
+    filter: JSON | None = strawberry.field(default=None, description="Only events for which this predicate holds.")
+    payload: WebhookPayload = WebhookPayload.FULL
+    headers: JSON | None = strawberry.field(default=None, description="An object of strings.")
+    secret_headers: JSON | None = strawberry.field(default=None, description="As `headers`, and never shown again.")
+    signature: WebhookSignature | None = None
+    secret: str | None = strawberry.field(default=None, description="One of your own: `whsec_...` or `whsk_...`.")
+    schema_version: int | None = None
+    client_certificate: WebhookClientCertificateInput | None = None
     throttle: WebhookThrottleInput | None = None
     concurrency: int | None = None
     fifo: WebhookFifo | None = None
@@ -42,7 +57,8 @@ class CreateWebhookEndpointInput:
 
 
 @strawberry.input(
-    description="Only what is given is changed; null empties `description` and `metadata`, and ends limits."
+    description="Only what is given is changed; null empties `description`, `metadata` and headers, and ends limits, "
+    "`filter` and `clientCertificate`."
 )
 class UpdateWebhookEndpointInput:
     id: strawberry.ID
@@ -50,6 +66,12 @@ class UpdateWebhookEndpointInput:
     events: list[str] | None = strawberry.UNSET
     description: str | None = strawberry.UNSET
     metadata: JSON | None = strawberry.UNSET
+    filter: JSON | None = strawberry.UNSET
+    payload: WebhookPayload | None = strawberry.UNSET
+    headers: JSON | None = strawberry.UNSET
+    secret_headers: JSON | None = strawberry.UNSET
+    schema_version: int | None = strawberry.UNSET
+    client_certificate: WebhookClientCertificateInput | None = strawberry.UNSET
     throttle: WebhookThrottleInput | None = strawberry.UNSET
     concurrency: int | None = strawberry.UNSET
     fifo: WebhookFifo | None = strawberry.UNSET
@@ -67,7 +89,7 @@ class UpdateWebhookEndpointInput:
                 found[name] = getattr(self, name)
         if self.metadata is not strawberry.UNSET:
             found["metadata"] = string_map(self.metadata, "metadata")
-        return found | given_pace(self)
+        return found | given_pace(self) | given_request(self)
 
 
 @strawberry.type
@@ -129,8 +151,11 @@ class WebhookEndpointsMutation:
             "events": input.events,
             "description": input.description,
             "metadata": string_map(input.metadata, "metadata"),
-            "pace": given_pace(input),
             "consumer": input.consumer,
+            "signature": str(input.signature) if input.signature else None,
+            "secret": input.secret,
+            **given_pace(input),
+            **given_request(input),
         }
 
         async def work(session: AsyncSession) -> Made:
@@ -167,18 +192,24 @@ class WebhookEndpointsMutation:
         await info.context.write(work)
         return DeletedPayload(id=id)
 
-    @strawberry.mutation(description="A new secret; for 24 hours requests carry signatures of both.")
+    @strawberry.mutation(description="A new secret, or one of your own; for a while requests carry signatures of both.")
     async def rotate_webhook_secret(
         self,
         info: Info,
         id: strawberry.ID,
+        secret: str | None = None,
+        signature: WebhookSignature | None = None,
+        overlap_seconds: Annotated[int, strawberry.argument(description="At most 604800; 0 ends it at once.")] = 86400,
         idempotency_key: IdempotencyKey = None,
     ) -> WebhookEndpointSecretPayload | None:
         caller, endpoint_id = await fresh_caller_of(info, WRITE), _endpoint_id(id)
-        service = info.context.endpoints()
+        service, kind = info.context.endpoints(), str(signature) if signature else None
 
         async def work(session: AsyncSession) -> Made:
-            return await service.rotate_secret(session, caller, endpoint_id)
+            overlap = timedelta(seconds=overlap_seconds)
+            return await service.rotate_secret(
+                session, caller, endpoint_id, signature=kind, secret=secret, overlap=overlap
+            )
 
         async def load(session: AsyncSession, _: str) -> Made:
             return await service.get(session, caller, endpoint_id), None
@@ -187,12 +218,25 @@ class WebhookEndpointsMutation:
             info.context,
             "rotateWebhookSecret",
             idempotency_key,
-            {"id": str(id)},
+            {"id": str(id), "secret": secret, "signature": kind, "overlap_seconds": overlap_seconds},
             work,
             name=_name_of_made,
             load=load,
         )
         return WebhookEndpointSecretPayload.of(made)
+
+    @strawberry.mutation(description="An old secret signs no more from the next request on.")
+    async def end_webhook_secret(
+        self, info: Info, endpoint_id: strawberry.ID, id: strawberry.ID
+    ) -> DeletedPayload | None:
+        caller, endpoint = await fresh_caller_of(info, WRITE), _endpoint_id(endpoint_id)
+        secret_id = uuid_of(Prefix.WEBHOOK_SECRET, id, "secret of this webhook endpoint")
+
+        async def work(session: AsyncSession) -> None:
+            await info.context.endpoints().end_secret(session, caller, endpoint, secret_id)
+
+        await info.context.write(work)
+        return DeletedPayload(id=id)
 
     @strawberry.mutation(
         description="Queue a `webhook.test` event to this endpoint only; or, with `eventType`, `eventId` or `data`, "

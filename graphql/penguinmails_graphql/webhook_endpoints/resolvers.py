@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import strawberry
 from sqlalchemy.ext.asyncio import AsyncSession
+from strawberry.scalars import JSON
 
 from penguinmails_core import models
+from penguinmails_core.events import service as events
+from penguinmails_core.events.repository import EventRow
 from penguinmails_core.kit.ids import Prefix
 from penguinmails_core.scopes import Scope
 from penguinmails_core.webhook_endpoints.service import Delivery
 from penguinmails_graphql.context import Info, caller_of
 from penguinmails_graphql.relay import Connection, argument_id, connect, page_of, uuid_of
+from penguinmails_graphql.webhook_endpoints.request import WebhookFilterResult
 from penguinmails_graphql.webhook_endpoints.types import WebhookDelivery, WebhookEndpoint
+from penguinmails_webhooks.events import document
+from penguinmails_webhooks.filter_trial import only_one, sample, try_filter
 
 
 @strawberry.type
@@ -41,6 +49,31 @@ class WebhookEndpointsQuery:
     @strawberry.field(description="One endpoint.")
     async def webhook_endpoint(self, info: Info, id: strawberry.ID) -> WebhookEndpoint:
         return await fetch_endpoint(info, id)
+
+    @strawberry.field(
+        description="Whether an event would pass a payload filter, and why. The event is one of the log (`eventId`, "
+        "needs `events:read`), the catalogue's example (`eventType`), or one of your own (`event`)."
+    )
+    async def test_webhook_filter(
+        self,
+        info: Info,
+        filter: JSON,
+        event_id: strawberry.ID | None = None,
+        event_type: str | None = None,
+        event: JSON | None = None,
+    ) -> WebhookFilterResult:
+        caller_of(info, Scope.WEBHOOK_ENDPOINTS_READ)
+        only_one(event_id=event_id, event_type=event_type, event=event)
+        if event_id is not None:
+            caller, wanted = caller_of(info, Scope.EVENTS_READ), uuid_of(Prefix.EVENT, event_id, "event")
+
+            async def work(session: AsyncSession) -> EventRow:
+                return await events.get_event(session, caller, wanted)
+
+            shown: Any = document(await info.context.read(work))
+        else:
+            shown = sample(event_type) if event_type is not None else event
+        return WebhookFilterResult.of(try_filter(filter, shown))
 
     @strawberry.field(description="One delivery of an endpoint.")
     async def webhook_delivery(

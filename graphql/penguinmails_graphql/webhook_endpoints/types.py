@@ -12,15 +12,22 @@ from strawberry.scalars import JSON
 
 from penguinmails_core import models
 from penguinmails_core.kit import ids
-from penguinmails_core.kit.clock import utcnow
 from penguinmails_core.kit.ids import Prefix
 from penguinmails_core.models.webhook import HELD
 from penguinmails_core.scopes import Scope
+from penguinmails_core.webhook_endpoints.secrets import last_expiry, secrets_of
 from penguinmails_graphql.context import Info, caller_of
 from penguinmails_graphql.relay import Connection, Node, connect, page_of
 from penguinmails_graphql.scalars import DateTime
 from penguinmails_graphql.webhook_endpoints.loaders import attempts_loader
 from penguinmails_graphql.webhook_endpoints.pace import WebhookFifo, WebhookHealth, WebhookThrottle
+from penguinmails_graphql.webhook_endpoints.request import (
+    WebhookClientCertificate,
+    WebhookPayload,
+    WebhookSecret,
+    WebhookSignature,
+    request_of,
+)
 from penguinmails_graphql.workspaces.loaders import workspace_of
 from penguinmails_graphql.workspaces.types import Workspace
 
@@ -119,6 +126,14 @@ class WebhookEndpoint(Node):
     failing_since: DateTime | None
     workspace_id: strawberry.ID | None
     previous_secret_expires_at: DateTime | None
+    filter: JSON | None = strawberry.field(description="Only events for which this predicate holds; null: all.")
+    payload: WebhookPayload
+    headers: JSON
+    secret_header_names: list[str] = strawberry.field(description="Headers whose values are not shown.")
+    signature: WebhookSignature
+    public_key: str | None = strawberry.field(description="What `v1a` signatures are verified with, of `ED25519`.")
+    schema_version: int = strawberry.field(description="The newest version of the event catalogue that it gets.")
+    client_certificate: WebhookClientCertificate | None
     throttle: WebhookThrottle | None
     concurrency: int | None = strawberry.field(description="The most requests at once; null: the server's limit.")
     fifo: WebhookFifo | None
@@ -127,6 +142,12 @@ class WebhookEndpoint(Node):
     updated_at: DateTime
     uuid: strawberry.Private[UUID]
     workspace_uuid: strawberry.Private[UUID | None]
+    signers: strawberry.Private[list[WebhookSecret]]
+
+    @strawberry.field(description="Which secrets sign at the moment, the current one first.")
+    async def secrets(self, info: Info) -> list[WebhookSecret]:
+        caller_of(info, Scope.WEBHOOK_ENDPOINTS_READ)
+        return self.signers
 
     @strawberry.field(description="What is or was owed to it, the newest event first.")
     async def deliveries(
@@ -157,7 +178,7 @@ class WebhookEndpoint(Node):
 
     @classmethod
     def of(cls, row: models.WebhookEndpoint) -> Self:
-        expires = row.previous_secret_expires_at
+        expires = last_expiry(row)
         return cls(
             id=strawberry.ID(ids.encode(Prefix.WEBHOOK_ENDPOINT, row.id)),
             url=row.url,
@@ -169,7 +190,8 @@ class WebhookEndpoint(Node):
             disabled_reason=row.disabled_reason,
             failing_since=DateTime(row.failing_since) if row.failing_since else None,
             workspace_id=strawberry.ID(ids.encode(Prefix.WORKSPACE, row.workspace_id)) if row.workspace_id else None,
-            previous_secret_expires_at=DateTime(expires) if expires and expires > utcnow() else None,
+            previous_secret_expires_at=DateTime(expires) if expires else None,
+            **request_of(row),
             throttle=WebhookThrottle.of(row),
             concurrency=row.concurrency,
             fifo=WebhookFifo(row.fifo) if row.fifo else None,
@@ -178,4 +200,5 @@ class WebhookEndpoint(Node):
             updated_at=DateTime(row.updated_at),
             uuid=row.id,
             workspace_uuid=row.workspace_id,
+            signers=[WebhookSecret.of(facts) for facts in secrets_of(row)],
         )

@@ -18,6 +18,7 @@ from penguinmails_core.models import WebhookEndpoint
 from penguinmails_core.principal import Principal
 from penguinmails_core.webhook_endpoints import repository
 from penguinmails_core.webhook_endpoints.consumers import MAX_ENDPOINTS
+from penguinmails_core.webhook_endpoints.secrets import SigningSecret
 from penguinmails_core.webhook_endpoints.service import (
     EndpointRules,
     WebhookEndpoints,
@@ -33,7 +34,11 @@ def check_events(patterns: Sequence[str]) -> tuple[list[str], Sequence[FieldErro
     return list(patterns), ()
 
 
-SERVICE = WebhookEndpoints(BOX, EndpointRules(check_events, lambda: "whsec_" + new_uuid().hex, False))
+def new_secret(signature: str) -> SigningSecret:
+    return SigningSecret("whsec_" + new_uuid().hex, signature, None)
+
+
+SERVICE = WebhookEndpoints(BOX, EndpointRules(check_events, lambda given: (), new_secret, new_secret, 1, False))
 
 
 @pytest.fixture
@@ -149,7 +154,7 @@ async def test_a_failed_work_leaves_nothing(database: Database, tenant: Tenant) 
     with pytest.raises(RuntimeError):
         await fail()
     counts = "select (select count(*) from events), (select count(*) from webhook_deliveries)"
-    assert tuple(await database.worker.fetchrow(counts)) == (0, 0)
+    assert tuple(await database.worker.fetchrow(counts)) == (1, 0)  # that it was made
 
 
 async def test_test_events_count_on(database: Database, tenant: Tenant) -> None:
@@ -158,7 +163,7 @@ async def test_test_events_count_on(database: Database, tenant: Tenant) -> None:
         async with database.tenant(tenant.id) as session:
             await SERVICE.send_test(session, tenant.principal(), endpoint.id)
     rows = await database.worker.fetch("select sequence, resource_id from events order by sequence")
-    assert [(row["sequence"], row["resource_id"]) for row in rows] == [(n, endpoint.id) for n in (1, 2, 3)]
+    assert [(row["sequence"], row["resource_id"]) for row in rows] == [(n, endpoint.id) for n in (1, 2, 3, 4)]
     joined = (
         "select count(*) from webhook_deliveries d join events e "
         "on e.organization_id = d.organization_id and e.id = d.event_id and e.created_at = d.event_created_at"

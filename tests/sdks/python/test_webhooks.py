@@ -14,6 +14,8 @@ from penguinmails.types import EmailDeliveredEvent, UnknownEvent
 from svix.webhooks import Webhook
 
 from penguinmails_webhooks import signing
+from penguinmails_webhooks.catalogue import CATALOGUE
+from penguinmails_webhooks.events import example_event
 
 ROOT = Path(__file__).parents[3]
 SECRET = "whsec_" + base64.b64encode(bytes(range(32))).decode()
@@ -150,3 +152,30 @@ def test_agrees_with_svix() -> None:
     headers = {"webhook-id": "evt_1", "webhook-timestamp": str(int(now.timestamp())), "webhook-signature": signature}
     assert webhooks.unwrap(BODY, headers, SECRET).type == "email.delivered"
     Webhook(SECRET).verify(BODY, _headers())
+
+
+def test_ed25519() -> None:
+    """With the public key of an endpoint, which is no secret; beside shared secrets, in any mixture."""
+    key = signing.generate_key()
+    public = signing.public_key(key)
+    headers = _headers(secrets=(SECRET, key))
+    for secret in (public, SECRET, [OTHER, public]):
+        assert webhooks.unwrap(BODY, headers, secret).type == "email.delivered"
+    assert _code(BODY + b" ", headers, public) == "signature_mismatch"
+    assert _code(BODY, headers, signing.public_key(signing.generate_key())) == "signature_mismatch"
+    assert _code(BODY, _headers(), public) == "invalid_signature"
+    for value in ("v1a,", "v1a,AAAA", "v1a,%%%"):
+        assert _code(BODY, {**headers, "webhook-signature": value}, public) == "invalid_signature"
+    for unusable in ("whpk_", "whpk_AAAA", "whpk_%%"):
+        with pytest.raises(PenguinMailsError, match="whpk_ followed by base64"):
+            webhooks.verify(BODY, headers, unusable)
+
+
+def test_every_event_of_the_catalogue_has_a_class() -> None:
+    for event in CATALOGUE:
+        body = json.dumps(example_event(event)).encode()
+        typed = webhooks.unwrap(body, _headers(body), SECRET).typed()
+        assert not isinstance(typed, UnknownEvent), event
+        assert typed.type == event.value
+        known = {name for name, value in example_event(event)["data"].items() if value is not None}
+        assert known <= typed.to_dict()["data"].keys()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import ssl
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
@@ -78,6 +79,12 @@ class Receiver:
         self.port = self._runner.addresses[0][1]
         return self
 
+    async def listen_securely(self, context: ssl.SSLContext) -> int:
+        """Takes requests over TLS, too; returns that port."""
+        await web.TCPSite(self._runner, "127.0.0.1", 0, ssl_context=context).start()
+        port: int = self._runner.addresses[-1][1]
+        return port
+
     async def __aexit__(self, *_: object) -> None:
         await self._runner.cleanup()
 
@@ -113,26 +120,33 @@ class World:
     engines: list[WebhookEngine] = field(default_factory=list)
 
     def engine(self, *, timeout: float = 5.0, allow_private: bool = True, **options: Any) -> WebhookEngine:
+        http = options.pop("http", None)
         settings = WebhookSettings(timeout=timeout, allow_private=allow_private, **options)
-        engine = WebhookEngine(self.database, BOX, self.doorbell, settings, rng=random.Random(1))
+        engine = WebhookEngine(self.database, BOX, self.doorbell, settings, http, rng=random.Random(1))
         self.engines.append(engine)
         return engine
 
     async def endpoint(
-        self, url: str, events: tuple[str, ...] = ("*",), *, principal: Principal | None = None, **pace: Any
+        self, url: str, events: tuple[str, ...] = ("*",), *, principal: Principal | None = None, **settings: Any
     ) -> tuple[WebhookEndpoint, str]:
         service = webhook_endpoints(BOX, WebhookSettings(allow_private=True))
         principal = principal or self.tenant.principal()
         async with self.database.tenant(principal.organization_id) as session:
-            return await service.create(session, principal, url=url, events=events, pace=pace)
+            endpoint, secret = await service.create(session, principal, url=url, events=events, **settings)
+        # The news of it would reach the others, and tests count what these get.
+        await self.database.worker.execute("delete from events where type = 'webhook_endpoint.created'")
+        await self.database.worker.execute("update webhook_endpoints set event_sequence = 0 where id = $1", endpoint.id)
+        return endpoint, secret or ""
 
-    async def happen(self, count: int = 1, *, tenant: Tenant | None = None, **options: Any) -> list[UUID]:
+    async def happen(
+        self, count: int = 1, *, tenant: Tenant | None = None, data: dict[str, Any] | None = None, **options: Any
+    ) -> list[UUID]:
         """So many events in one transaction."""
         tenant = tenant or self.tenant
         workspace_id = options.pop("workspace_id", tenant.workspace_id)
         async with self.database.worker.acquire() as connection, connection.transaction():
             return [
-                await make_event(connection, tenant.id, workspace_id, new_uuid(), {"number": number}, **options)
+                await make_event(connection, tenant.id, workspace_id, new_uuid(), data or {"number": number}, **options)
                 for number in range(count)
             ]
 

@@ -1,6 +1,7 @@
 """`/v1/webhook_endpoints`: where events are pushed to, and what became of each push."""
 
 from contextlib import suppress
+from datetime import timedelta
 from typing import Annotated
 from uuid import UUID
 
@@ -12,8 +13,10 @@ from penguinmails_api.conventions.etags import match
 from penguinmails_api.idempotency import answer_once
 from penguinmails_api.rate_limits.special import limit
 from penguinmails_api.routing import Context, get_context, operation
+from penguinmails_api.v1.common import read_id
 from penguinmails_api.v1.events.schemas import Event, render_event
 from penguinmails_api.v1.webhook_endpoints.doctor import WebhookTestReport, WebhookTestRequest, WebhookTestResult
+from penguinmails_api.v1.webhook_endpoints.request import WebhookFilterResult, WebhookFilterTest
 from penguinmails_api.v1.webhook_endpoints.schemas import (
     DeliveryIdInPath,
     EndpointIdInPath,
@@ -30,6 +33,7 @@ from penguinmails_api.v1.webhook_endpoints.schemas import (
     WebhookResendRequest,
     WebhookResent,
 )
+from penguinmails_api.v1.webhook_endpoints.secrets import SecretIdInPath, WebhookSecretRotate, WebhookSecrets
 from penguinmails_core.errors import NotFound, Unavailable
 from penguinmails_core.events import service as events
 from penguinmails_core.kit import ids
@@ -40,8 +44,11 @@ from penguinmails_core.webhook_endpoints.service import WebhookEndpoints
 from penguinmails_webhooks.doctor_run import Doctor
 from penguinmails_webhooks.doctor_service import Ask, prepare, run
 from penguinmails_webhooks.endpoints import webhook_endpoints
+from penguinmails_webhooks.events import document
+from penguinmails_webhooks.filter_trial import only_one, sample, try_filter
 
 router = APIRouter(prefix="/v1/webhook_endpoints", tags=["webhook_endpoints"])
+RotateBody = Annotated[WebhookSecretRotate, Body(default_factory=WebhookSecretRotate)]  # it may be left out
 READ, WRITE = Scope.WEBHOOK_ENDPOINTS_READ, Scope.WEBHOOK_ENDPOINTS_WRITE
 
 
@@ -67,16 +74,7 @@ async def create_endpoint(request: Request, body: WebhookEndpointCreate) -> Resp
     service = service_of(context)
 
     async def work(session: AsyncSession) -> WebhookEndpointWithSecret:
-        made = await service.create(
-            session,
-            context.caller,
-            url=body.url,
-            events=body.events,
-            description=body.description,
-            metadata=body.metadata,
-            pace=body.pace(),
-            consumer=body.consumer,
-        )
+        made = await service.create(session, context.caller, **body.asked())
         return WebhookEndpointWithSecret.of(*made)
 
     return await answer_once(request, work, status=201, redact=("secret",))
@@ -90,6 +88,29 @@ async def list_endpoints(context: Context, query: Annotated[WebhookEndpointListQ
         inside = caller.inside(query.workspace_id)
         page = await service_of(context).list_endpoints(session, inside, consumer=query.consumer, **query.place())
     return WebhookEndpointList.of(*page, backwards=query.before is not None)
+
+
+@router.post(
+    "/test_filter",
+    summary="Try a payload filter",
+    response_model=WebhookFilterResult,
+    **operation("webhook_endpoints_test_filter", scope=READ, errors=(413, 415), idempotent=True),
+)
+async def test_filter(request: Request, body: WebhookFilterTest) -> Response:
+    """Whether an event would pass a filter, with every comparison and what decided. It changes nothing."""
+    context = get_context(request)
+    only_one(event_id=body.event_id, event_type=body.event_type, event=body.event)
+
+    async def work(session: AsyncSession) -> WebhookFilterResult:
+        if body.event_id is not None:
+            context.caller.require(Scope.EVENTS_READ)
+            event_id = read_id(Prefix.EVENT, "event", body.event_id)
+            shown = document(await events.get_event(session, context.caller, event_id))
+        else:
+            shown = sample(body.event_type) if body.event_type is not None else body.event or {}
+        return WebhookFilterResult.of(try_filter(body.filter, shown))
+
+    return await answer_once(request, work)
 
 
 @router.get("/{endpoint_id}", summary="Get a webhook endpoint", **operation("webhook_endpoints_get", scope=READ))
@@ -138,17 +159,48 @@ async def delete_endpoint(context: Context, endpoint_id: EndpointIdInPath) -> No
     response_model=WebhookEndpointWithSecret,
     **operation("webhook_endpoints_rotate_secret", scope=WRITE, sudo=True, errors=(413, 415), idempotent=True),
 )
-async def rotate_secret(request: Request, endpoint_id: EndpointIdInPath) -> Response:
-    """A new secret, shown this once. For 24 hours every request carries two signatures, so that receivers can change
-    over without losing one."""
+async def rotate_secret(request: Request, endpoint_id: EndpointIdInPath, body: RotateBody) -> Response:
+    """A new secret, shown this once, or one of your own. For `overlap_seconds` (24 hours) every request carries a
+    signature of the one before, too, so that receivers can change over without losing one. Up to ten old secrets may
+    sign beside the current one."""
     context = get_context(request)
     service = service_of(context)
 
     async def work(session: AsyncSession) -> WebhookEndpointWithSecret:
-        rotated = await service.rotate_secret(session, context.caller, endpoint_id)
+        rotated = await service.rotate_secret(
+            session,
+            context.caller,
+            endpoint_id,
+            signature=body.signature,
+            secret=body.secret,
+            overlap=timedelta(seconds=body.overlap_seconds),
+        )
         return WebhookEndpointWithSecret.of(*rotated)
 
     return await answer_once(request, work, redact=("secret",))
+
+
+@router.get(
+    "/{endpoint_id}/secrets",
+    summary="List a webhook endpoint's secrets",
+    **operation("webhook_endpoints_secrets", scope=READ),
+)
+async def list_secrets(context: Context, endpoint_id: EndpointIdInPath) -> WebhookSecrets:
+    """Which secrets sign at the moment, and until when; never what they are."""
+    async with context.services.database.tenant(context.caller.organization_id) as session:
+        return WebhookSecrets.of(await service_of(context).list_secrets(session, context.caller, endpoint_id))
+
+
+@router.delete(
+    "/{endpoint_id}/secrets/{secret_id}",
+    summary="End an old secret of a webhook endpoint",
+    status_code=204,
+    **operation("webhook_endpoints_end_secret", scope=WRITE, sudo=True),
+)
+async def end_secret(context: Context, endpoint_id: EndpointIdInPath, secret_id: SecretIdInPath) -> None:
+    """It signs no more from the next request on. The current one is not ended, but replaced with `rotate_secret`."""
+    async with context.services.database.tenant(context.caller.organization_id) as session:
+        await service_of(context).end_secret(session, context.caller, endpoint_id, secret_id)
 
 
 @router.post(

@@ -5,7 +5,7 @@ from enum import StrEnum
 from typing import Annotated, Any, ClassVar, Self
 from uuid import UUID
 
-from pydantic import Field, model_validator
+from pydantic import ConfigDict, Field, model_validator
 
 from penguinmails_api.v1.common import (
     DEFAULT_LIMIT,
@@ -32,13 +32,28 @@ from penguinmails_api.v1.webhook_endpoints.pace import (
     pace_of,
     wait_of,
 )
+from penguinmails_api.v1.webhook_endpoints.request import (
+    ClientCertificate,
+    EventFilter,
+    Headers,
+    Payload,
+    PublicKey,
+    SchemaVersion,
+    Secret,
+    SecretHeaders,
+    Signature,
+    WebhookClientCertificate,
+    WebhookPayload,
+    WebhookSignature,
+    request_of,
+)
 from penguinmails_core import models
 from penguinmails_core.kit import cursors, ids
-from penguinmails_core.kit.clock import utcnow
 from penguinmails_core.kit.http_guard import MAX_URL
 from penguinmails_core.kit.ids import Prefix
-from penguinmails_core.webhook_endpoints import service
+from penguinmails_core.webhook_endpoints import checks, service
 from penguinmails_core.webhook_endpoints.consumers import MAX_CONSUMER
+from penguinmails_core.webhook_endpoints.secrets import last_expiry
 
 EndpointIdInPath = Annotated[
     UUID, from_path(Prefix.WEBHOOK_ENDPOINT, "webhook endpoint"), typeid(Prefix.WEBHOOK_ENDPOINT)
@@ -59,23 +74,24 @@ EventPatterns = Annotated[
     Field(
         min_length=1,
         max_length=100,
-        description="Which events: exact names, families such as `email.*`, or `*` for all.",
+        description="Which events: exact names, families such as `email.*`, or `*` for all. `GET /v1/event_types` has "
+        "them; those that are only announced may be named, and come once their feature is there.",
         examples=[["email.*"]],
     ),
 ]
 Description = Annotated[
     str | None,
-    Field(max_length=service.MAX_DESCRIPTION, description="For people.", examples=["Order service"]),
+    Field(max_length=checks.MAX_DESCRIPTION, description="For people.", examples=["Order service"]),
 ]
 Metadata = Annotated[
     Annotated[
-        dict[str, Annotated[str, AtMost(maxLength=service.MAX_METADATA_VALUE)]],
-        AtMost(maxProperties=service.MAX_METADATA),
+        dict[str, Annotated[str, AtMost(maxLength=checks.MAX_METADATA_VALUE)]],
+        AtMost(maxProperties=checks.MAX_METADATA),
     ]
     | None,
     Field(
-        description=f"Up to {service.MAX_METADATA} entries; keys of up to {service.MAX_METADATA_KEY}, values of up to "
-        f"{service.MAX_METADATA_VALUE} characters.",
+        description=f"Up to {checks.MAX_METADATA} entries; keys of up to {checks.MAX_METADATA_KEY}, values of up to "
+        f"{checks.MAX_METADATA_VALUE} characters.",
         examples=[{"team": "orders"}],
     ),
 ]
@@ -106,9 +122,31 @@ class WebhookDeliveryStatus(StrEnum):
     CANCELLED = "cancelled"
 
 
+_EXAMPLE: dict[str, Any] = {  # certificates and secrets in an example would be refused, or used
+    "url": "https://hooks.example.com/penguinmails",
+    "events": ["email.*"],
+    "filter": {"data.tags": "order"},
+    "payload": "full",
+    "headers": {"X-Environment": "production"},
+    "description": "Order service",
+    "metadata": {"team": "orders"},
+    "throttle": {"limit": 10, "per": "second"},
+}
+
+
 class WebhookEndpointCreate(RequestBody):
+    model_config = ConfigDict(json_schema_extra={"examples": [_EXAMPLE]})
+
     url: Url
     events: EventPatterns
+    filter: EventFilter = None
+    payload: Payload = WebhookPayload.FULL
+    headers: Headers = None
+    secret_headers: SecretHeaders = None
+    signature: Signature = None
+    secret: Secret = None
+    schema_version: SchemaVersion | None = None
+    client_certificate: ClientCertificate = None
     description: Description = None
     metadata: Metadata = None
     throttle: Throttle = None
@@ -116,9 +154,9 @@ class WebhookEndpointCreate(RequestBody):
     fifo: FifoKey = None
     consumer: Consumer = None
 
-    def pace(self) -> dict[str, Any]:
+    def asked(self) -> dict[str, Any]:
         """Keyword arguments for the service."""
-        return self.model_dump(include={"throttle", "concurrency", "fifo"})
+        return self.model_dump(exclude={"schema_version"} if self.schema_version is None else None)
 
 
 def _unset() -> Any:
@@ -126,11 +164,19 @@ def _unset() -> Any:
 
 
 class WebhookEndpointUpdate(RequestBody):
-    """Only what is given is changed; null empties `description` and `metadata`, and ends `throttle`, `concurrency` and
-    `fifo`."""
+    """Only what is given is changed; null empties `description`, `metadata`, `headers` and `secret_headers`, and ends
+    `filter`, `client_certificate`, `throttle`, `concurrency` and `fifo`. Secrets are changed by `rotate_secret`."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [_EXAMPLE | {"status": "enabled"}]})
 
     url: Url = Field(default_factory=_unset)
     events: EventPatterns = Field(default_factory=_unset)
+    filter: EventFilter = Field(default_factory=_unset)
+    payload: Payload = Field(default_factory=_unset)
+    headers: Headers = Field(default_factory=_unset)
+    secret_headers: SecretHeaders = Field(default_factory=_unset)
+    schema_version: SchemaVersion = Field(default_factory=_unset)
+    client_certificate: ClientCertificate = Field(default_factory=_unset)
     description: Description = Field(default_factory=_unset)
     metadata: Metadata = Field(default_factory=_unset)
     throttle: Throttle = Field(default_factory=_unset)
@@ -143,10 +189,7 @@ class WebhookEndpointUpdate(RequestBody):
     )
 
     def changes(self) -> dict[str, Any]:
-        found = {name: getattr(self, name) for name in self.model_fields_set}
-        if found.get("throttle") is not None:
-            found["throttle"] = found["throttle"].model_dump()
-        return found
+        return self.model_dump(exclude_unset=True)
 
 
 class _Paging(QueryParameters):
@@ -197,8 +240,20 @@ class _WebhookEndpoint(Resource):
         description="Only events of this workspace; null for all of the organization."
     )
     previous_secret_expires_at: Timestamp | None = Field(
-        description="Until then requests are also signed with the secret before the last rotation."
+        description="Until then requests are also signed with a secret from before; null: with the current one only."
     )
+    filter: dict[str, Any] | None = Field(
+        description="Only events for which it holds; null: all that `events` names.", examples=[{"data.tags": "order"}]
+    )
+    payload: WebhookPayload
+    headers: dict[str, str] = Field(examples=[{"X-Environment": "production"}])
+    secret_header_names: list[str] = Field(
+        description="Headers whose values are not shown.", examples=[["Authorization"]]
+    )
+    signature: WebhookSignature
+    public_key: PublicKey
+    schema_version: int = Field(description="The newest version of the event catalogue that it gets.", examples=[1])
+    client_certificate: WebhookClientCertificate | None = Field(description="Shown to receivers that ask; null: none.")
     throttle: WebhookThrottle | None = Field(description="The most requests in a period; null: no such limit.")
     concurrency: int | None = Field(description="The most requests at once; null: the server's limit.", examples=[4])
     fifo: WebhookFifo | None = Field(description="What events are kept in strict order by; null: nothing.")
@@ -208,7 +263,6 @@ class _WebhookEndpoint(Resource):
 
 
 def _columns(row: models.WebhookEndpoint) -> dict[str, Any]:
-    expires = row.previous_secret_expires_at
     return {
         "id": ids.encode(Prefix.WEBHOOK_ENDPOINT, row.id),
         "url": row.url,
@@ -220,7 +274,8 @@ def _columns(row: models.WebhookEndpoint) -> dict[str, Any]:
         "disabled_reason": row.disabled_reason,
         "failing_since": row.failing_since,
         "workspace_id": ids.encode(Prefix.WORKSPACE, row.workspace_id) if row.workspace_id else None,
-        "previous_secret_expires_at": expires if expires and expires > utcnow() else None,
+        "previous_secret_expires_at": last_expiry(row),
+        **request_of(row),
         **pace_of(row),
         "created_at": row.created_at,
         "updated_at": row.updated_at,
@@ -239,13 +294,13 @@ class WebhookEndpointWithSecret(_WebhookEndpoint):
     """A webhook endpoint and its new secret. Keep the secret: it is shown this once."""
 
     secret: str | None = Field(
-        description="Signs every request (Standard Webhooks). Null when this is a replay by Idempotency-Key: secrets "
-        "are not stored with answers.",
+        description="Signs every request (Standard Webhooks). Null for `ed25519`, which is verified with `public_key`, "
+        "and when this is a replay by Idempotency-Key: secrets are not stored with answers.",
         examples=["whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSwMfKQ9r8GKYo="],
     )
 
     @classmethod
-    def of(cls, row: models.WebhookEndpoint, secret: str) -> Self:
+    def of(cls, row: models.WebhookEndpoint, secret: str | None) -> Self:
         return cls(**_columns(row), secret=secret)
 
 

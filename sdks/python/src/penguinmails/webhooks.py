@@ -2,8 +2,9 @@
 
     event = webhooks.unwrap(body, headers, secret="whsec_...")
 
-Standard Webhooks 1.0.0 (symmetric): HMAC-SHA256 over ``{webhook-id}.{webhook-timestamp}.{body}``; the header may hold
-several signatures, which is how secrets are replaced without a gap.
+Standard Webhooks 1.0.0: a signature over ``{webhook-id}.{webhook-timestamp}.{body}``, HMAC-SHA256 with a shared secret
+(``whsec_...``) or Ed25519 with the endpoint's public key (``whpk_...``, which needs ``penguinmails[ed25519]``); the
+header may hold several, which is how secrets are replaced without a gap.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import hmac
 import json
 import os
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import attrs
@@ -31,7 +32,11 @@ ID_HEADER = "webhook-id"
 TIMESTAMP_HEADER = "webhook-timestamp"
 SIGNATURE_HEADER = "webhook-signature"
 SECRET_VARIABLE = "PENGUINMAILS_WEBHOOK_SECRET"
-_DIGEST_BYTES = 32
+PUBLIC_PREFIX = "whpk_"
+_SIGNATURE_BYTES = {"v1": 32, "v1a": 64}
+
+Check = Callable[[bytes, bytes], bool]
+"""(what was signed, a signature) -> whether the two fit."""
 
 
 @attrs.frozen
@@ -128,10 +133,11 @@ def verify(
     """Returns when the request was signed with the endpoint's secret, at most `tolerance` seconds ago or ahead.
 
     `body` must be exactly what was received, before any parsing; `headers` in any case, of any framework. `secret` is
-    the endpoint's ``whsec_...`` (or several of them); left out, PENGUINMAILS_WEBHOOK_SECRET is read.
+    the endpoint's ``whsec_...`` or its public key ``whpk_...`` (or several of them); left out,
+    PENGUINMAILS_WEBHOOK_SECRET is read.
     Raises `InvalidWebhookSignatureError`, or `PenguinMailsError` for an unusable secret.
     """
-    keys = [_decode_secret(item) for item in _secrets(secret)]
+    checks = [_check_of(item) for item in _secrets(secret)]
     found = _lower(headers)
     for name in (ID_HEADER, TIMESTAMP_HEADER, SIGNATURE_HEADER):
         if not found.get(name):
@@ -141,9 +147,10 @@ def verify(
     raw = body.encode() if isinstance(body, str) else bytes(body)
     content = f"{found[ID_HEADER]}.{stamp}.".encode() + raw
     matched = False
-    for signature in _signatures(found[SIGNATURE_HEADER]):
-        for key in keys:  # no early exit: the time taken must not tell which one matched
-            matched |= hmac.compare_digest(hmac.digest(key, content, "sha256"), signature)
+    for kind, signature in _signatures(found[SIGNATURE_HEADER], {version for version, _ in checks}):
+        for version, check in checks:  # no early exit: the time taken must not tell which one matched
+            if version == kind:
+                matched |= check(content, signature)
     if not matched:
         raise InvalidWebhookSignatureError(
             "signature_mismatch", "no signature fits this secret and body; give the body as received, unparsed"
@@ -153,18 +160,50 @@ def verify(
 def _secrets(secret: str | Sequence[str] | None) -> list[str]:
     chosen = secret or os.environ.get(SECRET_VARIABLE)
     if not chosen:
-        raise PenguinMailsError(f"no webhook secret: give secret= or set {SECRET_VARIABLE} (it begins with whsec_)")
+        raise PenguinMailsError(f"no webhook secret: give secret= or set {SECRET_VARIABLE} (whsec_ or whpk_)")
     return [chosen] if isinstance(chosen, str) else list(chosen)
 
 
-def _decode_secret(secret: str) -> bytes:
-    try:
-        key = base64.b64decode(secret.removeprefix("whsec_"), validate=True)
-    except (binascii.Error, ValueError):
-        key = b""
+def _check_of(secret: str) -> tuple[str, Check]:
+    """(the version of the signatures that it checks, the check)."""
+    if secret.startswith(PUBLIC_PREFIX):
+        return "v1a", _ed25519(secret)
+    key = _decode(secret.removeprefix("whsec_"))
     if not key:
         raise PenguinMailsError("the webhook secret is not usable: it is whsec_ followed by base64")
-    return key
+
+    def check(content: bytes, signature: bytes) -> bool:
+        return hmac.compare_digest(hmac.digest(key, content, "sha256"), signature)
+
+    return "v1", check
+
+
+def _ed25519(public: str) -> Check:
+    try:
+        from cryptography.exceptions import InvalidSignature
+        from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+    except ImportError:
+        raise PenguinMailsError("public keys (whpk_) need: pip install 'penguinmails[ed25519]'") from None
+    raw = _decode(public.removeprefix(PUBLIC_PREFIX))
+    if len(raw) != 32:
+        raise PenguinMailsError("the public key is not usable: it is whpk_ followed by base64 of 32 bytes")
+    key = Ed25519PublicKey.from_public_bytes(raw)
+
+    def check(content: bytes, signature: bytes) -> bool:
+        try:
+            key.verify(signature, content)
+        except InvalidSignature:
+            return False
+        return True
+
+    return check
+
+
+def _decode(text: str) -> bytes:
+    try:
+        return base64.b64decode(text, validate=True)
+    except (binascii.Error, ValueError):
+        return b""
 
 
 def _lower(headers: Mapping[str, str] | Iterable[tuple[str, str]]) -> dict[str, str]:
@@ -186,19 +225,17 @@ def _check_age(value: str, tolerance: int) -> None:
         raise InvalidWebhookSignatureError("timestamp_too_new", f"signed {-age:.0f} s ahead, {tolerance} s are allowed")
 
 
-def _signatures(header: str) -> list[bytes]:
-    """The readable `v1` signatures; the specification asks to pass over other versions."""
+def _signatures(header: str, versions: set[str]) -> list[tuple[str, bytes]]:
+    """The readable signatures of these versions; the specification asks to pass over others."""
     found = []
     for part in header.split():
         version, _, text = part.partition(",")
-        if version != "v1":
-            continue
-        try:
-            signature = base64.b64decode(text, validate=True)
-        except (binascii.Error, ValueError):
-            continue
-        if len(signature) == _DIGEST_BYTES:
-            found.append(signature)
+        signature = _decode(text) if version in versions else b""
+        if signature and len(signature) == _SIGNATURE_BYTES[version]:
+            found.append((version, signature))
     if not found:
-        raise InvalidWebhookSignatureError("invalid_signature", f"{SIGNATURE_HEADER} holds no v1 signature in base64")
+        known = " or ".join(sorted(versions))
+        raise InvalidWebhookSignatureError(
+            "invalid_signature", f"{SIGNATURE_HEADER} holds no {known} signature in base64"
+        )
     return found

@@ -33,6 +33,12 @@ if TYPE_CHECKING:
         EmailsResource,
         EmailsResourceWithRawResponse,
     )
+    from penguinmails._generated.resources.event_types import (
+        AsyncEventTypesResource,
+        AsyncEventTypesResourceWithRawResponse,
+        EventTypesResource,
+        EventTypesResourceWithRawResponse,
+    )
     from penguinmails._generated.resources.events import (
         AsyncEventsResource,
         AsyncEventsResourceWithRawResponse,
@@ -169,6 +175,12 @@ class Resources:
         return EmailsResource(self._transport)
 
     @cached_property
+    def event_types(self) -> EventTypesResource:
+        from penguinmails._generated.resources.event_types import EventTypesResource
+
+        return EventTypesResource(self._transport)
+
+    @cached_property
     def events(self) -> EventsResource:
         from penguinmails._generated.resources.events import EventsResource
 
@@ -288,6 +300,10 @@ class ResourcesWithRawResponse:
         return self._resources.emails.with_raw_response
 
     @property
+    def event_types(self) -> EventTypesResourceWithRawResponse:
+        return self._resources.event_types.with_raw_response
+
+    @property
     def events(self) -> EventsResourceWithRawResponse:
         return self._resources.events.with_raw_response
 
@@ -388,6 +404,12 @@ class AsyncResources:
         from penguinmails._generated.resources.emails import AsyncEmailsResource
 
         return AsyncEmailsResource(self._transport)
+
+    @cached_property
+    def event_types(self) -> AsyncEventTypesResource:
+        from penguinmails._generated.resources.event_types import AsyncEventTypesResource
+
+        return AsyncEventTypesResource(self._transport)
 
     @cached_property
     def events(self) -> AsyncEventsResource:
@@ -507,6 +529,10 @@ class AsyncResourcesWithRawResponse:
     @property
     def emails(self) -> AsyncEmailsResourceWithRawResponse:
         return self._resources.emails.with_raw_response
+
+    @property
+    def event_types(self) -> AsyncEventTypesResourceWithRawResponse:
+        return self._resources.event_types.with_raw_response
 
     @property
     def events(self) -> AsyncEventsResourceWithRawResponse:

@@ -16,6 +16,7 @@ __all__ = [
     "EmailClassInput",
     "EmailStatusFilterInput",
     "EmailsGetExpandInput",
+    "EventTypeAvailabilityInput",
     "InboundAlgorithmInput",
     "InboundEncodingInput",
     "InboundMessageStatusInput",
@@ -38,7 +39,9 @@ __all__ = [
     "WebhookEndpointStatusInput",
     "WebhookEndpointsDeliveryExpandInput",
     "WebhookFifoInput",
+    "WebhookPayloadInput",
     "WebhookPortalColorSchemeInput",
+    "WebhookSignatureInput",
     "WebhookThrottlePeriodInput",
     "WorkspaceRoleInput",
     "WorkspaceStatusInput",
@@ -47,6 +50,7 @@ __all__ = [
     "InboundSettingsGivenInput",
     "MemberWorkspaceInput",
     "SuppressionCreateInput",
+    "WebhookClientCertificateInputInput",
     "WebhookThrottleInputInput",
     "WebhookPortalThemeInputInput",
 ]
@@ -75,6 +79,7 @@ EmailStatusFilterInput: TypeAlias = (
     ]
 )
 EmailsGetExpandInput: TypeAlias = models.EmailsGetExpand | Literal["content", "events"]
+EventTypeAvailabilityInput: TypeAlias = models.EventTypeAvailability | Literal["available", "announced"]
 InboundAlgorithmInput: TypeAlias = models.InboundAlgorithm | Literal["sha1", "sha256", "sha384", "sha512"]
 InboundEncodingInput: TypeAlias = models.InboundEncoding | Literal["hex", "base64"]
 InboundMessageStatusInput: TypeAlias = (
@@ -153,7 +158,9 @@ WebhookEndedStatusInput: TypeAlias = models.WebhookEndedStatus | Literal["exhaus
 WebhookEndpointStatusInput: TypeAlias = models.WebhookEndpointStatus | Literal["enabled", "disabled"]
 WebhookEndpointsDeliveryExpandInput: TypeAlias = models.WebhookEndpointsDeliveryExpand | Literal["event", "endpoint"]
 WebhookFifoInput: TypeAlias = models.WebhookFifo | Literal["endpoint", "email_id", "contact_id", "resource"]
+WebhookPayloadInput: TypeAlias = models.WebhookPayload | Literal["full", "thin"]
 WebhookPortalColorSchemeInput: TypeAlias = models.WebhookPortalColorScheme | Literal["auto", "light", "dark"]
+WebhookSignatureInput: TypeAlias = models.WebhookSignature | Literal["hmac", "ed25519"]
 WebhookThrottlePeriodInput: TypeAlias = models.WebhookThrottlePeriod | Literal["second", "minute"]
 WorkspaceRoleInput: TypeAlias = models.WorkspaceRole | Literal["admin", "member", "viewer"]
 WorkspaceStatusInput: TypeAlias = models.WorkspaceStatus | Literal["active", "archived"]
@@ -229,6 +236,15 @@ class SuppressionCreateInput(TypedDict, total=False):
     """For people."""
     reason: SuppressionReasonInput
     """Why; the others are for lists that come from elsewhere."""
+
+
+class WebhookClientCertificateInputInput(TypedDict, total=False):
+    """What we show a receiver that asks who calls (mutual TLS)."""
+
+    certificate: Required[str]
+    """PEM: the endpoint's own certificate, then up to four intermediates."""
+    private_key: Required[str]
+    """PEM, without a passphrase: RSA of 2048 bits or more, elliptic curve or Ed25519. Sealed, and never shown."""
 
 
 class WebhookThrottleInputInput(TypedDict, total=False):

@@ -106,6 +106,10 @@ from penguinmails._generated.models.event_evidence import EventEvidence
 from penguinmails._generated.models.event_list import EventList
 from penguinmails._generated.models.event_mode import EventMode
 from penguinmails._generated.models.event_recipient import EventRecipient
+from penguinmails._generated.models.event_type import EventType
+from penguinmails._generated.models.event_type_availability import EventTypeAvailability
+from penguinmails._generated.models.event_type_detail import EventTypeDetail
+from penguinmails._generated.models.event_types import EventTypes
 from penguinmails._generated.models.import_completed import ImportCompleted
 from penguinmails._generated.models.import_completed_event import ImportCompletedEvent
 from penguinmails._generated.models.import_failed import ImportFailed
@@ -255,6 +259,7 @@ from penguinmails._generated.models.usage_totals import UsageTotals
 from penguinmails._generated.models.usage_unit import UsageUnit
 from penguinmails._generated.models.webhook_attempt import WebhookAttempt
 from penguinmails._generated.models.webhook_byte_difference import WebhookByteDifference
+from penguinmails._generated.models.webhook_client_certificate import WebhookClientCertificate
 from penguinmails._generated.models.webhook_delivery_detail import WebhookDeliveryDetail
 from penguinmails._generated.models.webhook_delivery_expanded import WebhookDeliveryExpanded
 from penguinmails._generated.models.webhook_delivery_list import WebhookDeliveryList
@@ -279,10 +284,13 @@ from penguinmails._generated.models.webhook_endpoint_updated_event import Webhoo
 from penguinmails._generated.models.webhook_endpoint_with_secret import WebhookEndpointWithSecret
 from penguinmails._generated.models.webhook_endpoints_delivery_expand import WebhookEndpointsDeliveryExpand
 from penguinmails._generated.models.webhook_fifo import WebhookFifo
+from penguinmails._generated.models.webhook_filter_clause import WebhookFilterClause
+from penguinmails._generated.models.webhook_filter_result import WebhookFilterResult
 from penguinmails._generated.models.webhook_finding import WebhookFinding
 from penguinmails._generated.models.webhook_finding_level import WebhookFindingLevel
 from penguinmails._generated.models.webhook_health import WebhookHealth
 from penguinmails._generated.models.webhook_health_state import WebhookHealthState
+from penguinmails._generated.models.webhook_payload import WebhookPayload
 from penguinmails._generated.models.webhook_portal_color_scheme import WebhookPortalColorScheme
 from penguinmails._generated.models.webhook_portal_link import WebhookPortalLink
 from penguinmails._generated.models.webhook_portal_link_list import WebhookPortalLinkList
@@ -290,6 +298,9 @@ from penguinmails._generated.models.webhook_portal_link_status import WebhookPor
 from penguinmails._generated.models.webhook_portal_link_with_url import WebhookPortalLinkWithUrl
 from penguinmails._generated.models.webhook_portal_theme import WebhookPortalTheme
 from penguinmails._generated.models.webhook_resent import WebhookResent
+from penguinmails._generated.models.webhook_secret import WebhookSecret
+from penguinmails._generated.models.webhook_secrets import WebhookSecrets
+from penguinmails._generated.models.webhook_signature import WebhookSignature
 from penguinmails._generated.models.webhook_test import WebhookTest
 from penguinmails._generated.models.webhook_test_answer import WebhookTestAnswer
 from penguinmails._generated.models.webhook_test_error import WebhookTestError
@@ -419,6 +430,10 @@ __all__ = [
     "EventList",
     "EventMode",
     "EventRecipient",
+    "EventType",
+    "EventTypeAvailability",
+    "EventTypeDetail",
+    "EventTypes",
     "ImportCompleted",
     "ImportCompletedEvent",
     "ImportFailed",
@@ -568,6 +583,7 @@ __all__ = [
     "UsageUnit",
     "WebhookAttempt",
     "WebhookByteDifference",
+    "WebhookClientCertificate",
     "WebhookDeliveryDetail",
     "WebhookDeliveryExpanded",
     "WebhookDeliveryList",
@@ -592,10 +608,13 @@ __all__ = [
     "WebhookEndpointUpdatedEvent",
     "WebhookEndpointWithSecret",
     "WebhookFifo",
+    "WebhookFilterClause",
+    "WebhookFilterResult",
     "WebhookFinding",
     "WebhookFindingLevel",
     "WebhookHealth",
     "WebhookHealthState",
+    "WebhookPayload",
     "WebhookPortalColorScheme",
     "WebhookPortalLink",
     "WebhookPortalLinkList",
@@ -603,6 +622,9 @@ __all__ = [
     "WebhookPortalLinkWithUrl",
     "WebhookPortalTheme",
     "WebhookResent",
+    "WebhookSecret",
+    "WebhookSecrets",
+    "WebhookSignature",
     "WebhookTest",
     "WebhookTestAnswer",
     "WebhookTestError",

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import attrs
 
 from penguinmails._models import Model
 
 if TYPE_CHECKING:
+    from penguinmails._generated.models.webhook_client_certificate import WebhookClientCertificate
     from penguinmails._generated.models.webhook_endpoint_status import WebhookEndpointStatus
     from penguinmails._generated.models.webhook_fifo import WebhookFifo
     from penguinmails._generated.models.webhook_health import WebhookHealth
+    from penguinmails._generated.models.webhook_payload import WebhookPayload
+    from penguinmails._generated.models.webhook_signature import WebhookSignature
     from penguinmails._generated.models.webhook_throttle import WebhookThrottle
 
 
@@ -20,6 +23,8 @@ if TYPE_CHECKING:
 class WebhookEndpoint(Model):
     """Where events are pushed to. The secret is not shown again; `rotate_secret` gives a new one."""
 
+    client_certificate: WebhookClientCertificate | None
+    """Shown to receivers that ask; null: none."""
     concurrency: int | None
     """The most requests at once; null: the server's limit."""
     consumer: str | None
@@ -33,12 +38,25 @@ class WebhookEndpoint(Model):
     """When the first of the failures in a row happened."""
     fifo: WebhookFifo | None
     """What events are kept in strict order by; null: nothing."""
+    filter: dict[str, Any] | None
+    """Only events for which it holds; null: all that `events` names."""
+    headers: dict[str, str]
     health: WebhookHealth
     """How the endpoint is doing."""
     id: str
     metadata: dict[str, str]
+    payload: WebhookPayload
+    """`thin`: of the data only ids, so that nothing about people leaves; get the event by its id for the rest."""
     previous_secret_expires_at: datetime.datetime | None
-    """Until then requests are also signed with the secret before the last rotation."""
+    """Until then requests are also signed with a secret from before; null: with the current one only."""
+    public_key: str | None
+    """What `v1a` signatures are verified with, of `ed25519`; no secret."""
+    schema_version: int
+    """The newest version of the event catalogue that it gets."""
+    secret_header_names: list[str]
+    """Headers whose values are not shown."""
+    signature: WebhookSignature
+    """`hmac`: a shared secret (`v1`). `ed25519`: a key pair (`v1a`), so that receivers hold nothing secret."""
     status: WebhookEndpointStatus
     throttle: WebhookThrottle | None
     """The most requests in a period; null: no such limit."""

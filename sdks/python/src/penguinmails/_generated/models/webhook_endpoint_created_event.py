@@ -16,8 +16,7 @@ if TYPE_CHECKING:
 
 @attrs.define(kw_only=True)
 class WebhookEndpointCreatedEvent(Model):
-    """A webhook endpoint was made: events are sent to its URL from now on. Announced: its feature is still to come, and
-    it is not sent yet."""
+    """A webhook endpoint was made: events are sent to its URL from now on."""
 
     data: WebhookEndpointCreated
     """A webhook endpoint was made: events are sent to its URL from now on."""

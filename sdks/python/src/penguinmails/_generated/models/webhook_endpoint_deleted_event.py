@@ -16,8 +16,7 @@ if TYPE_CHECKING:
 
 @attrs.define(kw_only=True)
 class WebhookEndpointDeletedEvent(Model):
-    """A webhook endpoint was deleted, and what waited for it was cancelled. Announced: its feature is still to come, and
-    it is not sent yet."""
+    """A webhook endpoint was deleted, and what waited for it was cancelled."""
 
     data: WebhookEndpointDeleted
     """A webhook endpoint was deleted, and what waited for it was cancelled."""

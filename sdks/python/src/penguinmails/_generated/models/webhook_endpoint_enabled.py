@@ -11,13 +11,13 @@ from penguinmails._models import Model
 
 @attrs.define(kw_only=True)
 class WebhookEndpointEnabled(Model):
-    """An endpoint that was disabled because it failed answers again, and gets events from now on. What happened since
-    `disabled_at` can be replayed."""
+    """An endpoint that was disabled gets events from now on: it answers again, or somebody enabled it. What happened
+    since `disabled_at` can be replayed."""
 
     endpoint_id: str
     """The webhook endpoint"""
     reason: str
-    """`recovered`: a probe was answered; more may be added"""
+    """`recovered` (a probe was answered) or `manual`; more may be added"""
     url: str
     """Without its query"""
     disabled_at: datetime.datetime | None = None

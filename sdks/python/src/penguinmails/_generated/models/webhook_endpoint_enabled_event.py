@@ -16,12 +16,12 @@ if TYPE_CHECKING:
 
 @attrs.define(kw_only=True)
 class WebhookEndpointEnabledEvent(Model):
-    """An endpoint that was disabled because it failed answers again, and gets events from now on. What happened since
-    `disabled_at` can be replayed."""
+    """An endpoint that was disabled gets events from now on: it answers again, or somebody enabled it. What happened
+    since `disabled_at` can be replayed."""
 
     data: WebhookEndpointEnabled
-    """An endpoint that was disabled because it failed answers again, and gets events from now on. What happened since
-    `disabled_at` can be replayed."""
+    """An endpoint that was disabled gets events from now on: it answers again, or somebody enabled it. What happened
+    since `disabled_at` can be replayed."""
     id: str
     mode: EventMode
     organization_id: str

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @attrs.define(kw_only=True)
 class WebhookEndpointSecretRotatedEvent(Model):
-    """A webhook endpoint has another signing secret. Announced: its feature is still to come, and it is not sent yet."""
+    """A webhook endpoint has another signing secret."""
 
     data: WebhookEndpointSecretRotated
     """A webhook endpoint has another signing secret."""

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @attrs.define(kw_only=True)
 class WebhookEndpointUpdatedEvent(Model):
-    """Settings of a webhook endpoint were changed. Announced: its feature is still to come, and it is not sent yet."""
+    """Settings of a webhook endpoint were changed."""
 
     data: WebhookEndpointUpdated
     """Settings of a webhook endpoint were changed."""

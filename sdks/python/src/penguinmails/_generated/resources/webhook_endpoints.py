@@ -16,7 +16,9 @@ from penguinmails._generated.models import (
     WebhookEndpoint,
     WebhookEndpointList,
     WebhookEndpointWithSecret,
+    WebhookFilterResult,
     WebhookResent,
+    WebhookSecrets,
     WebhookTestReport,
 )
 from penguinmails._pages import AsyncPaginator, CursorList, Page
@@ -44,6 +46,13 @@ _CREATE: Operation[WebhookEndpointWithSecret] = Operation(
     "POST",
     "/v1/webhook_endpoints",
     {201: json_of(WebhookEndpointWithSecret)},
+    idempotent=True,
+)
+_TEST_FILTER: Operation[WebhookFilterResult] = Operation(
+    "webhook_endpoints.test_filter",
+    "POST",
+    "/v1/webhook_endpoints/test_filter",
+    {200: json_of(WebhookFilterResult)},
     idempotent=True,
 )
 _GET: Operation[WebhookEndpoint] = Operation(
@@ -96,6 +105,18 @@ _ROTATE_SECRET: Operation[WebhookEndpointWithSecret] = Operation(
     "/v1/webhook_endpoints/{endpoint_id}/rotate_secret",
     {200: json_of(WebhookEndpointWithSecret)},
     idempotent=True,
+)
+_SECRETS: Operation[WebhookSecrets] = Operation(
+    "webhook_endpoints.secrets",
+    "GET",
+    "/v1/webhook_endpoints/{endpoint_id}/secrets",
+    {200: json_of(WebhookSecrets)},
+)
+_END_SECRET: Operation[None] = Operation(
+    "webhook_endpoints.end_secret",
+    "DELETE",
+    "/v1/webhook_endpoints/{endpoint_id}/secrets/{secret_id}",
+    {204: nothing},
 )
 _TEST: Operation[WebhookTestReport] = Operation(
     "webhook_endpoints.test",
@@ -158,11 +179,19 @@ class WebhookEndpointsResource:
         events: Sequence[str],
         url: str,
         dry_run: bool | None = None,
+        client_certificate: inputs.WebhookClientCertificateInputInput | None = None,
         concurrency: int | None = None,
         consumer: str | None = None,
         description: str | None = None,
         fifo: inputs.WebhookFifoInput | None = None,
+        filter: Mapping[str, Any] | None = None,
+        headers: Mapping[str, str] | None = None,
         metadata: Mapping[str, str] | None = None,
+        payload: inputs.WebhookPayloadInput | None = None,
+        schema_version: int | None = None,
+        secret: str | None = None,
+        secret_headers: Mapping[str, str] | None = None,
+        signature: inputs.WebhookSignatureInput | None = None,
         throttle: inputs.WebhookThrottleInputInput | None = None,
         **options: Unpack[IdempotentOptions],
     ) -> WebhookEndpointWithSecret:
@@ -175,10 +204,12 @@ class WebhookEndpointsResource:
         Scope: webhook_endpoints:write.
 
         Args:
-            events: Which events: exact names, families such as `email.*`, or `*` for all.
+            events: Which events: exact names, families such as `email.*`, or `*` for all. `GET /v1/event_types` has
+                them; those that are only announced may be named, and come once their feature is there.
             url: Where events are POSTed to: https, on a public host, without user name or password.
             dry_run: Check everything and answer what would happen, and keep nothing: no change, no event, no
                 Idempotency-Key. The answer has `Dry-Run: true`.
+            client_certificate: For receivers that ask for mutual TLS; null for none.
             concurrency: The most requests at once; null: the server's own limit.
             consumer: Which customer of yours it belongs to, by your own id: links into the webhook portal are for one
                 consumer. Null: it is your own.
@@ -186,7 +217,20 @@ class WebhookEndpointsResource:
             fifo: Strict order among the events of one key: all of this `endpoint`, or of one `email_id`, `contact_id`
                 or `resource`. The next one is sent when the one before was received or given up. Null: as fast as
                 possible, in no promised order.
+            filter: Only events for which this predicate holds, such as `{"data.recipient.address": {"$endsWith":
+                "@example.com"}}`. Operators: `$eq`, `$ne`, `$in`, `$nin`, `$gt`, `$gte`, `$lt`, `$lte`, `$startsWith`,
+                `$endsWith`, `$contains`, `$exists`, `$and`, `$or`, `$not`. Null: all that `events` names. Try one with
+                `POST /v1/webhook_endpoints/test_filter`.
+            headers: Sent with every request and shown to whoever may read the endpoint; at most 20, secret ones
+                included. Names that frame the request (`Host`, `Content-...`, hop-by-hop ones) or that are ours
+                (`Webhook-...`) are refused.
             metadata: Up to 50 entries; keys of up to 64, values of up to 500 characters.
+            payload: How much of an event is sent.
+            secret: A secret of your own: `whsec_` and 24 to 64 bytes in base64, or `whsk_` and an Ed25519 key. Left
+                out: a new random one.
+            secret_headers: As `headers`, and never shown again: only their names are. Given anew they replace all
+                before.
+            signature: Left out: `hmac`, or as `secret` says.
             throttle: The most requests in a second or a minute, evenly spread. What is more waits; nothing is dropped.
                 Null: as fast as it answers.
         """
@@ -200,12 +244,61 @@ class WebhookEndpointsResource:
                 "url": url,
                 **given(
                     {
+                        "client_certificate": client_certificate,
                         "concurrency": concurrency,
                         "consumer": consumer,
                         "description": description,
                         "fifo": fifo,
+                        "filter": filter,
+                        "headers": headers,
                         "metadata": metadata,
+                        "payload": payload,
+                        "schema_version": schema_version,
+                        "secret": secret,
+                        "secret_headers": secret_headers,
+                        "signature": signature,
                         "throttle": throttle,
+                    }
+                ),
+            },
+            options=options,
+        )
+
+    def test_filter(
+        self,
+        *,
+        filter: Mapping[str, Any],
+        dry_run: bool | None = None,
+        event: Mapping[str, Any] | None = None,
+        event_id: str | None = None,
+        event_type: str | None = None,
+        **options: Unpack[IdempotentOptions],
+    ) -> WebhookFilterResult:
+        """Try a payload filter.
+
+        Whether an event would pass a filter, with every comparison and what decided. It changes nothing.
+
+        Scope: webhook_endpoints:read.
+
+        Args:
+            dry_run: Check everything and answer what would happen, and keep nothing: no change, no event, no
+                Idempotency-Key. The answer has `Dry-Run: true`.
+            event: A whole event of your own, as it would be sent.
+            event_id: An event of the log; needs the scope `events:read`.
+            event_type: The catalogue's example of this type.
+        """
+        return self._transport.call(
+            _TEST_FILTER,
+            query={
+                "dry_run": dry_run,
+            },
+            body={
+                "filter": filter,
+                **given(
+                    {
+                        "event": event,
+                        "event_id": event_id,
+                        "event_type": event_type,
                     }
                 ),
             },
@@ -239,12 +332,18 @@ class WebhookEndpointsResource:
         endpoint_id: str,
         *,
         dry_run: bool | None = None,
+        client_certificate: inputs.WebhookClientCertificateInputInput | None | Omit = omit,
         concurrency: int | None | Omit = omit,
         consumer: str | None | Omit = omit,
         description: str | None | Omit = omit,
         events: Sequence[str] | Omit = omit,
         fifo: inputs.WebhookFifoInput | None | Omit = omit,
+        filter: Mapping[str, Any] | None | Omit = omit,
+        headers: Mapping[str, str] | None | Omit = omit,
         metadata: Mapping[str, str] | None | Omit = omit,
+        payload: inputs.WebhookPayloadInput | Omit = omit,
+        schema_version: int | Omit = omit,
+        secret_headers: Mapping[str, str] | None | Omit = omit,
         status: inputs.WebhookEndpointStatusInput | Omit = omit,
         throttle: inputs.WebhookThrottleInputInput | None | Omit = omit,
         url: str | Omit = omit,
@@ -260,15 +359,29 @@ class WebhookEndpointsResource:
             endpoint_id: Id of the endpoint.
             dry_run: Check everything and answer what would happen, and keep nothing: no change, no event, no
                 Idempotency-Key. The answer has `Dry-Run: true`.
+            client_certificate: For receivers that ask for mutual TLS; null for none.
             concurrency: The most requests at once; null: the server's own limit.
             consumer: Which customer of yours it belongs to, by your own id: links into the webhook portal are for one
                 consumer. Null: it is your own.
             description: For people.
-            events: Which events: exact names, families such as `email.*`, or `*` for all.
+            events: Which events: exact names, families such as `email.*`, or `*` for all. `GET /v1/event_types` has
+                them; those that are only announced may be named, and come once their feature is there.
             fifo: Strict order among the events of one key: all of this `endpoint`, or of one `email_id`, `contact_id`
                 or `resource`. The next one is sent when the one before was received or given up. Null: as fast as
                 possible, in no promised order.
+            filter: Only events for which this predicate holds, such as `{"data.recipient.address": {"$endsWith":
+                "@example.com"}}`. Operators: `$eq`, `$ne`, `$in`, `$nin`, `$gt`, `$gte`, `$lt`, `$lte`, `$startsWith`,
+                `$endsWith`, `$contains`, `$exists`, `$and`, `$or`, `$not`. Null: all that `events` names. Try one with
+                `POST /v1/webhook_endpoints/test_filter`.
+            headers: Sent with every request and shown to whoever may read the endpoint; at most 20, secret ones
+                included. Names that frame the request (`Host`, `Content-...`, hop-by-hop ones) or that are ours
+                (`Webhook-...`) are refused.
             metadata: Up to 50 entries; keys of up to 64, values of up to 500 characters.
+            payload: How much of an event is sent.
+            schema_version: The newest version of the event catalogue that the receiver knows; events that have changed
+                since are sent in their shape of then. Left out when it is made: the newest of today.
+            secret_headers: As `headers`, and never shown again: only their names are. Given anew they replace all
+                before.
             status: `disabled` cancels what waits, `enabled` forgets past failures.
             throttle: The most requests in a second or a minute, evenly spread. What is more waits; nothing is dropped.
                 Null: as fast as it answers.
@@ -284,12 +397,18 @@ class WebhookEndpointsResource:
             },
             body=changed(
                 {
+                    "client_certificate": client_certificate,
                     "concurrency": concurrency,
                     "consumer": consumer,
                     "description": description,
                     "events": events,
                     "fifo": fifo,
+                    "filter": filter,
+                    "headers": headers,
                     "metadata": metadata,
+                    "payload": payload,
+                    "schema_version": schema_version,
+                    "secret_headers": secret_headers,
                     "status": status,
                     "throttle": throttle,
                     "url": url,
@@ -478,12 +597,16 @@ class WebhookEndpointsResource:
         endpoint_id: str,
         *,
         dry_run: bool | None = None,
+        overlap_seconds: int | None = None,
+        secret: str | None = None,
+        signature: inputs.WebhookSignatureInput | None = None,
         **options: Unpack[IdempotentOptions],
     ) -> WebhookEndpointWithSecret:
         """Rotate a webhook endpoint's secret.
 
-        A new secret, shown this once. For 24 hours every request carries two signatures, so that receivers can
-        change over without losing one.
+        A new secret, shown this once, or one of your own. For `overlap_seconds` (24 hours) every request
+        carries a signature of the one before, too, so that receivers can change over without losing one. Up to ten old
+        secrets may sign beside the current one.
 
         Scope: webhook_endpoints:write.
 
@@ -491,11 +614,79 @@ class WebhookEndpointsResource:
             endpoint_id: Id of the endpoint.
             dry_run: Check everything and answer what would happen, and keep nothing: no change, no event, no
                 Idempotency-Key. The answer has `Dry-Run: true`.
+            overlap_seconds: How long requests are signed with the secret before, too; 0 ends it at once.
+            secret: A secret of your own: `whsec_` and 24 to 64 bytes in base64, or `whsk_` and an Ed25519 key. Left
+                out: a new random one.
+            signature: Another kind; left out: as before, or as `secret` says.
         """
         return self._transport.call(
             _ROTATE_SECRET,
             path={
                 "endpoint_id": endpoint_id,
+            },
+            query={
+                "dry_run": dry_run,
+            },
+            body={
+                **given(
+                    {
+                        "overlap_seconds": overlap_seconds,
+                        "secret": secret,
+                        "signature": signature,
+                    }
+                )
+            },
+            options=options,
+        )
+
+    def secrets(
+        self,
+        endpoint_id: str,
+        **options: Unpack[RequestOptions],
+    ) -> WebhookSecrets:
+        """List a webhook endpoint's secrets.
+
+        Which secrets sign at the moment, and until when; never what they are.
+
+        Scope: webhook_endpoints:read.
+
+        Args:
+            endpoint_id: Id of the endpoint.
+        """
+        return self._transport.call(
+            _SECRETS,
+            path={
+                "endpoint_id": endpoint_id,
+            },
+            options=options,
+        )
+
+    def end_secret(
+        self,
+        endpoint_id: str,
+        secret_id: str,
+        *,
+        dry_run: bool | None = None,
+        **options: Unpack[RequestOptions],
+    ) -> None:
+        """End an old secret of a webhook endpoint.
+
+        It signs no more from the next request on. The current one is not ended, but replaced with
+        `rotate_secret`.
+
+        Scope: webhook_endpoints:write.
+
+        Args:
+            endpoint_id: Id of the endpoint.
+            secret_id: Id of the secret.
+            dry_run: Check everything and answer what would happen, and keep nothing: no change, no event, no
+                Idempotency-Key. The answer has `Dry-Run: true`.
+        """
+        return self._transport.call(
+            _END_SECRET,
+            path={
+                "endpoint_id": endpoint_id,
+                "secret_id": secret_id,
             },
             query={
                 "dry_run": dry_run,
@@ -557,6 +748,7 @@ class WebhookEndpointsResourceWithRawResponse:
     def __init__(self, webhook_endpoints: WebhookEndpointsResource) -> None:
         self.list = raw(webhook_endpoints.list)
         self.create = raw(webhook_endpoints.create)
+        self.test_filter = raw(webhook_endpoints.test_filter)
         self.get = raw(webhook_endpoints.get)
         self.update = raw(webhook_endpoints.update)
         self.delete = raw(webhook_endpoints.delete)
@@ -565,6 +757,8 @@ class WebhookEndpointsResourceWithRawResponse:
         self.delivery = raw(webhook_endpoints.delivery)
         self.resend = raw(webhook_endpoints.resend)
         self.rotate_secret = raw(webhook_endpoints.rotate_secret)
+        self.secrets = raw(webhook_endpoints.secrets)
+        self.end_secret = raw(webhook_endpoints.end_secret)
         self.test = raw(webhook_endpoints.test)
 
 
@@ -620,11 +814,19 @@ class AsyncWebhookEndpointsResource:
         events: Sequence[str],
         url: str,
         dry_run: bool | None = None,
+        client_certificate: inputs.WebhookClientCertificateInputInput | None = None,
         concurrency: int | None = None,
         consumer: str | None = None,
         description: str | None = None,
         fifo: inputs.WebhookFifoInput | None = None,
+        filter: Mapping[str, Any] | None = None,
+        headers: Mapping[str, str] | None = None,
         metadata: Mapping[str, str] | None = None,
+        payload: inputs.WebhookPayloadInput | None = None,
+        schema_version: int | None = None,
+        secret: str | None = None,
+        secret_headers: Mapping[str, str] | None = None,
+        signature: inputs.WebhookSignatureInput | None = None,
         throttle: inputs.WebhookThrottleInputInput | None = None,
         **options: Unpack[IdempotentOptions],
     ) -> WebhookEndpointWithSecret:
@@ -637,10 +839,12 @@ class AsyncWebhookEndpointsResource:
         Scope: webhook_endpoints:write.
 
         Args:
-            events: Which events: exact names, families such as `email.*`, or `*` for all.
+            events: Which events: exact names, families such as `email.*`, or `*` for all. `GET /v1/event_types` has
+                them; those that are only announced may be named, and come once their feature is there.
             url: Where events are POSTed to: https, on a public host, without user name or password.
             dry_run: Check everything and answer what would happen, and keep nothing: no change, no event, no
                 Idempotency-Key. The answer has `Dry-Run: true`.
+            client_certificate: For receivers that ask for mutual TLS; null for none.
             concurrency: The most requests at once; null: the server's own limit.
             consumer: Which customer of yours it belongs to, by your own id: links into the webhook portal are for one
                 consumer. Null: it is your own.
@@ -648,7 +852,20 @@ class AsyncWebhookEndpointsResource:
             fifo: Strict order among the events of one key: all of this `endpoint`, or of one `email_id`, `contact_id`
                 or `resource`. The next one is sent when the one before was received or given up. Null: as fast as
                 possible, in no promised order.
+            filter: Only events for which this predicate holds, such as `{"data.recipient.address": {"$endsWith":
+                "@example.com"}}`. Operators: `$eq`, `$ne`, `$in`, `$nin`, `$gt`, `$gte`, `$lt`, `$lte`, `$startsWith`,
+                `$endsWith`, `$contains`, `$exists`, `$and`, `$or`, `$not`. Null: all that `events` names. Try one with
+                `POST /v1/webhook_endpoints/test_filter`.
+            headers: Sent with every request and shown to whoever may read the endpoint; at most 20, secret ones
+                included. Names that frame the request (`Host`, `Content-...`, hop-by-hop ones) or that are ours
+                (`Webhook-...`) are refused.
             metadata: Up to 50 entries; keys of up to 64, values of up to 500 characters.
+            payload: How much of an event is sent.
+            secret: A secret of your own: `whsec_` and 24 to 64 bytes in base64, or `whsk_` and an Ed25519 key. Left
+                out: a new random one.
+            secret_headers: As `headers`, and never shown again: only their names are. Given anew they replace all
+                before.
+            signature: Left out: `hmac`, or as `secret` says.
             throttle: The most requests in a second or a minute, evenly spread. What is more waits; nothing is dropped.
                 Null: as fast as it answers.
         """
@@ -662,12 +879,61 @@ class AsyncWebhookEndpointsResource:
                 "url": url,
                 **given(
                     {
+                        "client_certificate": client_certificate,
                         "concurrency": concurrency,
                         "consumer": consumer,
                         "description": description,
                         "fifo": fifo,
+                        "filter": filter,
+                        "headers": headers,
                         "metadata": metadata,
+                        "payload": payload,
+                        "schema_version": schema_version,
+                        "secret": secret,
+                        "secret_headers": secret_headers,
+                        "signature": signature,
                         "throttle": throttle,
+                    }
+                ),
+            },
+            options=options,
+        )
+
+    async def test_filter(
+        self,
+        *,
+        filter: Mapping[str, Any],
+        dry_run: bool | None = None,
+        event: Mapping[str, Any] | None = None,
+        event_id: str | None = None,
+        event_type: str | None = None,
+        **options: Unpack[IdempotentOptions],
+    ) -> WebhookFilterResult:
+        """Try a payload filter.
+
+        Whether an event would pass a filter, with every comparison and what decided. It changes nothing.
+
+        Scope: webhook_endpoints:read.
+
+        Args:
+            dry_run: Check everything and answer what would happen, and keep nothing: no change, no event, no
+                Idempotency-Key. The answer has `Dry-Run: true`.
+            event: A whole event of your own, as it would be sent.
+            event_id: An event of the log; needs the scope `events:read`.
+            event_type: The catalogue's example of this type.
+        """
+        return await self._transport.call(
+            _TEST_FILTER,
+            query={
+                "dry_run": dry_run,
+            },
+            body={
+                "filter": filter,
+                **given(
+                    {
+                        "event": event,
+                        "event_id": event_id,
+                        "event_type": event_type,
                     }
                 ),
             },
@@ -701,12 +967,18 @@ class AsyncWebhookEndpointsResource:
         endpoint_id: str,
         *,
         dry_run: bool | None = None,
+        client_certificate: inputs.WebhookClientCertificateInputInput | None | Omit = omit,
         concurrency: int | None | Omit = omit,
         consumer: str | None | Omit = omit,
         description: str | None | Omit = omit,
         events: Sequence[str] | Omit = omit,
         fifo: inputs.WebhookFifoInput | None | Omit = omit,
+        filter: Mapping[str, Any] | None | Omit = omit,
+        headers: Mapping[str, str] | None | Omit = omit,
         metadata: Mapping[str, str] | None | Omit = omit,
+        payload: inputs.WebhookPayloadInput | Omit = omit,
+        schema_version: int | Omit = omit,
+        secret_headers: Mapping[str, str] | None | Omit = omit,
         status: inputs.WebhookEndpointStatusInput | Omit = omit,
         throttle: inputs.WebhookThrottleInputInput | None | Omit = omit,
         url: str | Omit = omit,
@@ -722,15 +994,29 @@ class AsyncWebhookEndpointsResource:
             endpoint_id: Id of the endpoint.
             dry_run: Check everything and answer what would happen, and keep nothing: no change, no event, no
                 Idempotency-Key. The answer has `Dry-Run: true`.
+            client_certificate: For receivers that ask for mutual TLS; null for none.
             concurrency: The most requests at once; null: the server's own limit.
             consumer: Which customer of yours it belongs to, by your own id: links into the webhook portal are for one
                 consumer. Null: it is your own.
             description: For people.
-            events: Which events: exact names, families such as `email.*`, or `*` for all.
+            events: Which events: exact names, families such as `email.*`, or `*` for all. `GET /v1/event_types` has
+                them; those that are only announced may be named, and come once their feature is there.
             fifo: Strict order among the events of one key: all of this `endpoint`, or of one `email_id`, `contact_id`
                 or `resource`. The next one is sent when the one before was received or given up. Null: as fast as
                 possible, in no promised order.
+            filter: Only events for which this predicate holds, such as `{"data.recipient.address": {"$endsWith":
+                "@example.com"}}`. Operators: `$eq`, `$ne`, `$in`, `$nin`, `$gt`, `$gte`, `$lt`, `$lte`, `$startsWith`,
+                `$endsWith`, `$contains`, `$exists`, `$and`, `$or`, `$not`. Null: all that `events` names. Try one with
+                `POST /v1/webhook_endpoints/test_filter`.
+            headers: Sent with every request and shown to whoever may read the endpoint; at most 20, secret ones
+                included. Names that frame the request (`Host`, `Content-...`, hop-by-hop ones) or that are ours
+                (`Webhook-...`) are refused.
             metadata: Up to 50 entries; keys of up to 64, values of up to 500 characters.
+            payload: How much of an event is sent.
+            schema_version: The newest version of the event catalogue that the receiver knows; events that have changed
+                since are sent in their shape of then. Left out when it is made: the newest of today.
+            secret_headers: As `headers`, and never shown again: only their names are. Given anew they replace all
+                before.
             status: `disabled` cancels what waits, `enabled` forgets past failures.
             throttle: The most requests in a second or a minute, evenly spread. What is more waits; nothing is dropped.
                 Null: as fast as it answers.
@@ -746,12 +1032,18 @@ class AsyncWebhookEndpointsResource:
             },
             body=changed(
                 {
+                    "client_certificate": client_certificate,
                     "concurrency": concurrency,
                     "consumer": consumer,
                     "description": description,
                     "events": events,
                     "fifo": fifo,
+                    "filter": filter,
+                    "headers": headers,
                     "metadata": metadata,
+                    "payload": payload,
+                    "schema_version": schema_version,
+                    "secret_headers": secret_headers,
                     "status": status,
                     "throttle": throttle,
                     "url": url,
@@ -940,12 +1232,16 @@ class AsyncWebhookEndpointsResource:
         endpoint_id: str,
         *,
         dry_run: bool | None = None,
+        overlap_seconds: int | None = None,
+        secret: str | None = None,
+        signature: inputs.WebhookSignatureInput | None = None,
         **options: Unpack[IdempotentOptions],
     ) -> WebhookEndpointWithSecret:
         """Rotate a webhook endpoint's secret.
 
-        A new secret, shown this once. For 24 hours every request carries two signatures, so that receivers can
-        change over without losing one.
+        A new secret, shown this once, or one of your own. For `overlap_seconds` (24 hours) every request
+        carries a signature of the one before, too, so that receivers can change over without losing one. Up to ten old
+        secrets may sign beside the current one.
 
         Scope: webhook_endpoints:write.
 
@@ -953,11 +1249,79 @@ class AsyncWebhookEndpointsResource:
             endpoint_id: Id of the endpoint.
             dry_run: Check everything and answer what would happen, and keep nothing: no change, no event, no
                 Idempotency-Key. The answer has `Dry-Run: true`.
+            overlap_seconds: How long requests are signed with the secret before, too; 0 ends it at once.
+            secret: A secret of your own: `whsec_` and 24 to 64 bytes in base64, or `whsk_` and an Ed25519 key. Left
+                out: a new random one.
+            signature: Another kind; left out: as before, or as `secret` says.
         """
         return await self._transport.call(
             _ROTATE_SECRET,
             path={
                 "endpoint_id": endpoint_id,
+            },
+            query={
+                "dry_run": dry_run,
+            },
+            body={
+                **given(
+                    {
+                        "overlap_seconds": overlap_seconds,
+                        "secret": secret,
+                        "signature": signature,
+                    }
+                )
+            },
+            options=options,
+        )
+
+    async def secrets(
+        self,
+        endpoint_id: str,
+        **options: Unpack[RequestOptions],
+    ) -> WebhookSecrets:
+        """List a webhook endpoint's secrets.
+
+        Which secrets sign at the moment, and until when; never what they are.
+
+        Scope: webhook_endpoints:read.
+
+        Args:
+            endpoint_id: Id of the endpoint.
+        """
+        return await self._transport.call(
+            _SECRETS,
+            path={
+                "endpoint_id": endpoint_id,
+            },
+            options=options,
+        )
+
+    async def end_secret(
+        self,
+        endpoint_id: str,
+        secret_id: str,
+        *,
+        dry_run: bool | None = None,
+        **options: Unpack[RequestOptions],
+    ) -> None:
+        """End an old secret of a webhook endpoint.
+
+        It signs no more from the next request on. The current one is not ended, but replaced with
+        `rotate_secret`.
+
+        Scope: webhook_endpoints:write.
+
+        Args:
+            endpoint_id: Id of the endpoint.
+            secret_id: Id of the secret.
+            dry_run: Check everything and answer what would happen, and keep nothing: no change, no event, no
+                Idempotency-Key. The answer has `Dry-Run: true`.
+        """
+        return await self._transport.call(
+            _END_SECRET,
+            path={
+                "endpoint_id": endpoint_id,
+                "secret_id": secret_id,
             },
             query={
                 "dry_run": dry_run,
@@ -1019,6 +1383,7 @@ class AsyncWebhookEndpointsResourceWithRawResponse:
     def __init__(self, webhook_endpoints: AsyncWebhookEndpointsResource) -> None:
         self.list = async_raw(webhook_endpoints.list)
         self.create = async_raw(webhook_endpoints.create)
+        self.test_filter = async_raw(webhook_endpoints.test_filter)
         self.get = async_raw(webhook_endpoints.get)
         self.update = async_raw(webhook_endpoints.update)
         self.delete = async_raw(webhook_endpoints.delete)
@@ -1027,4 +1392,6 @@ class AsyncWebhookEndpointsResourceWithRawResponse:
         self.delivery = async_raw(webhook_endpoints.delivery)
         self.resend = async_raw(webhook_endpoints.resend)
         self.rotate_secret = async_raw(webhook_endpoints.rotate_secret)
+        self.secrets = async_raw(webhook_endpoints.secrets)
+        self.end_secret = async_raw(webhook_endpoints.end_secret)
         self.test = async_raw(webhook_endpoints.test)
