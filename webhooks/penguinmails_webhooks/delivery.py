@@ -5,16 +5,21 @@ from __future__ import annotations
 import logging
 import random
 import time
+from collections.abc import Mapping
 from datetime import datetime
+
+import orjson
 
 from penguinmails_core.kit import trace
 from penguinmails_core.kit.clock import utcnow
 from penguinmails_core.kit.crypto import CryptoError, SecretBox
-from penguinmails_core.kit.http import HttpResult, InvalidRequest, InvalidUrl, OutgoingError, OutgoingHttp
+from penguinmails_core.kit.http import HttpResult, InvalidRequest, InvalidUrl, OutgoingError, OutgoingHttp, Timings
 from penguinmails_core.kit.ids import Prefix, encode, new_uuid
+from penguinmails_webhooks.destinations.base import Message, Target
+from penguinmails_webhooks.destinations.registry import Destinations
 from penguinmails_webhooks.events import render
 from penguinmails_webhooks.records import Delivery, Outcome
-from penguinmails_webhooks.request import Opener
+from penguinmails_webhooks.request import Opener, RequestSettings
 from penguinmails_webhooks.retry import Verdict, judge, next_attempt
 from penguinmails_webhooks.signing import signed_headers
 
@@ -25,10 +30,19 @@ _CONTENT_TYPE = {"content-type": "application/json"}
 
 
 class Sender:
-    """`scale` multiplies the retry schedule."""
+    """`scale` multiplies the retry schedule. `destinations`: what is beside HTTP."""
 
-    def __init__(self, http: OutgoingHttp, box: SecretBox, *, scale: float, rng: random.Random) -> None:
+    def __init__(
+        self,
+        http: OutgoingHttp,
+        box: SecretBox,
+        *,
+        scale: float,
+        rng: random.Random,
+        destinations: Destinations | None = None,
+    ) -> None:
         self._http = http
+        self._destinations = destinations or Destinations(http, allow_private=False, timeout=15.0)
         self._opener = Opener(box)
         self._scale = scale
         self._rng = rng
@@ -64,11 +78,30 @@ class Sender:
         body = render(delivery.event, pin=settings.pin, thin=settings.thin)
         secrets = [self._opener.secret(delivery.key[1], delivery.secret), *settings.old_secrets()]
         signed = signed_headers(secrets, encode(Prefix.EVENT, delivery.event_id), int(time.time()), body)
+        if settings.destination != "http":
+            return await self._hand_over(delivery, settings, body, signed)
         # Ours last: whatever an endpoint asked for, it is signed, and it is JSON.
         headers = {**settings.headers, **signed, **_CONTENT_TYPE}
         return await self._http.post(
             delivery.url, body=body, headers=headers, repeatable=True, certificate=settings.certificate
         )
+
+    async def _hand_over(
+        self, delivery: Delivery, settings: RequestSettings, body: bytes, signed: Mapping[str, str]
+    ) -> HttpResult:
+        """To a queue or a stream. Recorded as 202, and with what it said as the answer."""
+        assert delivery.event is not None
+        started, event_id = time.perf_counter(), encode(Prefix.EVENT, delivery.event_id)
+        target = Target(delivery.key, delivery.url, settings.destination_settings, settings.destination_secret)
+        message = Message(event_id, delivery.event["type"], body, signed, delivery.fifo_key or event_id)
+        said = await self._destinations.send(settings.destination, target, message)
+        total = (time.perf_counter() - started) * 1000
+        timings = Timings(None, None, None, None, total)
+        return HttpResult(202, {}, orjson.dumps(said), False, round(total), timings, None, False, None, False)
+
+    async def close(self) -> None:
+        """Connections to queues; the HTTP client is the caller's."""
+        await self._destinations.close()
 
     def _outcome(
         self,

@@ -13,7 +13,7 @@ from uuid import UUID
 import orjson
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from penguinmails_core.errors import FieldError, NotFound, Unprocessable
+from penguinmails_core.errors import Conflict, FieldError, NotFound, Unprocessable
 from penguinmails_core.events import service as events
 from penguinmails_core.events.types import EventType
 from penguinmails_core.kit.clock import rfc3339, utcnow
@@ -68,8 +68,14 @@ async def prepare(
     ask: Ask,
 ) -> Prepared:
     """Of an endpoint that may be disabled. Raises `NotFound` for an endpoint or event that the caller may not see,
-    `MissingScope` for a real event without ``events:read``, `Unprocessable` naming fields."""
+    `MissingScope` for a real event without ``events:read``, `Unprocessable` naming fields, `Conflict`
+    for one that leads to a queue."""
     endpoint = await endpoints.get(session, principal, endpoint_id)
+    if endpoint.destination != "http":
+        raise Conflict(
+            f"What is sent at once is a POST, and this endpoint leads to {endpoint.destination}. Ask for one without "
+            "event and data: it is queued, and its delivery says what happened."
+        )
     event_id, body = await _body(session, principal, endpoint, ask)
     secrets = await secrets_of_all(session, principal, box, endpoint)
     signing = [own.value for own in secrets if own.endpoint_id == endpoint.id and _valid(own)]

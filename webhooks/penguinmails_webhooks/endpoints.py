@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from penguinmails_core.config import WebhookSettings
@@ -12,13 +12,19 @@ from penguinmails_core.webhook_endpoints.secrets import SigningSecret
 from penguinmails_core.webhook_endpoints.service import EndpointRules, WebhookEndpoints
 from penguinmails_webhooks import signing
 from penguinmails_webhooks.catalogue import LATEST_VERSION
+from penguinmails_webhooks.destinations.registry import check
 from penguinmails_webhooks.events import InvalidPatterns, validate_patterns
 from penguinmails_webhooks.filters import InvalidFilter, parse
 
 
 def webhook_endpoints(box: SecretBox, settings: WebhookSettings) -> WebhookEndpoints:
+    allow_private = settings.allow_private
+
+    def _check_place(kind: str, url: str, given: Mapping[str, Any], secret: str | None) -> Sequence[FieldError]:
+        return check(kind, url, given, secret, allow_private=allow_private)
+
     rules = EndpointRules(
-        _check_events, _check_filter, _new_secret, _read_secret, LATEST_VERSION, settings.allow_private
+        _check_events, _check_filter, _new_secret, _read_secret, LATEST_VERSION, allow_private, _check_place
     )
     return WebhookEndpoints(box, rules)
 

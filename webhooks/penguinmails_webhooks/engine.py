@@ -23,6 +23,7 @@ from penguinmails_core.kit.doorbell import EVENTS, WEBHOOKS, Doorbell
 from penguinmails_core.kit.http import OutgoingHttp
 from penguinmails_webhooks.claims import Claimer
 from penguinmails_webhooks.delivery import Sender
+from penguinmails_webhooks.destinations.registry import Destinations
 from penguinmails_webhooks.fairness import Lineup
 from penguinmails_webhooks.fanout import Fanout, Round
 from penguinmails_webhooks.outcomes import Recorder, Written
@@ -82,7 +83,8 @@ class WebhookEngine:
             allow_private=settings.allow_private, timeout=settings.timeout, limit=most, limit_per_host=most
         )
         rng, policy = rng or random.Random(), Policy.of(settings)
-        self._sender = Sender(self._http, secret_box, scale=settings.retry_scale, rng=rng)
+        destinations = Destinations(self._http, allow_private=settings.allow_private, timeout=settings.timeout)
+        self._sender = Sender(self._http, secret_box, scale=settings.retry_scale, rng=rng, destinations=destinations)
         self._fanout = Fanout(database.worker)
         self._lineup = Lineup(settings.endpoint_concurrency)
         self._claimer = Claimer(database.worker, self._lineup, policy, lease=lease, poll=self._poll)
@@ -115,6 +117,7 @@ class WebhookEngine:
                 task.cancel()
             await asyncio.gather(*helpers, *self._requests, return_exceptions=True)
             self._requests.clear()
+            await self._sender.close()
             if self._own_http:
                 await self._http.close()
             self._running.set()
@@ -127,6 +130,7 @@ class WebhookEngine:
         self._ended.set()
         running, loop = self._running, asyncio.get_running_loop()
         if running is None:
+            await self._sender.close()
             if self._own_http:
                 await self._http.close()
             return

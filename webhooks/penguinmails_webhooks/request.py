@@ -14,7 +14,12 @@ import orjson
 from penguinmails_core.kit.clock import utcnow
 from penguinmails_core.kit.crypto import SecretBox
 from penguinmails_core.kit.http import ClientCertificate
-from penguinmails_core.webhook_endpoints.service import client_key_context, headers_context, secret_context
+from penguinmails_core.webhook_endpoints.service import (
+    client_key_context,
+    destination_context,
+    headers_context,
+    secret_context,
+)
 
 K = TypeVar("K")
 V = TypeVar("V")
@@ -31,6 +36,9 @@ class RequestSettings:
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     older: tuple[tuple[datetime, str], ...] = field(default=(), repr=False)
     certificate: ClientCertificate | None = field(default=None, repr=False)
+    destination: str = "http"
+    destination_settings: Mapping[str, Any] = field(default_factory=dict)
+    destination_secret: str | None = field(default=None, repr=False)
 
     def old_secrets(self) -> list[str]:
         """Those that still sign."""
@@ -76,7 +84,20 @@ class Opener:
             )
             for entry in given["older_secrets"]
         )
-        return RequestSettings(given["payload"] == "thin", given["schema_version"], headers, older, certificate)
+        secret = None
+        if given["destination_secret"] is not None:
+            sealed = base64.b64decode(given["destination_secret"])
+            secret = self._box.open(sealed, destination_context(endpoint_id)).decode()
+        return RequestSettings(
+            given["payload"] == "thin",
+            given["schema_version"],
+            headers,
+            older,
+            certificate,
+            given["destination"],
+            given["destination_settings"],
+            secret,
+        )
 
 
 def _kept(kept: dict[K, V], key: K, make: Callable[[], V]) -> V:

@@ -25,6 +25,7 @@ class WebhookEndpoint(TenantKey, Timestamps, Base):
         CheckConstraint("throttle_period in ('second', 'minute')", name="throttle_period"),
         CheckConstraint("concurrency > 0", name="concurrency"),
         CheckConstraint("fifo in ('endpoint', 'email_id', 'contact_id', 'resource')", name="fifo"),
+        CheckConstraint("destination in ('http', 'redis_stream', 'sqs', 'nats')", name="destination"),
         CheckConstraint("breaker in ('closed', 'open', 'half_open')", name="breaker"),
         CheckConstraint("notice in ('disabled', 'enabled')", name="notice"),
         Index("ix_webhook_endpoints_probe_at", "probe_at", postgresql_where=text("probe_at is not null")),
@@ -67,6 +68,10 @@ class WebhookEndpoint(TenantKey, Timestamps, Base):
     secret_headers: Mapped[bytes | None] = mapped_column(LargeBinary)
     client_certificate: Mapped[str | None] = mapped_column(Text)
     client_key: Mapped[bytes | None] = mapped_column(LargeBinary)
+    # Where `url` leads: an HTTP receiver, or a queue. `destination_secret` is sealed.
+    destination: Mapped[str] = mapped_column(Text, server_default="http")
+    destination_settings: Mapped[dict[str, Any]] = mapped_column(JSONB, server_default=text("'{}'"))
+    destination_secret: Mapped[bytes | None] = mapped_column(LargeBinary)
     event_sequence: Mapped[int] = mapped_column(server_default="0")
     # How fast, how many at once, in which order: what the endpoint's owner asked for.
     throttle_limit: Mapped[int | None]

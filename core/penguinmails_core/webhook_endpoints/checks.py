@@ -8,6 +8,7 @@ from typing import Any
 
 from penguinmails_core.errors import FieldError, Unprocessable
 from penguinmails_core.kit.http import OutgoingError, check_url
+from penguinmails_core.models import WebhookEndpoint
 from penguinmails_core.webhook_endpoints.certificates import UnusableCertificate, check_certificate
 from penguinmails_core.webhook_endpoints.consumers import check_consumer
 from penguinmails_core.webhook_endpoints.headers import check_headers, check_together
@@ -26,7 +27,8 @@ class EndpointRules:
     `check_events`: patterns -> (patterns without repeats, what is wrong with them). `check_filter`: a payload filter ->
     what is wrong with it. `new_secret`: a fresh signing secret for `hmac` or `ed25519`. `read_secret`: one that was
     brought along; raises ValueError. `versions`: how many schema versions there are. `allow_private`: plain http and
-    private hosts may be named.
+    private hosts may be named. `check_destination`: (kind, url, settings, secret) -> what is wrong with a place beside
+    HTTP.
     """
 
     check_events: Callable[[Sequence[str]], tuple[list[str], Sequence[FieldError]]]
@@ -35,6 +37,7 @@ class EndpointRules:
     read_secret: Callable[[str], SigningSecret]
     versions: int
     allow_private: bool
+    check_destination: Callable[[str, str, Mapping[str, Any], str | None], Sequence[FieldError]]
 
     def secret(self, given: str | None, signature: str | None, otherwise: str) -> SigningSecret:
         """The one that was brought along, or a fresh one. Raises `Unprocessable`."""
@@ -55,16 +58,13 @@ def refusal(errors: Sequence[FieldError]) -> Unprocessable:
     return Unprocessable(detail, errors=list(errors))
 
 
-def check(given: Mapping[str, Any], rules: EndpointRules) -> dict[str, Any]:
-    """Column values of the settings that are given; `secret_headers` (a mapping) and `client_certificate` (chain, key)
-    are still in the clear. Raises `Unprocessable` naming all that is wrong."""
+def check(given: Mapping[str, Any], rules: EndpointRules, current: WebhookEndpoint | None = None) -> dict[str, Any]:
+    """Column values of the settings that are given, for a new endpoint or for `current`; `secret_headers` (a mapping),
+    `client_certificate` (chain, key) and `destination_secret` are still in the clear. Raises `Unprocessable` naming all
+    that is wrong."""
     values, errors = check_pace(given)
-    if "url" in given:
-        values["url"] = given["url"]
-        try:
-            check_url(given["url"], allow_private=rules.allow_private)
-        except OutgoingError as error:
-            errors.append(FieldError("/url", error.reason, f"`url` cannot be called: {error.detail}."))
+    if "url" in given or given.get("destination") is not None:
+        errors += _check_place(given, values, rules, current)
     if "events" in given:
         values["events"], wrong = rules.check_events(given["events"])
         errors += wrong
@@ -88,6 +88,37 @@ def check_both(plain: Mapping[str, str], secret: Mapping[str, str] | Sequence[st
     errors = check_together(plain, list(secret))
     if errors:
         raise refusal(errors)
+
+
+def _check_place(
+    given: Mapping[str, Any], values: dict[str, Any], rules: EndpointRules, current: WebhookEndpoint | None
+) -> list[FieldError]:
+    """Where events go: `url`, and what kind of place that is."""
+    if "url" in given:
+        values["url"] = given["url"]
+    url = given["url"] if "url" in given or current is None else current.url
+    kind, settings, sealed = ("http", {}, None)
+    if current is not None:
+        kind, settings, sealed = current.destination, current.destination_settings, current.destination_secret
+    secret = "set" if sealed is not None else None
+    if (asked := given.get("destination")) is not None:
+        own = ("type", "secret")
+        settings = {name: value for name, value in asked.items() if name not in own and value is not None}
+        if asked["type"] != kind or asked.get("secret") is not None:  # of the same kind, the one before stays
+            secret = values["destination_secret"] = asked.get("secret")
+        kind = values["destination"] = str(asked["type"])
+        values["destination_settings"] = settings
+    if kind != "http":
+        return list(rules.check_destination(kind, url, settings, secret))
+    errors = [
+        FieldError(f"/destination/{name}", "unknown_field", f"`{name}` is no setting of http.")
+        for name in (*settings, *(("secret",) if secret is not None else ()))
+    ]
+    try:
+        check_url(url, allow_private=rules.allow_private)
+    except OutgoingError as error:
+        errors.append(FieldError("/url", error.reason, f"`url` cannot be called: {error.detail}."))
+    return errors
 
 
 def _check_request(given: Mapping[str, Any], values: dict[str, Any], rules: EndpointRules) -> list[FieldError]:

@@ -51,6 +51,11 @@ def headers_context(endpoint_id: UUID) -> bytes:
     return f"webhook_endpoints:{endpoint_id}:headers".encode()
 
 
+def destination_context(endpoint_id: UUID) -> bytes:
+    """What the sealed secret of a destination is bound to."""
+    return f"webhook_endpoints:{endpoint_id}:destination".encode()
+
+
 def client_key_context(endpoint_id: UUID) -> bytes:
     """What the sealed key of a client certificate is bound to."""
     return f"webhook_endpoints:{endpoint_id}:client_key".encode()
@@ -143,24 +148,24 @@ class WebhookEndpoints:
         endpoint_id: UUID,
         changes: Mapping[str, Any],
     ) -> WebhookEndpoint:
-        """`changes` holds only what is to be changed: url, events, filter, payload, schema_version, headers,
-        secret_headers, client_certificate ({certificate, private_key}), description, metadata, consumer, status
-        (enabled, disabled), throttle, concurrency, fifo.
+        """`changes` holds only what is to be changed: url, destination ({type, ...}), events, filter, payload,
+        schema_version, headers, secret_headers, client_certificate ({certificate, private_key}), description, metadata,
+        consumer, status (enabled, disabled), throttle, concurrency, fifo.
 
         Disabling cancels what waits for the endpoint; it can be resent later. A new URL, or enabling, starts the
         record of failures anew.
         """
         changes = dict(changes)
         status = changes.pop("status", None)
-        values = check(changes, self._rules)
         endpoint = await self.get(session, principal, endpoint_id, lock=True)
+        values = check(changes, self._rules, endpoint)
         before = tell.facts(endpoint)
         if "consumer" in values and values["consumer"] != endpoint.consumer:
             await check_room(session, endpoint.organization_id, values["consumer"])
         check_both(values.get("headers", endpoint.headers), values.get("secret_headers", endpoint.secret_header_names))
         for name, value in self._sealed(endpoint.id, values).items():
             setattr(endpoint, name, value)
-        if "url" in values or status == "enabled":
+        if "url" in values or "destination" in values or status == "enabled":
             forget_failures(endpoint)
         disabled_at = endpoint.disabled_at
         switched = status is not None and status != endpoint.status
@@ -201,6 +206,8 @@ class WebhookEndpoints:
             chain, key = found["client_certificate"] or (None, None)
             found["client_certificate"] = chain
             found["client_key"] = self._box.seal(key.encode(), client_key_context(endpoint_id)) if key else None
+        if (secret := found.get("destination_secret")) is not None:
+            found["destination_secret"] = self._box.seal(secret.encode(), destination_context(endpoint_id))
         return found
 
     async def delete(self, session: AsyncSession, principal: Principal, endpoint_id: UUID) -> None:

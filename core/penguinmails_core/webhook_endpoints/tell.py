@@ -38,11 +38,14 @@ _AUDITED = (
     "throttle_period",
     "concurrency",
     "fifo",
+    "destination",
+    "destination_settings",
 )
 # Names of settings as callers know them, where they are not those of the columns.
 _SETTINGS = {
     "metadata_": "metadata",
     "secret_header_names": "secret_headers",
+    "destination_settings": "destination",
     "throttle_limit": "throttle",
     "throttle_period": "throttle",
 }

@@ -21,6 +21,7 @@ from penguinmails_graphql.context import Info, caller_of, fresh_caller_of
 from penguinmails_graphql.once import IdempotencyKey, once
 from penguinmails_graphql.relay import DeletedPayload, uuid_of
 from penguinmails_graphql.scalars import DateTime, string_map
+from penguinmails_graphql.webhook_endpoints.destination import WebhookDestinationInput, given_destination
 from penguinmails_graphql.webhook_endpoints.doctor import WebhookTestResult, ask_of, test_now
 from penguinmails_graphql.webhook_endpoints.pace import WebhookFifo, WebhookThrottleInput, given_pace
 from penguinmails_graphql.webhook_endpoints.request import (
@@ -40,6 +41,7 @@ Tested = tuple[UUID, UUID | None]
 class CreateWebhookEndpointInput:
     url: str = strawberry.field(description="https, on a public host, without user name or password.")
     events: list[str] = strawberry.field(description="Exact names, families such as `email.*`, or `*` for all.")
+    destination: WebhookDestinationInput | None = None
     description: str | None = None
     metadata: JSON | None = strawberry.field(default=None, description="An object of strings.")
     filter: JSON | None = strawberry.field(default=None, description="Only events for which this predicate holds.")
@@ -63,6 +65,7 @@ class CreateWebhookEndpointInput:
 class UpdateWebhookEndpointInput:
     id: strawberry.ID
     url: str | None = strawberry.UNSET
+    destination: WebhookDestinationInput | None = strawberry.UNSET
     events: list[str] | None = strawberry.UNSET
     description: str | None = strawberry.UNSET
     metadata: JSON | None = strawberry.UNSET
@@ -89,7 +92,7 @@ class UpdateWebhookEndpointInput:
                 found[name] = getattr(self, name)
         if self.metadata is not strawberry.UNSET:
             found["metadata"] = string_map(self.metadata, "metadata")
-        return found | given_pace(self) | given_request(self)
+        return found | given_pace(self) | given_request(self) | given_destination(self)
 
 
 @strawberry.type
@@ -156,6 +159,7 @@ class WebhookEndpointsMutation:
             "secret": input.secret,
             **given_pace(input),
             **given_request(input),
+            **given_destination(input),
         }
 
         async def work(session: AsyncSession) -> Made:

@@ -19,6 +19,7 @@ from penguinmails_core.webhook_endpoints.secrets import last_expiry, secrets_of
 from penguinmails_graphql.context import Info, caller_of
 from penguinmails_graphql.relay import Connection, Node, connect, page_of
 from penguinmails_graphql.scalars import DateTime
+from penguinmails_graphql.webhook_endpoints.destination import WebhookDestination
 from penguinmails_graphql.webhook_endpoints.loaders import attempts_loader
 from penguinmails_graphql.webhook_endpoints.pace import WebhookFifo, WebhookHealth, WebhookThrottle
 from penguinmails_graphql.webhook_endpoints.request import (
@@ -117,6 +118,7 @@ class WebhookDelivery(Node):
 @strawberry.type(description="Where events are pushed to. The secret is shown when it is made, and never again.")
 class WebhookEndpoint(Node):
     url: str
+    destination: WebhookDestination
     events: list[str]
     description: str | None
     metadata: JSON
@@ -182,6 +184,7 @@ class WebhookEndpoint(Node):
         return cls(
             id=strawberry.ID(ids.encode(Prefix.WEBHOOK_ENDPOINT, row.id)),
             url=row.url,
+            destination=WebhookDestination.of(row),
             events=row.events,
             description=row.description,
             metadata=JSON(row.metadata_),

@@ -38,7 +38,8 @@ def new_secret(signature: str) -> SigningSecret:
     return SigningSecret("whsec_" + new_uuid().hex, signature, None)
 
 
-SERVICE = WebhookEndpoints(BOX, EndpointRules(check_events, lambda given: (), new_secret, new_secret, 1, False))
+RULES = EndpointRules(check_events, lambda given: (), new_secret, new_secret, 1, False, lambda *given: ())
+SERVICE = WebhookEndpoints(BOX, RULES)
 
 
 @pytest.fixture

@@ -73,9 +73,6 @@ class Destination(Protocol):
     @property
     def kind(self) -> str: ...
 
-    def check(self, url: str, settings: Mapping[str, Any], secret: str | None) -> list[FieldError]:
-        """What is wrong with how a place is named. `secret` None: none is set."""
-
     async def send(self, target: Target, message: Message) -> dict[str, Any]:
         """Hands the message over; what the place said, for the record. Raises `OutgoingError`."""
 

@@ -34,6 +34,25 @@ _SUBJECT = re.compile(r"[^\s.*>\x00-\x1f\x7f]+(\.[^\s.*>\x00-\x1f\x7f]+)*\Z")
 _MAX_SUBJECT = 255
 
 
+def check(url: str, settings: Mapping[str, Any], secret: str | None, *, allow_private: bool) -> list[FieldError]:
+    """As `registry.check`."""
+    errors = []
+    try:
+        place = parse_place(url, SCHEMES, allow_private=allow_private)
+        if place.path.strip("/"):
+            errors.append(FieldError("/url", "invalid_url", "`url` has no path; the subject stands in `subject`."))
+    except OutgoingError as error:
+        errors += url_errors(error)
+    subject = settings.get("subject")
+    if not subject or len(subject) > _MAX_SUBJECT or not (_SUBJECT.match(subject) and subject.isprintable()):
+        detail = f"`subject` is up to {_MAX_SUBJECT} characters, without spaces and wildcards: penguinmails.events."
+        errors.append(FieldError("/destination/subject", "required" if not subject else "invalid", detail))
+    if settings.get("username") and secret is None:
+        detail = "`username` needs the password, as `secret`."
+        errors.append(FieldError("/destination/secret", "required", detail))
+    return errors
+
+
 class Nats:
     """`trust` makes the TLS context; the system's roots by default."""
 
@@ -43,23 +62,6 @@ class Nats:
         self._limits = limits
         self._trust = trust
         self._clients: Clients[Client] = Clients(limits.dns, lambda client: client.close())
-
-    def check(self, url: str, settings: Mapping[str, Any], secret: str | None) -> list[FieldError]:
-        errors = []
-        try:
-            place = parse_place(url, SCHEMES, allow_private=self._limits.allow_private)
-            if place.path.strip("/"):
-                errors.append(FieldError("/url", "invalid_url", "`url` has no path; the subject stands in `subject`."))
-        except OutgoingError as error:
-            errors += url_errors(error)
-        subject = settings.get("subject")
-        if not subject or len(subject) > _MAX_SUBJECT or not _SUBJECT.match(subject):
-            detail = f"`subject` is up to {_MAX_SUBJECT} characters, without spaces and wildcards: penguinmails.events."
-            errors.append(FieldError("/destination/subject", "required" if not subject else "invalid", detail))
-        if settings.get("username") and secret is None:
-            detail = "`username` needs the password, as `secret`."
-            errors.append(FieldError("/destination/secret", "required", detail))
-        return errors
 
     async def send(self, target: Target, message: Message) -> dict[str, Any]:
         try:

@@ -40,6 +40,24 @@ _MAX_NAME = 512
 _CONNECTIONS = 8  # to one place
 
 
+def check(url: str, settings: Mapping[str, Any], secret: str | None, *, allow_private: bool) -> list[FieldError]:
+    """As `registry.check`."""
+    errors = []
+    try:
+        place = parse_place(url, SCHEMES, allow_private=allow_private)
+        _database(place)
+    except OutgoingError as error:
+        errors += url_errors(error)
+    stream = settings.get("stream")
+    if not stream or len(stream) > _MAX_NAME or not stream.isprintable():
+        detail = f"`stream` is the key of a stream, 1 to {_MAX_NAME} characters."
+        errors.append(FieldError("/destination/stream", "required" if not stream else "invalid", detail))
+    if settings.get("username") and secret is None:
+        detail = "`username` needs the password, as `secret`."
+        errors.append(FieldError("/destination/secret", "required", detail))
+    return errors
+
+
 class _NamedSSLConnection(SSLConnection):
     """Connects to an address, and asks for a certificate of the name."""
 
@@ -58,22 +76,6 @@ class RedisStreams:
         self._limits = limits
         self._ca_data = ca_data
         self._clients: Clients[Redis] = Clients(limits.dns, lambda client: client.aclose())
-
-    def check(self, url: str, settings: Mapping[str, Any], secret: str | None) -> list[FieldError]:
-        errors = []
-        try:
-            place = parse_place(url, SCHEMES, allow_private=self._limits.allow_private)
-            _database(place)
-        except OutgoingError as error:
-            errors += url_errors(error)
-        stream = settings.get("stream")
-        if not stream or len(stream) > _MAX_NAME or not stream.isprintable():
-            detail = f"`stream` is the key of a stream, 1 to {_MAX_NAME} characters."
-            errors.append(FieldError("/destination/stream", "required" if not stream else "invalid", detail))
-        if settings.get("username") and secret is None:
-            detail = "`username` needs the password, as `secret`."
-            errors.append(FieldError("/destination/secret", "required", detail))
-        return errors
 
     async def send(self, target: Target, message: Message) -> dict[str, Any]:
         client: Redis | None = None

@@ -9,10 +9,40 @@ from penguinmails_core.errors import FieldError
 from penguinmails_core.kit.dns import SystemResolver
 from penguinmails_core.kit.http import OutgoingHttp
 from penguinmails_core.kit.http_dns import AddressCache, AddressResolver
+from penguinmails_webhooks.destinations import nats, redis_stream, sqs
 from penguinmails_webhooks.destinations.base import Destination, Limits, Message, Target
 from penguinmails_webhooks.destinations.nats import Nats
 from penguinmails_webhooks.destinations.redis_stream import RedisStreams
 from penguinmails_webhooks.destinations.sqs import Sqs
+
+_CHECKS = {"redis_stream": redis_stream.check, "sqs": sqs.check, "nats": nats.check}
+_MAX_USER = 255
+_SETTINGS: Mapping[str, frozenset[str]] = {
+    "redis_stream": frozenset(("stream", "max_length", "username")),
+    "sqs": frozenset(("region", "access_key_id")),
+    "nats": frozenset(("subject", "jetstream", "username")),
+}
+
+
+def check(
+    kind: str, url: str, settings: Mapping[str, Any], secret: str | None, *, allow_private: bool
+) -> list[FieldError]:
+    """What is wrong with how a place of that kind is named. `secret` None: none is set."""
+    known = _SETTINGS[kind]
+    errors = [
+        FieldError(f"/destination/{name}", "unknown_field", f"`{name}` is no setting of {kind}: {_names(known)}.")
+        for name in settings
+        if name not in known
+    ]
+    username = settings.get("username")
+    if username is not None and not (username.isprintable() and 0 < len(username) <= _MAX_USER):
+        detail = f"`username` is 1 to {_MAX_USER} characters that can be shown."
+        errors.append(FieldError("/destination/username", "invalid", detail))
+    return errors + _CHECKS[kind](url, settings, secret, allow_private=allow_private)
+
+
+def _names(known: frozenset[str]) -> str:
+    return ", ".join(sorted(known))
 
 
 class Destinations:
@@ -25,10 +55,6 @@ class Destinations:
         limits = Limits(self._dns, allow_private, timeout)
         found: tuple[Destination, ...] = (RedisStreams(limits), Sqs(limits, http), Nats(limits))
         self._by_kind: Mapping[str, Destination] = {destination.kind: destination for destination in found}
-
-    def check(self, kind: str, url: str, settings: Mapping[str, Any], secret: str | None) -> list[FieldError]:
-        """What is wrong with a place of that kind."""
-        return self._by_kind[kind].check(url, settings, secret)
 
     async def send(self, kind: str, target: Target, message: Message) -> dict[str, Any]:
         """Raises `OutgoingError`."""

@@ -1,8 +1,8 @@
 """Amazon SQS, and what speaks its protocol (ElasticMQ, LocalStack): one message for each event.
 
 The body is the event; `webhook-*` headers and the type are message attributes. Of a FIFO queue (its name ends in
-``.fifo``) the event's id is the deduplication id, so that a repeat within five minutes is dropped by SQS, and events of
-one resource are one group: they stay in order.
+``.fifo``) the event's id is the deduplication id, so that a repeat within five minutes is dropped by SQS, and what the
+endpoint keeps in order is a group.
 """
 
 from __future__ import annotations
@@ -29,34 +29,36 @@ MAX_BYTES = 1_048_576  # body and attributes ("Amazon SQS message quotas")
 _FINAL = ("InvalidMessageContents", "InvalidParameterValue", "UnsupportedOperation", "InvalidAttributeValue")
 
 
+def check(url: str, settings: Mapping[str, Any], secret: str | None, *, allow_private: bool) -> list[FieldError]:
+    """As `registry.check`."""
+    errors = []
+    try:
+        check_url(url, allow_private=allow_private)
+        parts = urlsplit(url)
+        if parts.query or len(parts.path.strip("/").split("/")) < 2:
+            detail = "`url` is the URL of the queue: https://sqs.REGION.amazonaws.com/ACCOUNT/NAME."
+            errors.append(FieldError("/url", "invalid_url", detail))
+    except OutgoingError as error:
+        errors += url_errors(error)
+    region = settings.get("region") or _region_of(url)
+    if region is None or not _REGION.match(region):
+        detail = "`region` is one of Amazon's, such as eu-west-1; it is read from the URL of their own queues."
+        errors.append(FieldError("/destination/region", "required" if region is None else "invalid", detail))
+    if not _KEY_ID.match(settings.get("access_key_id") or ""):
+        detail = "`access_key_id` is that of a user who may do sqs:SendMessage."
+        errors.append(FieldError("/destination/access_key_id", "required", detail))
+    if secret is None:
+        detail = "`secret` is the secret access key."
+        errors.append(FieldError("/destination/secret", "required", detail))
+    return errors
+
+
 class Sqs:
     kind = "sqs"
 
     def __init__(self, limits: Limits, http: OutgoingHttp) -> None:
         self._limits = limits
         self._http = http
-
-    def check(self, url: str, settings: Mapping[str, Any], secret: str | None) -> list[FieldError]:
-        errors = []
-        try:
-            check_url(url, allow_private=self._limits.allow_private)
-            parts = urlsplit(url)
-            if parts.query or len(parts.path.strip("/").split("/")) < 2:
-                detail = "`url` is the URL of the queue: https://sqs.REGION.amazonaws.com/ACCOUNT/NAME."
-                errors.append(FieldError("/url", "invalid_url", detail))
-        except OutgoingError as error:
-            errors += url_errors(error)
-        region = settings.get("region") or _region_of(url)
-        if region is None or not _REGION.match(region):
-            detail = "`region` is one of Amazon's, such as eu-west-1; it is read from the URL of their own queues."
-            errors.append(FieldError("/destination/region", "required" if region is None else "invalid", detail))
-        if not _KEY_ID.match(settings.get("access_key_id") or ""):
-            detail = "`access_key_id` is that of a user who may do sqs:SendMessage."
-            errors.append(FieldError("/destination/access_key_id", "required", detail))
-        if secret is None:
-            detail = "`secret` is the secret access key."
-            errors.append(FieldError("/destination/secret", "required", detail))
-        return errors
 
     async def send(self, target: Target, message: Message) -> dict[str, Any]:
         body = orjson.dumps(_request(target, message))

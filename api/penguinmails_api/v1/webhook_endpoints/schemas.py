@@ -22,6 +22,7 @@ from penguinmails_api.v1.common import (
 from penguinmails_api.v1.events.schemas import Event
 from penguinmails_api.v1.limits import AtMost
 from penguinmails_api.v1.paging import OF_WORKSPACE, WorkspaceFilter
+from penguinmails_api.v1.webhook_endpoints.destination import Destination, WebhookDestination, destination_of
 from penguinmails_api.v1.webhook_endpoints.pace import (
     Concurrency,
     FifoKey,
@@ -64,7 +65,8 @@ Url = Annotated[
     str,
     Field(
         max_length=MAX_URL,
-        description="Where events are POSTed to: https, on a public host, without user name or password.",
+        description="Where events are POSTed to: https, on a public host, without user name or password. Of another "
+        "`destination`: the server or the queue.",
         examples=["https://hooks.example.com/penguinmails"],
         json_schema_extra={"format": "uri"},
     ),
@@ -138,6 +140,7 @@ class WebhookEndpointCreate(RequestBody):
     model_config = ConfigDict(json_schema_extra={"examples": [_EXAMPLE]})
 
     url: Url
+    destination: Destination = None
     events: EventPatterns
     filter: EventFilter = None
     payload: Payload = WebhookPayload.FULL
@@ -170,6 +173,7 @@ class WebhookEndpointUpdate(RequestBody):
     model_config = ConfigDict(json_schema_extra={"examples": [_EXAMPLE | {"status": "enabled"}]})
 
     url: Url = Field(default_factory=_unset)
+    destination: Destination = Field(default_factory=_unset)
     events: EventPatterns = Field(default_factory=_unset)
     filter: EventFilter = Field(default_factory=_unset)
     payload: Payload = Field(default_factory=_unset)
@@ -226,6 +230,7 @@ class _WebhookEndpoint(Resource):
 
     id: Annotated[str, typeid(Prefix.WEBHOOK_ENDPOINT)]
     url: str = Field(examples=["https://hooks.example.com/penguinmails"])
+    destination: WebhookDestination
     events: list[str] = Field(examples=[["email.*"]])
     description: str | None = Field(examples=["Order service"])
     metadata: dict[str, str] = Field(examples=[{"team": "orders"}])
@@ -266,6 +271,7 @@ def _columns(row: models.WebhookEndpoint) -> dict[str, Any]:
     return {
         "id": ids.encode(Prefix.WEBHOOK_ENDPOINT, row.id),
         "url": row.url,
+        **destination_of(row),
         "events": row.events,
         "description": row.description,
         "metadata": row.metadata_,

@@ -35,6 +35,7 @@ __all__ = [
     "SuppressionReasonInput",
     "SuppressionStatusInput",
     "WebhookDeliveryStatusInput",
+    "WebhookDestinationTypeInput",
     "WebhookEndedStatusInput",
     "WebhookEndpointStatusInput",
     "WebhookEndpointsDeliveryExpandInput",
@@ -51,6 +52,7 @@ __all__ = [
     "MemberWorkspaceInput",
     "SuppressionCreateInput",
     "WebhookClientCertificateInputInput",
+    "WebhookDestinationInputInput",
     "WebhookThrottleInputInput",
     "WebhookPortalThemeInputInput",
 ]
@@ -154,6 +156,7 @@ SuppressionStatusInput: TypeAlias = models.SuppressionStatus | Literal["active",
 WebhookDeliveryStatusInput: TypeAlias = (
     models.WebhookDeliveryStatus | Literal["pending", "delivered", "exhausted", "cancelled"]
 )
+WebhookDestinationTypeInput: TypeAlias = models.WebhookDestinationType | Literal["http", "redis_stream", "sqs", "nats"]
 WebhookEndedStatusInput: TypeAlias = models.WebhookEndedStatus | Literal["exhausted", "cancelled"]
 WebhookEndpointStatusInput: TypeAlias = models.WebhookEndpointStatus | Literal["enabled", "disabled"]
 WebhookEndpointsDeliveryExpandInput: TypeAlias = models.WebhookEndpointsDeliveryExpand | Literal["event", "endpoint"]
@@ -245,6 +248,29 @@ class WebhookClientCertificateInputInput(TypedDict, total=False):
     """PEM: the endpoint's own certificate, then up to four intermediates."""
     private_key: Required[str]
     """PEM, without a passphrase: RSA of 2048 bits or more, elliptic curve or Ed25519. Sealed, and never shown."""
+
+
+class WebhookDestinationInputInput(TypedDict, total=False):
+    """What the type needs; the settings of other types are refused."""
+
+    access_key_id: str | None
+    """Of `sqs`: of a user who may do sqs:SendMessage."""
+    jetstream: bool | None
+    """Of `nats`: wait until a stream has stored the message; `true` when left out."""
+    max_length: int | None
+    """Of `redis_stream`: about so many entries are kept; left out: all."""
+    region: str | None
+    """Of `sqs`, where the URL does not name it."""
+    secret: str | None
+    """Password, token of `nats` (without `username`), or secret access key of `sqs`. Sealed, never shown. Left out
+    while the type stays: the one before."""
+    stream: str | None
+    """Of `redis_stream`: its key."""
+    subject: str | None
+    """Of `nats`."""
+    type: Required[WebhookDestinationTypeInput]
+    username: str | None
+    """Of `redis_stream` and `nats`."""
 
 
 class WebhookThrottleInputInput(TypedDict, total=False):

@@ -265,6 +265,8 @@ from penguinmails._generated.models.webhook_delivery_expanded import WebhookDeli
 from penguinmails._generated.models.webhook_delivery_list import WebhookDeliveryList
 from penguinmails._generated.models.webhook_delivery_status import WebhookDeliveryStatus
 from penguinmails._generated.models.webhook_delivery_summary import WebhookDeliverySummary
+from penguinmails._generated.models.webhook_destination import WebhookDestination
+from penguinmails._generated.models.webhook_destination_type import WebhookDestinationType
 from penguinmails._generated.models.webhook_ended_status import WebhookEndedStatus
 from penguinmails._generated.models.webhook_endpoint import WebhookEndpoint
 from penguinmails._generated.models.webhook_endpoint_created import WebhookEndpointCreated
@@ -589,6 +591,8 @@ __all__ = [
     "WebhookDeliveryList",
     "WebhookDeliveryStatus",
     "WebhookDeliverySummary",
+    "WebhookDestination",
+    "WebhookDestinationType",
     "WebhookEndedStatus",
     "WebhookEndpoint",
     "WebhookEndpointCreated",

@@ -11,6 +11,7 @@ from penguinmails._models import Model
 
 if TYPE_CHECKING:
     from penguinmails._generated.models.webhook_client_certificate import WebhookClientCertificate
+    from penguinmails._generated.models.webhook_destination import WebhookDestination
     from penguinmails._generated.models.webhook_endpoint_status import WebhookEndpointStatus
     from penguinmails._generated.models.webhook_fifo import WebhookFifo
     from penguinmails._generated.models.webhook_health import WebhookHealth
@@ -31,6 +32,8 @@ class WebhookEndpoint(Model):
     """Which customer of yours it belongs to."""
     created_at: datetime.datetime
     description: str | None
+    destination: WebhookDestination
+    """Settings of other types are null."""
     disabled_reason: str | None
     """`manual`, `gone` (it answered 410) or `failing` (for five days); more may be added."""
     events: list[str]

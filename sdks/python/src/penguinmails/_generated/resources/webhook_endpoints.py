@@ -183,6 +183,7 @@ class WebhookEndpointsResource:
         concurrency: int | None = None,
         consumer: str | None = None,
         description: str | None = None,
+        destination: inputs.WebhookDestinationInputInput | None = None,
         fifo: inputs.WebhookFifoInput | None = None,
         filter: Mapping[str, Any] | None = None,
         headers: Mapping[str, str] | None = None,
@@ -206,7 +207,8 @@ class WebhookEndpointsResource:
         Args:
             events: Which events: exact names, families such as `email.*`, or `*` for all. `GET /v1/event_types` has
                 them; those that are only announced may be named, and come once their feature is there.
-            url: Where events are POSTed to: https, on a public host, without user name or password.
+            url: Where events are POSTed to: https, on a public host, without user name or password. Of another
+                `destination`: the server or the queue.
             dry_run: Check everything and answer what would happen, and keep nothing: no change, no event, no
                 Idempotency-Key. The answer has `Dry-Run: true`.
             client_certificate: For receivers that ask for mutual TLS; null for none.
@@ -214,6 +216,7 @@ class WebhookEndpointsResource:
             consumer: Which customer of yours it belongs to, by your own id: links into the webhook portal are for one
                 consumer. Null: it is your own.
             description: For people.
+            destination: What kind of place `url` is; left out: an HTTP receiver, or what it was.
             fifo: Strict order among the events of one key: all of this `endpoint`, or of one `email_id`, `contact_id`
                 or `resource`. The next one is sent when the one before was received or given up. Null: as fast as
                 possible, in no promised order.
@@ -248,6 +251,7 @@ class WebhookEndpointsResource:
                         "concurrency": concurrency,
                         "consumer": consumer,
                         "description": description,
+                        "destination": destination,
                         "fifo": fifo,
                         "filter": filter,
                         "headers": headers,
@@ -336,6 +340,7 @@ class WebhookEndpointsResource:
         concurrency: int | None | Omit = omit,
         consumer: str | None | Omit = omit,
         description: str | None | Omit = omit,
+        destination: inputs.WebhookDestinationInputInput | None | Omit = omit,
         events: Sequence[str] | Omit = omit,
         fifo: inputs.WebhookFifoInput | None | Omit = omit,
         filter: Mapping[str, Any] | None | Omit = omit,
@@ -364,6 +369,7 @@ class WebhookEndpointsResource:
             consumer: Which customer of yours it belongs to, by your own id: links into the webhook portal are for one
                 consumer. Null: it is your own.
             description: For people.
+            destination: What kind of place `url` is; left out: an HTTP receiver, or what it was.
             events: Which events: exact names, families such as `email.*`, or `*` for all. `GET /v1/event_types` has
                 them; those that are only announced may be named, and come once their feature is there.
             fifo: Strict order among the events of one key: all of this `endpoint`, or of one `email_id`, `contact_id`
@@ -385,7 +391,8 @@ class WebhookEndpointsResource:
             status: `disabled` cancels what waits, `enabled` forgets past failures.
             throttle: The most requests in a second or a minute, evenly spread. What is more waits; nothing is dropped.
                 Null: as fast as it answers.
-            url: Where events are POSTed to: https, on a public host, without user name or password.
+            url: Where events are POSTed to: https, on a public host, without user name or password. Of another
+                `destination`: the server or the queue.
         """
         return self._transport.call(
             _UPDATE,
@@ -401,6 +408,7 @@ class WebhookEndpointsResource:
                     "concurrency": concurrency,
                     "consumer": consumer,
                     "description": description,
+                    "destination": destination,
                     "events": events,
                     "fifo": fifo,
                     "filter": filter,
@@ -818,6 +826,7 @@ class AsyncWebhookEndpointsResource:
         concurrency: int | None = None,
         consumer: str | None = None,
         description: str | None = None,
+        destination: inputs.WebhookDestinationInputInput | None = None,
         fifo: inputs.WebhookFifoInput | None = None,
         filter: Mapping[str, Any] | None = None,
         headers: Mapping[str, str] | None = None,
@@ -841,7 +850,8 @@ class AsyncWebhookEndpointsResource:
         Args:
             events: Which events: exact names, families such as `email.*`, or `*` for all. `GET /v1/event_types` has
                 them; those that are only announced may be named, and come once their feature is there.
-            url: Where events are POSTed to: https, on a public host, without user name or password.
+            url: Where events are POSTed to: https, on a public host, without user name or password. Of another
+                `destination`: the server or the queue.
             dry_run: Check everything and answer what would happen, and keep nothing: no change, no event, no
                 Idempotency-Key. The answer has `Dry-Run: true`.
             client_certificate: For receivers that ask for mutual TLS; null for none.
@@ -849,6 +859,7 @@ class AsyncWebhookEndpointsResource:
             consumer: Which customer of yours it belongs to, by your own id: links into the webhook portal are for one
                 consumer. Null: it is your own.
             description: For people.
+            destination: What kind of place `url` is; left out: an HTTP receiver, or what it was.
             fifo: Strict order among the events of one key: all of this `endpoint`, or of one `email_id`, `contact_id`
                 or `resource`. The next one is sent when the one before was received or given up. Null: as fast as
                 possible, in no promised order.
@@ -883,6 +894,7 @@ class AsyncWebhookEndpointsResource:
                         "concurrency": concurrency,
                         "consumer": consumer,
                         "description": description,
+                        "destination": destination,
                         "fifo": fifo,
                         "filter": filter,
                         "headers": headers,
@@ -971,6 +983,7 @@ class AsyncWebhookEndpointsResource:
         concurrency: int | None | Omit = omit,
         consumer: str | None | Omit = omit,
         description: str | None | Omit = omit,
+        destination: inputs.WebhookDestinationInputInput | None | Omit = omit,
         events: Sequence[str] | Omit = omit,
         fifo: inputs.WebhookFifoInput | None | Omit = omit,
         filter: Mapping[str, Any] | None | Omit = omit,
@@ -999,6 +1012,7 @@ class AsyncWebhookEndpointsResource:
             consumer: Which customer of yours it belongs to, by your own id: links into the webhook portal are for one
                 consumer. Null: it is your own.
             description: For people.
+            destination: What kind of place `url` is; left out: an HTTP receiver, or what it was.
             events: Which events: exact names, families such as `email.*`, or `*` for all. `GET /v1/event_types` has
                 them; those that are only announced may be named, and come once their feature is there.
             fifo: Strict order among the events of one key: all of this `endpoint`, or of one `email_id`, `contact_id`
@@ -1020,7 +1034,8 @@ class AsyncWebhookEndpointsResource:
             status: `disabled` cancels what waits, `enabled` forgets past failures.
             throttle: The most requests in a second or a minute, evenly spread. What is more waits; nothing is dropped.
                 Null: as fast as it answers.
-            url: Where events are POSTed to: https, on a public host, without user name or password.
+            url: Where events are POSTed to: https, on a public host, without user name or password. Of another
+                `destination`: the server or the queue.
         """
         return await self._transport.call(
             _UPDATE,
@@ -1036,6 +1051,7 @@ class AsyncWebhookEndpointsResource:
                     "concurrency": concurrency,
                     "consumer": consumer,
                     "description": description,
+                    "destination": destination,
                     "events": events,
                     "fifo": fifo,
                     "filter": filter,
