@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from svix.webhooks import Webhook
 
+from penguinmails_webhooks.signing import generate_key, public_key, sign
 from tests.e2e.conftest import Sandbox
 from tests.e2e.program import Program, new_folder, run
 from tests.e2e.test_cli import succeeded
@@ -108,6 +109,18 @@ def test_verify(folder: Path) -> None:
     assert _verify(folder).startswith("2 penguinmails: give --secret")
     both = ("--secret", OTHER, "--secret", SECRET, "--at", "1614265330")
     assert _verify(folder, *both).startswith("0 ")
+
+
+def test_verify_with_a_public_key(folder: Path) -> None:
+    key = generate_key()
+    signature = sign([key], str(MESSAGE["id"]), 1614265330, b"{}")
+    arguments = ("--secret", public_key(key), "--at", "1614265330")
+    head = HEAD | {"webhook-signature": signature}
+    assert _verify(folder, *arguments, head=head, body="{}").startswith("0 ")
+    assert "1 ✗ signature_mismatch" in _verify(folder, *arguments, head=head, body='{"a": 1}')
+    assert "secret_unusable" in _verify(folder, "--secret", "whpk_AAAA", head=head)
+    signed = run("webhooks", "sign", folder=folder, stdin=json.dumps(MESSAGE | {"payload": "{}", "secret": key}))
+    assert signed.stdout.strip() == signature
 
 
 def test_verify_a_whole_request(folder: Path) -> None:

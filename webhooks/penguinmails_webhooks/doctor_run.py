@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from urllib.parse import urljoin
 
 from penguinmails_core.kit.dns import DnsError
-from penguinmails_core.kit.http import HttpResult, OutgoingError, OutgoingHttp, TimedOut
+from penguinmails_core.kit.http import ClientCertificate, HttpResult, OutgoingError, OutgoingHttp, TimedOut
 from penguinmails_core.kit.http_dns import AddressResolver
 from penguinmails_core.kit.http_guard import DnsFailed, Target, check_address, parse_url
 from penguinmails_core.kit.tls import TlsFacts, look_at_tls
@@ -72,13 +72,21 @@ class Doctor:
         self._trust = trust
         self._timeout = timeout
 
-    async def examine(self, url: str, signed: Signed, headers: Mapping[str, str], secrets: Sequence[Secret]) -> Outcome:
-        """Sends once and never raises for what the receiver does."""
+    async def examine(
+        self,
+        url: str,
+        signed: Signed,
+        headers: Mapping[str, str],
+        secrets: Sequence[Secret],
+        *,
+        certificate: ClientCertificate | None = None,
+    ) -> Outcome:
+        """Sends once and never raises for what the receiver does. `certificate`: shown to a receiver that asks."""
         started = time.perf_counter()
         run = _Run(self._resolver, self._allow_private, self._trust, self._timeout, url)
         try:
             async with asyncio.timeout(self._timeout):
-                await run.go(signed.body, headers)
+                await run.go(signed.body, headers, certificate)
         except TimeoutError:
             run.failed(TimedOut(f"no complete answer within {self._timeout:g} s ({run.stage})"))
         except OutgoingError as error:
@@ -121,7 +129,7 @@ class _Run:
     def failed(self, error: OutgoingError) -> None:
         self.error = (error.reason, error.detail)
 
-    async def go(self, body: bytes, headers: Mapping[str, str]) -> None:
+    async def go(self, body: bytes, headers: Mapping[str, str], certificate: ClientCertificate | None) -> None:
         target = parse_url(self._url, allow_private=self._allow_private)
         self.addresses = await self._resolve(target)
         if target.url.scheme == "https":
@@ -131,6 +139,8 @@ class _Run:
             self.tls = await look_at_tls(
                 self.addresses, target.port, target.host, allow_private=self._allow_private, context=context
             )
+            if certificate is not None and self.tls is not None and self.tls.certificate is None:
+                self.tls = None  # this look showed no certificate of ours; the request does
             self.timing = replace(self.timing, tls_check=(time.perf_counter() - started) * 1000)
         self.stage = "waiting for the answer"
         async with OutgoingHttp(
@@ -140,7 +150,7 @@ class _Run:
             resolver=_Pinned(self.addresses),
             trust=self._trust,
         ) as http:
-            self.result = await http.post(self._url, body=body, headers=headers)
+            self.result = await http.post(self._url, body=body, headers=headers, certificate=certificate)
         timings = self.result.timings
         self.timing = replace(
             self.timing, connect=timings.connect_ms, tls=timings.tls_ms, first_byte=timings.first_byte_ms

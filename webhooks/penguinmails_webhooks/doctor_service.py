@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
+import base64
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -17,7 +16,8 @@ from penguinmails_core.errors import Conflict, FieldError, NotFound, Unprocessab
 from penguinmails_core.events import service as events
 from penguinmails_core.events.types import EventType
 from penguinmails_core.kit.clock import rfc3339, utcnow
-from penguinmails_core.kit.crypto import SecretBox
+from penguinmails_core.kit.crypto import CryptoError, SecretBox
+from penguinmails_core.kit.http import ClientCertificate
 from penguinmails_core.kit.ids import Prefix, encode, new_uuid
 from penguinmails_core.models import WebhookEndpoint
 from penguinmails_core.principal import Principal
@@ -27,10 +27,12 @@ from penguinmails_core.webhook_endpoints.service import WebhookEndpoints
 from penguinmails_webhooks.catalogue import CATALOGUE
 from penguinmails_webhooks.doctor import Finding, Level, Secret, Signed
 from penguinmails_webhooks.doctor_run import Doctor, Outcome
-from penguinmails_webhooks.events import example_event, render
-from penguinmails_webhooks.signing import PRIVATE_PREFIX, signed_headers
+from penguinmails_webhooks.events import render
+from penguinmails_webhooks.request import Opener, RequestSettings
+from penguinmails_webhooks.signing import signed_headers
 
 MAX_DATA = 64 * 1024  # bytes of `data` as JSON
+_CLOSED = "The endpoint's secrets cannot be opened; ask the operator of this server."
 TEST_HEADER = "webhook-test"  # tells a receiver that this is a test, and that an echo is welcome
 
 
@@ -55,8 +57,14 @@ class Prepared:
     url: str
     event_id: UUID
     signed: Signed
-    headers: dict[str, str]
+    headers: dict[str, str] = field(repr=False)
     secrets: Sequence[Secret] = field(repr=False)
+    certificate: ClientCertificate | None = None
+    hidden: frozenset[str] = frozenset()
+
+    def shown_headers(self) -> dict[str, str]:
+        """Without the values of secret ones."""
+        return {name: "***" if name.lower() in self.hidden else value for name, value in self.headers.items()}
 
 
 async def prepare(
@@ -76,21 +84,28 @@ async def prepare(
             f"What is sent at once is a POST, and this endpoint leads to {endpoint.destination}. Ask for one without "
             "event and data: it is queued, and its delivery says what happened."
         )
-    event_id, body = await _body(session, principal, endpoint, ask)
+    try:
+        settings = _settings(endpoint, box)
+    except CryptoError:
+        raise Unprocessable(_CLOSED) from None
+    row = await _event(session, principal, endpoint, ask)
+    body = _render(row, settings)
     secrets = await secrets_of_all(session, principal, box, endpoint)
     signing = [own.value for own in secrets if own.endpoint_id == endpoint.id and _valid(own)]
     if not signing:
-        raise Unprocessable("The endpoint's secret cannot be opened; ask the operator of this server.")
-    signed = Signed(encode(Prefix.EVENT, event_id), str(int(time.time())), body)
-    headers = signed_headers(signing, signed.msg_id, int(signed.timestamp), body)
+        raise Unprocessable(_CLOSED)
+    signed = Signed(encode(Prefix.EVENT, row["id"]), str(int(time.time())), body)
+    headers = {**settings.headers, **signed_headers(signing, signed.msg_id, int(signed.timestamp), body)}
     headers |= {"content-type": "application/json", TEST_HEADER: "true"}
-    # A receiver cannot echo what a signing key of Ed25519 makes: it has the public half only.
-    shared = [_told(own, endpoint) for own in secrets if not own.value.startswith(PRIVATE_PREFIX)]
-    return Prepared(endpoint.url, event_id, signed, headers, shared)
+    told = [_told(own, endpoint) for own in secrets]
+    hidden = frozenset(name.lower() for name in endpoint.secret_header_names)
+    return Prepared(endpoint.url, row["id"], signed, headers, told, settings.certificate, hidden)
 
 
 async def run(prepared: Prepared, doctor: Doctor) -> Outcome:
-    return await doctor.examine(prepared.url, prepared.signed, prepared.headers, prepared.secrets)
+    return await doctor.examine(
+        prepared.url, prepared.signed, prepared.headers, prepared.secrets, certificate=prepared.certificate
+    )
 
 
 def _valid(own: OwnSecret) -> bool:
@@ -113,45 +128,68 @@ def _told(own: OwnSecret, endpoint: WebhookEndpoint) -> Secret:
     return Secret(own.value, Finding(Level.ERROR, "wrong_secret", detail))
 
 
-async def _body(session: AsyncSession, principal: Principal, endpoint: WebhookEndpoint, ask: Ask) -> tuple[UUID, bytes]:
+async def _event(session: AsyncSession, principal: Principal, endpoint: WebhookEndpoint, ask: Ask) -> Mapping[str, Any]:
+    """A row of the log, or one that looks like it."""
     if ask.event_id is not None:
         principal.require(Scope.EVENTS_READ)
         if principal.consumer is not None:  # the log is the organization's
             raise NotFound("There is no such event.")
         row = await events.get_event(session, principal, ask.event_id)
-        body = render(row)
-        return ask.event_id, body if ask.data is None else _encode(orjson.loads(body) | {"data": ask.data})
-    event_id = new_uuid()
-    event = _sample(ask.event_type or EventType.WEBHOOK_TEST, endpoint, event_id, utcnow())
-    return event_id, _encode(event if ask.data is None else event | {"data": ask.data})
+    else:
+        row = _sample(ask.event_type or EventType.WEBHOOK_TEST, endpoint, principal)
+    return row if ask.data is None else {**row, "payload": ask.data}
 
 
-def _sample(event_type: str, endpoint: WebhookEndpoint, event_id: UUID, now: datetime) -> dict[str, Any]:
+def _sample(event_type: str, endpoint: WebhookEndpoint, principal: Principal) -> dict[str, Any]:
     """The catalogue's example, as if it had just happened in the endpoint's organization."""
-    known = {event.value: event for event in CATALOGUE}
+    known = {event.value: data for event, data in CATALOGUE.items()}
     if event_type not in known:
-        detail = f"There is no event type {event_type[:100]!r}; `GET /v1/events` and the catalogue name them."
+        detail = f"There is no event type {event_type[:100]!r}; the catalogue names them."
         raise Unprocessable(detail, errors=[FieldError("/event_type", "unknown_event", detail)])
-    sample = example_event(known[event_type])
+    data = known[event_type]
+    payload = dict(data.example)
     if event_type == EventType.WEBHOOK_TEST:
-        sample["data"]["endpoint_id"] = encode(Prefix.WEBHOOK_ENDPOINT, endpoint.id)
-    workspace = encode(Prefix.WORKSPACE, endpoint.workspace_id) if endpoint.workspace_id else sample["workspace_id"]
-    return sample | {
-        "id": encode(Prefix.EVENT, event_id),
-        "timestamp": rfc3339(now),
-        "organization_id": encode(Prefix.ORGANIZATION, endpoint.organization_id),
-        "workspace_id": workspace,
+        payload["endpoint_id"] = encode(Prefix.WEBHOOK_ENDPOINT, endpoint.id)
+    workspace = endpoint.workspace_id or principal.default_workspace_id
+    return {
+        "id": new_uuid(),
+        "type": event_type,
+        "created_at": utcnow(),
+        "schema_version": data.schema_version,
+        "sequence": 1,
+        "organization_id": endpoint.organization_id,
+        "workspace_id": None if data.of_organization else workspace,
         "mode": endpoint.mode,
+        "payload": payload,
     }
 
 
-def _encode(event: Mapping[str, Any]) -> bytes:
+def _render(row: Mapping[str, Any], settings: RequestSettings) -> bytes:
+    """As it would be delivered: in the version that the endpoint is pinned to, thin when it asked for that."""
     try:
-        text = json.dumps(event, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
-    except (ValueError, RecursionError):
-        detail = "`data` cannot be written as JSON: it holds half of a surrogate pair, or a number that is none."
+        body = render(row, pin=settings.pin, thin=settings.thin)
+    except TypeError:
+        detail = "`data` cannot be sent: it holds half of a surrogate pair, or a number of more than 64 bits."
         raise Unprocessable(detail, errors=[FieldError("/data", "invalid", detail)]) from None
-    if len(text) > MAX_DATA:
-        detail = f"The event has {len(text)} bytes with this `data`; the limit is {MAX_DATA}."
+    if len(body) > MAX_DATA:
+        detail = f"The event has {len(body)} bytes with this `data`; the limit is {MAX_DATA}."
         raise Unprocessable(detail, errors=[FieldError("/data", "too_long", detail)])
-    return text
+    return body
+
+
+def _settings(endpoint: WebhookEndpoint, box: SecretBox) -> RequestSettings:
+    """What the endpoint wants of its requests, in the form in which the engine claims it."""
+    asked = {
+        "payload": endpoint.payload,
+        "schema_version": endpoint.schema_version,
+        "headers": endpoint.headers,
+        "secret_headers": _text(endpoint.secret_headers),
+        "older_secrets": [],  # opened elsewhere, also those that sign no more
+        "client_certificate": endpoint.client_certificate,
+        "client_key": _text(endpoint.client_key),
+    }
+    return Opener(box).settings(endpoint.id, orjson.dumps(asked).decode())
+
+
+def _text(sealed: bytes | None) -> str | None:
+    return None if sealed is None else base64.b64encode(sealed).decode()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import binascii
 import json
 from collections.abc import Mapping, Sequence
 
@@ -9,6 +11,7 @@ from penguinmails_webhooks.doctor import Finding, Level, Signed, capitalised, fi
 from penguinmails_webhooks.doctor_bodies import altered, difference
 from penguinmails_webhooks.signing import (
     ID_HEADER,
+    PUBLIC_PREFIX,
     SIGNATURE_HEADER,
     TIMESTAMP_HEADER,
     SecretError,
@@ -36,11 +39,24 @@ def _usable(secrets: Sequence[str]) -> tuple[list[str], list[Finding]]:
     usable, findings = [], []
     for secret in secrets:
         try:
-            decode_secret(secret)
+            _check(secret)
             usable.append(secret)
         except SecretError as error:
             findings.append(capitalised(Finding(Level.ERROR, "secret_unusable", f"the secret cannot be used: {error}")))
     return usable, findings
+
+
+def _check(secret: str) -> None:
+    """Raises `SecretError`."""
+    if not secret.startswith(PUBLIC_PREFIX):
+        decode_secret(secret)
+        return
+    try:
+        key = base64.b64decode(secret.removeprefix(PUBLIC_PREFIX), validate=True)
+    except (binascii.Error, ValueError):
+        key = b""
+    if len(key) != 32:
+        raise SecretError(f"a public key is {PUBLIC_PREFIX} and 32 bytes in base64")
 
 
 def _missing(headers: Mapping[str, str]) -> list[Finding]:
@@ -96,10 +112,11 @@ def _unreadable(header: str) -> str:
 
 def _mismatch(headers: Mapping[str, str], body: bytes, secrets: Sequence[str]) -> Finding:
     """Either the body is not the one that was signed, or the secret is another."""
+    shared = [secret for secret in secrets if not secret.startswith(PUBLIC_PREFIX)]
     digests = [reading.digest for reading in read_signatures(headers[SIGNATURE_HEADER]) if reading.mistake is None]
     for code, _, original in altered(body):
         signed = Signed(headers[ID_HEADER], headers[TIMESTAMP_HEADER], original)
-        if fits(signed, secrets, digests):
+        if fits(signed, shared, digests):
             parting = difference(original, body)
             how = "the JSON was re-serialised" if code == "body_reserialised" else "the body was changed"
             detail = f"The secret is right, but {how} after it was signed"

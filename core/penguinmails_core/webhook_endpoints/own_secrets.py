@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
@@ -13,14 +14,14 @@ from penguinmails_core.kit.crypto import CryptoError, SecretBox
 from penguinmails_core.models import WebhookEndpoint
 from penguinmails_core.principal import Principal
 from penguinmails_core.webhook_endpoints import repository
-from penguinmails_core.webhook_endpoints.service import secret_context
+from penguinmails_core.webhook_endpoints.secrets import secret_context
 
 MOST = 200  # endpoints whose secrets are tried
 
 
 @dataclass(frozen=True, slots=True)
 class OwnSecret:
-    """`previous_until`: it is an old one, and valid until then."""
+    """`previous_until`: it is one of those before, and signs until then."""
 
     endpoint_id: UUID
     value: str = field(repr=False)
@@ -40,13 +41,17 @@ async def secrets_of_all(
 
 
 def _secrets(row: WebhookEndpoint, box: SecretBox) -> list[OwnSecret]:
-    sealed: list[tuple[bytes, datetime | None]] = [(row.secret, None)]
-    for entry in row.older_secrets:  # those that have ended since the last rotation, too
-        sealed.append((base64.b64decode(entry["sealed"]), datetime.fromisoformat(entry["expires_at"])))
     found = []
-    for secret, until in sealed:
+    for sealed, until in _sealed(row):
         try:
-            found.append(OwnSecret(row.id, box.open(secret, secret_context(row.id)).decode(), until))
+            found.append(OwnSecret(row.id, box.open(sealed, secret_context(row.id)).decode(), until))
         except CryptoError:
             continue
     return found
+
+
+def _sealed(row: WebhookEndpoint) -> Iterator[tuple[bytes, datetime | None]]:
+    """The current one, then those before, also when they sign no more."""
+    yield row.secret, None
+    for entry in row.older_secrets:
+        yield base64.b64decode(entry["sealed"]), datetime.fromisoformat(entry["expires_at"])

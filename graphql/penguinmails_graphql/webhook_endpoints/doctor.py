@@ -124,7 +124,7 @@ class WebhookTestResult:
             passed=outcome.passed,
             findings=[WebhookFinding.of(found) for found in outcome.findings],
             sent_body=prepared.signed.body.decode(),
-            sent_headers=cast(Any, dict(prepared.headers)),
+            sent_headers=cast(Any, prepared.shown_headers()),
             addresses=outcome.addresses,
             tls=_tls(outcome),
             redirect=outcome.redirect,

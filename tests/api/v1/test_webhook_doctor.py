@@ -24,7 +24,7 @@ from penguinmails_core.kit.crypto import SecretBox
 from penguinmails_core.kit.db import Database
 from penguinmails_core.kit.dns import StaticResolver
 from penguinmails_core.kit.ids import Prefix
-from penguinmails_webhooks.signing import decode_secret
+from penguinmails_webhooks.signing import decode_secret, generate_secret, verify
 from tests.core.kit.http_world import http_server
 from tests.fixtures.client import ApiClient, problem
 from tests.fixtures.factories import Tenant
@@ -276,3 +276,33 @@ async def test_it_cannot_be_sent_inside(
     assert (answer["result"]["addresses"], answer["result"]["answer"]) == ([], None)
     assert "127.0.0.1" not in json.dumps(answer)
     assert receiver.calls == []
+
+
+async def test_as_the_endpoint_wants_it(client: ApiClient, receiver: Receiver) -> None:
+    """Its headers, of which secret ones are not shown; thin; signed with Ed25519, also by the key before."""
+    wanted = {
+        "url": receiver.url,
+        "events": ["*"],
+        "payload": "thin",
+        "signature": "ed25519",
+        "headers": {"x-team": "orders"},
+        "secret_headers": {"authorization": "Bearer hidden-token"},
+    }
+    made = await client.post(PATH, json=wanted)
+    assert made.status_code == 201, made.text
+    path = f"{PATH}/{made.json()['id']}"
+    old = made.json()["public_key"]
+    assert (await client.post(f"{path}/rotate_secret")).status_code == 200
+    new = (await client.get(path)).json()["public_key"]
+    receiver.secret = generate_secret()
+    answer = await try_it(client, path, event_type="email.sent")
+    headers, body = receiver.calls.pop()
+    for key in (old, new):
+        verify([key], headers, body)
+    seen = {name.lower(): value for name, value in headers.items()}
+    assert (seen["x-team"], seen["authorization"]) == ("orders", "Bearer hidden-token")
+    assert "hidden-token" not in json.dumps(answer)
+    assert answer["result"]["sent"]["headers"]["x-team"] == "orders"
+    assert all(name.endswith("_id") for name in json.loads(body)["data"])
+    assert codes(answer, "warning") == ["echo_not_comparable"]
+    assert answer["result"]["passed"]

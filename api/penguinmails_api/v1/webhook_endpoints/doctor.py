@@ -178,7 +178,7 @@ class WebhookTestResult(Resource):
             passed=outcome.passed,
             url=prepared.url,
             findings=findings,
-            sent=WebhookTestSent(headers=prepared.headers, body=prepared.signed.body.decode()),
+            sent=WebhookTestSent(headers=prepared.shown_headers(), body=prepared.signed.body.decode()),
             addresses=outcome.addresses,
             tls=WebhookTestTls.of(outcome.tls) if outcome.tls else None,
             redirect=outcome.redirect,
