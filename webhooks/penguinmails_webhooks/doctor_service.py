@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import base64
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
-import orjson
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from penguinmails_core.errors import Conflict, FieldError, NotFound, Unprocessable
@@ -26,6 +24,7 @@ from penguinmails_core.webhook_endpoints.own_secrets import OwnSecret, secrets_o
 from penguinmails_core.webhook_endpoints.service import WebhookEndpoints
 from penguinmails_webhooks.catalogue import CATALOGUE
 from penguinmails_webhooks.doctor import Finding, Level, Secret, Signed
+from penguinmails_webhooks.doctor_repository import request_of
 from penguinmails_webhooks.doctor_run import Doctor, Outcome
 from penguinmails_webhooks.events import render
 from penguinmails_webhooks.request import Opener, RequestSettings
@@ -85,7 +84,7 @@ async def prepare(
             "event and data: it is queued, and its delivery says what happened."
         )
     try:
-        settings = _settings(endpoint, box)
+        settings = Opener(box).settings(endpoint.id, await request_of(session, endpoint))
     except CryptoError:
         raise Unprocessable(_CLOSED) from None
     row = await _event(session, principal, endpoint, ask)
@@ -175,21 +174,3 @@ def _render(row: Mapping[str, Any], settings: RequestSettings) -> bytes:
         detail = f"The event has {len(body)} bytes with this `data`; the limit is {MAX_DATA}."
         raise Unprocessable(detail, errors=[FieldError("/data", "too_long", detail)])
     return body
-
-
-def _settings(endpoint: WebhookEndpoint, box: SecretBox) -> RequestSettings:
-    """What the endpoint wants of its requests, in the form in which the engine claims it."""
-    asked = {
-        "payload": endpoint.payload,
-        "schema_version": endpoint.schema_version,
-        "headers": endpoint.headers,
-        "secret_headers": _text(endpoint.secret_headers),
-        "older_secrets": [],  # opened elsewhere, also those that sign no more
-        "client_certificate": endpoint.client_certificate,
-        "client_key": _text(endpoint.client_key),
-    }
-    return Opener(box).settings(endpoint.id, orjson.dumps(asked).decode())
-
-
-def _text(sealed: bytes | None) -> str | None:
-    return None if sealed is None else base64.b64encode(sealed).decode()

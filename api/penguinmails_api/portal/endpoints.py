@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -14,9 +15,9 @@ from penguinmails_api.portal.pages import PortalRoute, Visitor, read_form, visit
 from penguinmails_api.v1.common import read_id
 from penguinmails_core.errors import Conflict, Problem, Unprocessable
 from penguinmails_core.kit import cursors, ids
-from penguinmails_core.kit.clock import utcnow
 from penguinmails_core.kit.ids import Prefix
 from penguinmails_core.models import WebhookEndpoint
+from penguinmails_core.webhook_endpoints.secrets import last_expiry
 from penguinmails_core.webhook_portal import repository
 
 router = APIRouter(route_class=PortalRoute, include_in_schema=False)
@@ -139,10 +140,9 @@ def endpoint_id(text: str) -> UUID:
     return read_id(Prefix.WEBHOOK_ENDPOINT, "webhook endpoint", text)
 
 
-def overlap_until(row: WebhookEndpoint) -> Any:
-    """Until when the secret before is good, if there is one."""
-    until = row.previous_secret_expires_at
-    return until if until is not None and until > utcnow() else None
+def overlap_until(row: WebhookEndpoint) -> datetime | None:
+    """Until when an older secret signs, too, if there is one."""
+    return last_expiry(row)
 
 
 def _entered(form: Form) -> dict[str, Any]:
