@@ -334,6 +334,9 @@ class WebhookSettings(BaseSettings):
 
     allow_private: bool = Field(False, description="Allow receivers on private and loopback addresses (demo, sandbox)")
     timeout: float = Field(15.0, gt=0, le=60, description="Seconds a receiver has to answer")
+    connect_timeout: float = Field(
+        10.0, gt=0, le=60, description="Of these, at most so many seconds until a connection stands"
+    )
     concurrency: int = Field(256, ge=1, le=1000, description="Requests in flight at once")
     endpoint_concurrency: int = Field(
         16, ge=1, le=1000, description="Requests in flight at once to one endpoint, while it answers well"

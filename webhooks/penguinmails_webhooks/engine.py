@@ -80,7 +80,11 @@ class WebhookEngine:
         most = settings.concurrency * _SLOW_SHARE
         self._own_http = http is None
         self._http = http or OutgoingHttp(
-            allow_private=settings.allow_private, timeout=settings.timeout, limit=most, limit_per_host=most
+            allow_private=settings.allow_private,
+            timeout=settings.timeout,
+            connect_timeout=settings.connect_timeout,
+            limit=most,
+            limit_per_host=most,
         )
         rng, policy = rng or random.Random(), Policy.of(settings)
         destinations = Destinations(self._http, allow_private=settings.allow_private, timeout=settings.timeout)

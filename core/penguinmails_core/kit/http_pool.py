@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Collection, Hashable
+from contextlib import suppress
 
 from penguinmails_core.kit.http_connection import Connection
 from penguinmails_core.kit.http_guard import ConnectFailed
@@ -152,7 +153,7 @@ class Pool:
                 self._wake(queue)  # it was our turn: the next one's now
             raise
         finally:
-            if not waiter.done() or waiter.cancelled():
+            with suppress(ValueError):  # whose turn it was has left the queue already
                 queue.remove(waiter)
 
     @staticmethod

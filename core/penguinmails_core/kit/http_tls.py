@@ -43,15 +43,20 @@ class TlsContexts:
     def __init__(self, make: Callable[[], ssl.SSLContext]) -> None:
         self._make = make
         self._contexts: dict[ClientCertificate | None, TlsContext] = {}
+        self._one_at_a_time = asyncio.Lock()
 
     async def get(self, certificate: ClientCertificate | None) -> TlsContext:
         """Raises `InvalidRequest` when the certificate cannot be used."""
         found = self._contexts.get(certificate)
-        if found is None:
-            found = await asyncio.to_thread(self._open, certificate)  # reading the trusted roots takes its time
-            if certificate is not None and len(self._contexts) >= _CONTEXTS:
-                del self._contexts[next(key for key in self._contexts if key is not None)]
-            found = self._contexts.setdefault(certificate, found)
+        if found is not None:
+            return found
+        async with self._one_at_a_time:
+            found = self._contexts.get(certificate)
+            if found is None:
+                found = await asyncio.to_thread(self._open, certificate)  # reading the trusted roots takes its time
+                if certificate is not None and len(self._contexts) >= _CONTEXTS:
+                    del self._contexts[next(key for key in self._contexts if key is not None)]
+                self._contexts[certificate] = found
         return found
 
     def _open(self, certificate: ClientCertificate | None) -> TlsContext:
