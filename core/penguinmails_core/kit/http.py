@@ -40,7 +40,7 @@ from penguinmails_core.kit.http_guard import (
 )
 from penguinmails_core.kit.http_message import Headers, ResponseReader, request_bytes
 from penguinmails_core.kit.http_pool import Pool
-from penguinmails_core.kit.http_tls import ClientCertificate, TlsContexts
+from penguinmails_core.kit.http_tls import ClientCertificate, Tls, TlsContexts
 from penguinmails_core.kit.http_trace import Progress, Timings, since
 
 __all__ = [
@@ -299,11 +299,12 @@ class OutgoingHttp:
         """Uses the place that the pool gave, or gives it back."""
         connection: Connection | None = None
         try:
+            tls = await self._new_tls(exchange) if exchange.target.tls else None
             opened = await self._connect(exchange, addresses)
-            connection = Connection(pool, exchange.key, opened.getpeername()[0])
+            connection = Connection(pool, exchange.key, opened.getpeername()[0], tls)
             await connection.adopt(opened)
-            if exchange.target.tls:
-                await self._start_tls(connection, exchange)
+            if tls is not None:
+                await self._start_tls(connection, exchange.progress)
             if pool.closed:
                 raise ConnectFailed("the request was given up: this process is ending")
             return connection
@@ -323,12 +324,14 @@ class OutgoingHttp:
         finally:
             progress.connect = since(started)
 
-    async def _start_tls(self, connection: Connection, exchange: _Exchange) -> None:
-        progress, target = exchange.progress, exchange.target
-        progress.stage, progress.remote_address = "agreeing on TLS", connection.address
+    async def _new_tls(self, exchange: _Exchange) -> Tls:
         context = await self._tls.get(exchange.certificate)
+        return context.open(exchange.target.origin, exchange.target.host)
+
+    async def _start_tls(self, connection: Connection, progress: Progress) -> None:
+        progress.stage, progress.remote_address = "agreeing on TLS", connection.address
         started = time.perf_counter()
         try:
-            await connection.start_tls(context.open(target.origin, target.host))
+            await connection.start_tls()
         finally:
             progress.tls = since(started)

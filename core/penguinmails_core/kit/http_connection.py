@@ -44,13 +44,15 @@ class Owner(Protocol):
 
 
 class Connection(asyncio.Protocol):
-    """`address`: the peer's, checked. `idle_until`: until when it may wait for another request (loop time)."""
+    """`address`: the peer's, checked. `tls`: not begun yet, or None for none. `idle_until`: until when it may wait for
+    another request (loop time)."""
 
     __slots__ = (
         "_error",
         "_first_byte",
         "_fresh",
         "_owner",
+        "_problem",
         "_reader",
         "_transport",
         "_waiter",
@@ -61,16 +63,17 @@ class Connection(asyncio.Protocol):
         "tls",
     )
 
-    def __init__(self, owner: Owner, key: Hashable, address: str) -> None:
+    def __init__(self, owner: Owner, key: Hashable, address: str, tls: Tls | None) -> None:
         self._owner: Owner | None = owner
         self._transport: asyncio.Transport | None = None
         self._reader: ResponseReader | None = None
         self._waiter: asyncio.Future[None] | None = None
         self._first_byte = 0.0
         self._fresh = True
+        self._problem: OutgoingError | None = None  # what it failed of while nobody waited
         self.key = key
         self.address = address
-        self.tls: Tls | None = None
+        self.tls = tls
         self.idle_until = 0.0
         self.closed = False
 
@@ -124,18 +127,25 @@ class Connection(asyncio.Protocol):
             raise
 
     def disown(self) -> bool:
-        """Closes it, at whatever point it is; False when the owner was never told of it and will not be."""
-        if self._transport is None:
-            self.closed, self._owner = True, None
-            return False
+        """Closes it, at whatever point it is; False when the owner was never told of it and will not be.
+
+        The owner is told at once: uvloop forgets to when a connection is given up in the moment that it stands.
+        """
+        owner, self._owner = self._owner, None
         self.abort()
+        if self._transport is None or owner is None:
+            return False
+        owner.lost(self)
         return True
 
-    async def start_tls(self, tls: Tls) -> None:
+    async def start_tls(self) -> None:
         """Raises `TlsFailed`. The certificate is checked by OpenSSL, for the host that `tls` was made for."""
-        self.tls = tls
+        assert self.tls is not None
         waiter = self._waiter = asyncio.get_running_loop().create_future()
-        self._go_on(tls, b"")
+        if self.closed:  # it may have spoken first, and not have spoken TLS
+            self._settle(self._problem or TlsFailed("the connection was closed during the TLS handshake"))
+        else:
+            self._go_on(self.tls, b"")
         try:
             await waiter
         finally:
@@ -181,7 +191,7 @@ class Connection(asyncio.Protocol):
     def close(self) -> None:
         """With a goodbye to a peer that can hear it; never waits."""
         transport = self._transport
-        if self.closed or transport is None:
+        if self.closed or transport is None or transport.is_closing():
             return
         if transport.get_write_buffer_size():  # a peer that does not read would keep it open for ever
             self.abort()
@@ -199,8 +209,9 @@ class Connection(asyncio.Protocol):
     # Inside.
 
     def _write(self, data: bytes) -> None:
-        if data and self._transport is not None:
-            self._transport.write(data)
+        transport = self._transport
+        if data and transport is not None and not transport.is_closing():  # uvloop does not forgive that
+            transport.write(data)
 
     def _go_on(self, tls: Tls, data: bytes) -> None:
         try:
@@ -248,7 +259,7 @@ class Connection(asyncio.Protocol):
             self._transport.close()
 
     def _fail(self, error: OutgoingError) -> None:
-        self._reader = None
+        self._reader, self._problem = None, error
         self._settle(error)
         if self.closed or self._transport is None:
             return

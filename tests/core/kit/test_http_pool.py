@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
@@ -245,6 +246,61 @@ def test_closing_waits_for_every_connection(run: Callable[..., None]) -> None:
             assert all(isinstance(result, ConnectFailed | BrokenResponse | OutgoingError) for result in results)
             assert len(results) == 6
             await client.close()
+
+    run(scenario())
+
+
+@pytest.mark.parametrize("run", [asyncio.run, uvloop.run])
+def test_whatever_goes_wrong_its_place_is_free_again(run: Callable[..., None]) -> None:
+    """Three places, and many requests that are refused, broken, given up at any moment or answered. One place that is
+    not given back, and the end would hang."""
+
+    async def moody(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while True:
+            path = (await read_request(reader)).split()[1]
+            if path == b"/hang":
+                await asyncio.sleep(0.05)
+            elif path == b"/close":
+                return
+            writer.write(b"HTTP/1.1 banana\r\n\r\n" if path == b"/garbage" else OK)
+
+    async def no_tls(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"220 mail.example.com ESMTP\r\n")
+        await reader.read(1)
+
+    async def scenario() -> None:
+        chance = random.Random(5)
+        resolver = ScriptedResolver(["127.0.0.1"])
+        client = OutgoingHttp(allow_private=True, resolver=resolver, timeout=20, limit=3, limit_per_host=2)
+        async with client, RawServer(moody) as server, RawServer(moody) as other, RawServer(no_tls) as rude:
+            async with RawServer(hang) as dead:
+                pass
+            urls = [
+                f"{scheme}://{host}:{port}/{path}"
+                for path in ("", "", "", "hang", "close", "garbage")
+                for host in ("127.0.0.1", "name.test")
+                for scheme, port in (("http", server.port), ("http", other.port), ("http", dead.port))
+            ]
+            urls += [f"https://{host}:{rude.port}/" for host in ("127.0.0.1", "name.test")] * 3
+
+            async def one_of_them() -> None:
+                task = asyncio.create_task(
+                    client.post(chance.choice(urls), body=b"x", repeatable=chance.random() < 0.5)
+                )
+                if chance.random() < 0.5:
+                    for _ in range(chance.randrange(12)):
+                        await asyncio.sleep(0)
+                    task.cancel()
+                await asyncio.gather(task, return_exceptions=True)
+                if task.cancelled() or task.exception() is None:
+                    return
+                assert isinstance(task.exception(), OutgoingError)
+
+            for _ in range(50):
+                await asyncio.gather(*(one_of_them() for _ in range(20)))
+                assert client.connections <= 3
+            jobs = [client.post(url(one), body=b"x") for one in (server, other) for _ in range(10)]
+            assert [result.body for result in await asyncio.gather(*jobs)] == [b"ok"] * 20
 
     run(scenario())
 
