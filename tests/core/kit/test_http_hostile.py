@@ -140,6 +140,25 @@ async def test_slow_receivers_run_out_of_time() -> None:
         )
 
 
+async def test_a_failure_tells_how_far_it_came(client: OutgoingHttp) -> None:
+    async def broken(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await read_request(reader)
+        writer.write(b"HTTP/1.1 banana\r\n\r\n")
+        await reader.read()
+
+    async with RawServer(broken) as server:
+        with pytest.raises(BrokenResponse) as answered:
+            await client.post(f"http://receiver.test:{server.port}/", body=b"x")
+    with pytest.raises(ConnectFailed) as refused:
+        await client.post(f"http://receiver.test:{server.port}/", body=b"x")
+    for error, connected in ((answered.value, True), (refused.value, False)):
+        assert error.timings is not None
+        assert error.timings.connect_ms is not None
+        assert (error.timings.first_byte_ms is not None) == connected
+        assert error.remote_address == ("127.0.0.1" if connected else None)
+        assert error.timings.total_ms >= error.timings.connect_ms
+
+
 async def test_dns_counts_towards_the_time() -> None:
     async with OutgoingHttp(allow_private=True, timeout=0.2, resolver=HangingResolver()) as client:
         with pytest.raises(TimedOut, match="resolving the host"):
