@@ -55,6 +55,8 @@ async def dns_server(records: Records) -> AsyncIterator[SystemResolver]:
     transport, _ = await asyncio.get_running_loop().create_datagram_endpoint(
         lambda: Zone(records), local_addr=("127.0.0.1", 0)
     )
-    yield SystemResolver(["127.0.0.1"], port=transport.get_extra_info("sockname")[1], timeout=1.0)
-    transport.close()
-    await asyncio.sleep(0)
+    try:
+        yield SystemResolver(["127.0.0.1"], port=transport.get_extra_info("sockname")[1], timeout=1.0)
+    finally:
+        transport.close()
+        await asyncio.sleep(0)
