@@ -303,6 +303,25 @@ async def test_diagnosis_says_what_is_wrong(portal: Portal, receiver: Receiver, 
     assert await database.worker.fetchval("select count(*) from webhook_deliveries") == 0
 
 
+async def test_endpoints_with_other_settings_show_what_is_sent(
+    portal: Portal, engine: WebhookEngine, receiver: Receiver
+) -> None:
+    """Set by the organization: Ed25519 has no secret to show, a thin payload holds ids only."""
+    body = {"url": receiver.url(), "events": ["email.*"], "consumer": CONSUMER}
+    response = await portal.api.post("/v1/webhook_endpoints", json=body | {"signature": "ed25519", "payload": "thin"})
+    endpoint = response.json()["id"]
+    visit = await portal.visit()
+    rotated = (await visit.post(f"/endpoints/{endpoint}/rotate")).text
+    assert "whpk_" in rotated
+    assert "None" not in rotated
+    await portal.happen()
+    await engine.run_once()
+    assert receiver.requests[0].event["data"] == {}
+    delivery = (await portal.api.get(f"/v1/webhook_endpoints/{endpoint}/deliveries")).json()["data"][0]["id"]
+    page = (await visit.get(f"/endpoints/{endpoint}/deliveries/{delivery}")).text
+    assert "&#34;data&#34;: {}" in page
+
+
 async def test_pages_of_deliveries_turn_both_ways(portal: Portal, engine: WebhookEngine, receiver: Receiver) -> None:
     visit = await portal.visit()
     endpoint = await visit.add(receiver.url())

@@ -16,7 +16,6 @@ from fastapi import APIRouter, Request, Response
 from penguinmails_api.portal.pages import PortalRoute, Visitor, read_form, visiting
 from penguinmails_api.rate_limits.special import limit
 from penguinmails_api.v1.common import read_id
-from penguinmails_api.v1.events.schemas import render_event
 from penguinmails_core.errors import BadRequest, Conflict, NotFound
 from penguinmails_core.events import service as events
 from penguinmails_core.events.types import EventType
@@ -27,7 +26,7 @@ from penguinmails_core.models import WebhookDelivery, WebhookEndpoint
 from penguinmails_core.models.webhook import HELD
 from penguinmails_core.webhook_portal import repository
 from penguinmails_core.webhook_portal.repository import DeliveryFilter
-from penguinmails_webhooks.events import CATALOGUE, matches
+from penguinmails_webhooks.events import CATALOGUE, matches, render
 
 router = APIRouter(route_class=PortalRoute, include_in_schema=False)
 
@@ -119,7 +118,11 @@ async def show(request: Request, token: str, endpoint: str, delivery: str) -> Re
         body = None
         with suppress(NotFound):  # not kept any more
             event = await events.get_event(session, principal, found.row.event_id)
-            body = json.dumps(json.loads(render_event(event)), indent=2, ensure_ascii=False)
+            body = json.dumps(
+                json.loads(render(event, pin=row.schema_version, thin=row.payload == "thin")),
+                indent=2,
+                ensure_ascii=False,
+            )
         due = found.row.due_at
         return visitor.render(
             "delivery.html",
