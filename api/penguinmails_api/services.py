@@ -153,6 +153,11 @@ class Services:
         return self.settings.sender.spf
 
     @property
+    def webhook_sources(self) -> Sequence[str]:
+        """Networks that webhooks are sent from; empty when the operator has not said."""
+        return self.settings.webhooks.sources
+
+    @property
     def default_plan(self) -> str:
         """Of organizations that were given none."""
         return self.limits.default_plan

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import difflib
+import ipaddress
 import os
 import re
 from collections.abc import Mapping
@@ -15,7 +16,7 @@ from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
 from pydantic import AliasChoices, BeforeValidator, Field, SecretStr, field_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 _UNITS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400}
 
@@ -343,6 +344,11 @@ class WebhookSettings(BaseSettings):
     )
     lease: Duration = Field(timedelta(seconds=60), description="How long a claimed delivery is held")
     poll: Duration = Field(timedelta(seconds=1), description="Longest wait between looks at the log")
+    sources: Annotated[list[str], NoDecode] = Field(
+        default_factory=list,
+        description="Addresses or networks that webhooks are sent from, with commas between them, such as "
+        "`192.0.2.10,2001:db8::/64`: what `GET /v1/webhook_sources` tells receivers to let in",
+    )
     retry_scale: float = Field(
         1.0, gt=0, le=1, description="Multiplies the retry schedule; below 1 only for trying out"
     )
@@ -360,6 +366,16 @@ class WebhookSettings(BaseSettings):
     )
     probe_max: Duration = Field(timedelta(days=1), description="The longest wait between two such tries")
     probe_for: Duration = Field(timedelta(days=30), description="How long it is tried; zero: never")
+
+    @field_validator("sources", mode="before")
+    @classmethod
+    def _check_sources(cls, value: object) -> object:
+        """As CIDR, each once. Raises `ValueError` for what is no address, and for a network with bits beyond it."""
+        if isinstance(value, str):
+            value = [part for part in re.split(r"[\s,]+", value) if part]
+        if not isinstance(value, list | tuple):
+            return value
+        return list(dict.fromkeys(str(ipaddress.ip_network(part)) for part in value))
 
 
 CONCERNS: tuple[type[BaseSettings], ...] = (

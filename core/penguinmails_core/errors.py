@@ -246,6 +246,20 @@ class IdempotencyInFlight(Conflict):
     fix = "Wait as Retry-After says and send the same request again: you get the answer of the first one."
 
 
+class EventExpired(Problem):
+    """Further member: `oldest_event_id`, null when no event is kept."""
+
+    status, code, title = 410, "event_expired", "Events after this place are not kept any more"
+    cause = (
+        "`after` (or Last-Event-ID) names a place in the event log that is older than the organization keeps events: "
+        "between it and the oldest one that is left, others may have been and are gone."
+    )
+    fix = (
+        "Read the resources themselves to learn their present state, then go on at `oldest_event_id`: list without "
+        "`after` begins there. Read more often, or keep events longer: `event_retention_days` of the organization."
+    )
+
+
 class PreconditionFailed(Problem):
     status, code, title = 412, "precondition_failed", "The resource is not what you expect it to be"
     cause = "If-Match names a state of the resource that is not the present one: somebody has changed it since."

@@ -40,7 +40,7 @@ _NO_BOX = "This server cannot seal secrets: its operator must set PENGUINMAILS_S
 class GraphServices(Protocol):
     """The parts of a process that resolvers use; the API's services are one. `spf`: what domains should publish to
     allow the servers that mail leaves from. `default_plan`: that of organizations without one.
-    `organizations_per_person`: how many one may own.
+    `organizations_per_person`: how many one may own. `webhook_sources`: the networks that webhooks are sent from.
 
     `require_protocol` raises `Unavailable` when people cannot sign in that way here. `examine_connection` asks an
     identity provider what it is, and answers what was looked at and what is wrong with it (None: nothing); `outside` is
@@ -68,6 +68,9 @@ class GraphServices(Protocol):
 
     @property
     def organizations_per_person(self) -> int: ...
+
+    @property
+    def webhook_sources(self) -> Sequence[str]: ...
 
     @property
     def sso_connections(self) -> SsoConnections: ...

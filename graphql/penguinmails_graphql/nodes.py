@@ -24,8 +24,10 @@ from penguinmails_graphql.organizations.resolvers import fetch_organization
 from penguinmails_graphql.relay import Node
 from penguinmails_graphql.sso_connections.resolvers import fetch_sso_connection
 from penguinmails_graphql.suppressions.resolvers import fetch_suppression
+from penguinmails_graphql.webhook_deliveries.resolvers import fetch_delivery
 from penguinmails_graphql.webhook_endpoints.resolvers import fetch_endpoint
 from penguinmails_graphql.webhook_portal.resolvers import fetch_portal_link
+from penguinmails_graphql.webhook_replays.resolvers import fetch_replay
 from penguinmails_graphql.workspaces.resolvers import fetch_workspace
 
 FETCH: dict[str, Callable[[Info, strawberry.ID], Awaitable[Node]]] = {
@@ -44,8 +46,10 @@ FETCH: dict[str, Callable[[Info, strawberry.ID], Awaitable[Node]]] = {
     Prefix.REQUEST: fetch_log,
     Prefix.SSO_CONNECTION: fetch_sso_connection,
     Prefix.SUPPRESSION: fetch_suppression,
+    Prefix.WEBHOOK_DELIVERY: fetch_delivery,
     Prefix.WEBHOOK_ENDPOINT: fetch_endpoint,
     Prefix.WEBHOOK_PORTAL_LINK: fetch_portal_link,
+    Prefix.WEBHOOK_REPLAY: fetch_replay,
     Prefix.WORKSPACE: fetch_workspace,
 }
 

@@ -41,10 +41,14 @@ from penguinmails_graphql.suppressions.mutations import SuppressionsMutation
 from penguinmails_graphql.suppressions.resolvers import SuppressionsQuery
 from penguinmails_graphql.usage.resolvers import UsageQuery
 from penguinmails_graphql.viewer.resolvers import ViewerQuery
+from penguinmails_graphql.webhook_deliveries.resolvers import WebhookDeliveriesQuery
 from penguinmails_graphql.webhook_endpoints.mutations import WebhookEndpointsMutation
 from penguinmails_graphql.webhook_endpoints.resolvers import WebhookEndpointsQuery
 from penguinmails_graphql.webhook_portal.mutations import WebhookPortalMutation
 from penguinmails_graphql.webhook_portal.resolvers import WebhookPortalQuery
+from penguinmails_graphql.webhook_replays.mutations import WebhookReplaysMutation
+from penguinmails_graphql.webhook_replays.resolvers import WebhookReplaysQuery
+from penguinmails_graphql.webhook_sources.resolvers import WebhookSourcesQuery
 from penguinmails_graphql.workspaces.mutations import WorkspacesMutation
 from penguinmails_graphql.workspaces.resolvers import WorkspacesQuery
 
@@ -61,6 +65,9 @@ class Query(
     WebhookEndpointsQuery,
     InboundQuery,
     WebhookPortalQuery,
+    WebhookDeliveriesQuery,
+    WebhookReplaysQuery,
+    WebhookSourcesQuery,
     ApiKeysQuery,
     UsageQuery,
     LogsQuery,
@@ -88,6 +95,7 @@ class Mutation(
     WebhookEndpointsMutation,
     InboundMutation,
     WebhookPortalMutation,
+    WebhookReplaysMutation,
     ApiKeysMutation,
     OrganizationsMutation,
     WorkspacesMutation,

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import random
+from datetime import datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 from penguinmails_api.services import Services
 from penguinmails_core.events import service
 from penguinmails_core.events.repository import EventFilter, Position
-from penguinmails_core.kit import ids
+from penguinmails_core.kit import cursors, ids
+from penguinmails_core.kit.clock import utcnow
 from penguinmails_core.kit.db import Database
 from tests.fixtures.client import ApiClient, problem
 from tests.fixtures.factories import Recipient, Tenant, make_email, make_event
@@ -150,3 +153,50 @@ def _data(subject: str) -> dict[str, Any]:
         "metadata": {},
         "message_id": "x@acme.test",
     }
+
+
+async def test_a_place_from_before_all_that_is_kept(client: ApiClient, database: Database, tenant: Tenant) -> None:
+    """410 tells where to go on: never an empty page that looks like the end of the log."""
+    await make_email(database, tenant)
+    (event,) = await read_all(client)
+    old = uuid_from(utcnow() - timedelta(days=31))
+    places = [ids.encode("evt", old), cursors.encode_position(1, old)]
+    for place in places:
+        for path in ("/v1/events", "/v1/events/stream"):
+            document = problem(await client.get(f"{path}?after={place}"), 410, "event_expired")
+            assert document["oldest_event_id"] == event["id"]
+    document = problem(
+        await client.get("/v1/events/stream", headers={"Last-Event-ID": places[0]}), 410, "event_expired"
+    )
+    assert "30 days" in document["detail"]
+    # Whoever keeps them longer may go on from there, if it was ever an event of theirs.
+    await client.patch("/v1/organization", json={"event_retention_days": 60})
+    assert (await read_all(client, f"&after={places[1]}")) == [event]
+    problem(await client.get(f"/v1/events?after={places[0]}"), 422, "validation_failed")
+
+
+async def test_what_is_older_than_the_organization_keeps_is_not_shown(
+    client: ApiClient, database: Database, tenant: Tenant
+) -> None:
+    """At once, and not only when housekeeping has been there."""
+    await make_email(database, tenant)
+    (event,) = await read_all(client)
+    old = uuid_from(utcnow() - timedelta(days=8))
+    await database.worker.execute(
+        "insert into events select organization_id, $1, created_at - interval '8 days', workspace_id, mode, type, "
+        "resource_id, 2, schema_version, payload from events",
+        old,
+    )
+    assert [row["sequence"] for row in await read_all(client)] == [1, 2]
+    changed = await client.patch("/v1/organization", json={"event_retention_days": 7})
+    assert changed.json()["event_retention_days"] == 7
+    assert await read_all(client) == [event]
+    problem(await client.get(f"/v1/events/{ids.encode('evt', old)}"), 404, "not_found")
+    for days in (0, 91, "x", None):
+        response = await client.patch("/v1/organization", json={"event_retention_days": days})
+        assert problem(response, 422, "validation_failed")["errors"][0]["pointer"] == "/event_retention_days"
+
+
+def uuid_from(moment: datetime) -> UUID:
+    """A UUIDv7 of that time."""
+    return UUID(int=(int(moment.timestamp() * 1000) << 80) | 7 << 76 | 2 << 62)

@@ -33,6 +33,7 @@ BODIES: dict[str, dict[str, Any]] = {
     "webhook_endpoints_test_filter": {"filter": {"data.tags": "order"}, "event_type": "email.delivered"},
     "inbound_sources_update": {"name": "changed"},
     "inbound_sources_rotate_secret": {},
+    "webhook_endpoints_replay": {},
     "api_keys_update": {"name": "changed"},
     "workspaces_update": {"name": "changed"},
     "members_update": {"role": "viewer"},
@@ -59,6 +60,7 @@ async def make_things(client: ApiClient, database: Database, tenant: Tenant) -> 
         ids.decode("evt", event["id"]),
     )
     source = (await client.post("/v1/inbound_sources", json={"name": "GitHub", "scheme": "github"})).json()
+    replay = (await client.post(f"/v1/webhook_endpoints/{endpoint['id']}/replay", json={})).json()
     audit_log = (await client.get("/v1/audit_logs")).json()["data"][0]
     member = await make_member(database, tenant.id)
     invitation = await make_invitation(database, tenant)
@@ -80,6 +82,7 @@ async def make_things(client: ApiClient, database: Database, tenant: Tenant) -> 
         "inbound_message_id": ids.encode("inm", await make_inbound_message(database, tenant, source["id"])),
         "oauth_grant_id": ids.encode("gra", await make_grant(database, tenant.id)),
         "delivery_id": ids.encode("whd", delivery_id),
+        "replay_id": replay["id"],
     }
     found = await _discover(client)
     tokens = f"/v1/sso_connections/{found['sso']}/scim_tokens"

@@ -16,7 +16,7 @@ from tests.fixtures.people import make_member, sign_in
 from tests.graphql.conftest import GraphClient, Statements, as_rest
 from tests.identity.people import link_in_mail
 
-ORGANIZATION = "id name timezone dateFormat currency createdAt updatedAt"
+ORGANIZATION = "id name timezone dateFormat currency eventRetentionDays createdAt updatedAt"
 WORKSPACE = "id name slug status isDefault timezone archivedAt createdAt updatedAt"
 MEMBER = "id userId email name role customRoleId customRoleName workspaces { workspaceId role } createdAt updatedAt"
 INVITATION = """id email status mode role customRoleId customRoleName workspaces { workspaceId role } note invitedBy

@@ -148,12 +148,21 @@ TWINS = {
     "oauth_grants_list": "Query.oauthGrants",
     "oauth_grants_get": "Query.oauthGrant",
     "oauth_grants_revoke": "Mutation.revokeOauthGrant",
+    "webhook_endpoints_replay": "Mutation.replayWebhookEndpoint",
+    "webhook_deliveries_list": "Query.webhookDeliveries",
+    "webhook_deliveries_get": "Query.webhookDeliveryById",
+    "webhook_deliveries_attempts": "WebhookDelivery.attempts",
+    "webhook_sources_get": "Query.webhookSources",
+    "webhook_replays_list": "Query.webhookReplays",
+    "webhook_replays_get": "Query.webhookReplay",
+    "webhook_replays_cancel": "Mutation.cancelWebhookReplay",
     "audit_logs_list": "Query.auditLogs",
     "audit_logs_get": "Query.auditLog",
 }
 WITHOUT = {
     "events_stream": "a stream that does not end; GraphQL follows `events(after:)` page by page",
     "emails_attachment": "answers the bytes of a file; `Attachment.id` leads there",
+    "webhook_deliveries_export_csv": "streams up to 100,000 deliveries; GraphQL answers in one piece",
     "audit_logs_export_jsonl": "streams up to 100,000 entries; GraphQL answers in one piece",
     "audit_logs_export_csv": "streams up to 100,000 entries; GraphQL answers in one piece",
 }

@@ -22,6 +22,7 @@ from penguinmails_core.kit.clock import utcnow
 from penguinmails_core.kit.ids import Prefix, decode, encode, new_uuid
 from penguinmails_webhooks.events import (
     CATALOGUE,
+    RESOURCES,
     InvalidPatterns,
     envelope_model,
     example_event,
@@ -42,6 +43,7 @@ def row(event: EventType, data: Any, **changes: Any) -> dict[str, Any]:
         "workspace_id": new_uuid(),
         "mode": "live",
         "type": event.value,
+        "resource_id": new_uuid(),
         "sequence": 3,
         "schema_version": 1,
         "payload": data,
@@ -117,6 +119,7 @@ def test_the_envelope() -> None:
         "type",
         "timestamp",
         "schema_version",
+        "resource_id",
         "sequence",
         "previous_sequence",
         "organization_id",
@@ -131,6 +134,15 @@ def test_the_envelope() -> None:
     assert (event["sequence"], event["previous_sequence"]) == (3, 2)
     first = orjson.loads(render(source | {"sequence": 1, "workspace_id": None}))
     assert (first["sequence"], first["previous_sequence"], first["workspace_id"]) == (1, None, None)
+
+
+@pytest.mark.parametrize("event", [event for event in EventType if CATALOGUE[event].available])
+def test_every_event_says_whose_sequence_it_counts(event: EventType) -> None:
+    source = row(event, {})
+    assert (
+        decode(RESOURCES[event.value.partition(".")[0]], orjson.loads(render(source))["resource_id"])
+        == (source["resource_id"])
+    )
 
 
 json_values = st.recursive(

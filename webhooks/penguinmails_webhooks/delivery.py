@@ -6,6 +6,7 @@ import logging
 import random
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime
 
 import orjson
@@ -15,6 +16,7 @@ from penguinmails_core.kit.clock import utcnow
 from penguinmails_core.kit.crypto import CryptoError, SecretBox
 from penguinmails_core.kit.http import HttpResult, InvalidRequest, InvalidUrl, OutgoingError, OutgoingHttp, Timings
 from penguinmails_core.kit.ids import Prefix, encode, new_uuid
+from penguinmails_webhooks.attempt_detail import detail_of
 from penguinmails_webhooks.destinations.base import Message, Target
 from penguinmails_webhooks.destinations.registry import Destinations
 from penguinmails_webhooks.events import render
@@ -51,6 +53,8 @@ class Sender:
         """Never raises but for cancellation: whatever goes wrong is an outcome."""
         started_at, started = utcnow(), time.perf_counter()
         result: HttpResult | None = None
+        sent: dict[str, str] = {}
+        detail: str | None = None
         error: str | None = None
         final = False
         try:
@@ -59,20 +63,24 @@ class Sender:
             else:
                 endpoint, event = encode(Prefix.WEBHOOK_ENDPOINT, delivery.key[1]), delivery.event["type"]
                 with trace.span("webhook attempt", endpoint_id=endpoint, event=event, number=delivery.number) as span:
-                    result = await self._post(delivery)
+                    result = await self._post(delivery, sent)
+                    detail = detail_of(result, sent)
                     if span is not None:
                         span.set_attribute("http.response.status_code", result.status)
         except OutgoingError as problem:
             error, final = str(problem), isinstance(problem, InvalidUrl | InvalidRequest)
+            detail = detail_of(problem, sent)
         except CryptoError as problem:
             log.error("webhook endpoint %s: its secret cannot be opened: %s", delivery.key[1], problem)
             error = "secret: the signing secret cannot be opened; ask the operator of this server"
         except Exception:
             log.exception("webhook delivery %s failed on our side", delivery.id)
             error = "internal: the request could not be made because of an error on our side"
-        return self._outcome(delivery, started_at, round((time.perf_counter() - started) * 1000), result, error, final)
+        duration = round((time.perf_counter() - started) * 1000)
+        return replace(self._outcome(delivery, started_at, duration, result, error, final), detail=detail)
 
-    async def _post(self, delivery: Delivery) -> HttpResult:
+    async def _post(self, delivery: Delivery, sent: dict[str, str]) -> HttpResult:
+        """`sent` is filled with the headers, for the case that nothing comes back."""
         assert delivery.event is not None
         settings = self._opener.settings(delivery.key[1], delivery.request)
         body = render(delivery.event, pin=settings.pin, thin=settings.thin)
@@ -81,9 +89,9 @@ class Sender:
         if settings.destination != "http":
             return await self._hand_over(delivery, settings, body, signed)
         # Ours last: whatever an endpoint asked for, it is signed, and it is JSON.
-        headers = {**settings.headers, **signed, **_CONTENT_TYPE}
+        sent.update({**settings.headers, **signed, **_CONTENT_TYPE})
         return await self._http.post(
-            delivery.url, body=body, headers=headers, repeatable=True, certificate=settings.certificate
+            delivery.url, body=body, headers=sent, repeatable=True, certificate=settings.certificate
         )
 
     async def _hand_over(

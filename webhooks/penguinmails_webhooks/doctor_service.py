@@ -155,6 +155,7 @@ def _sample(event_type: str, endpoint: WebhookEndpoint, principal: Principal) ->
         "type": event_type,
         "created_at": utcnow(),
         "schema_version": data.schema_version,
+        "resource_id": endpoint.id if event_type == EventType.WEBHOOK_TEST else new_uuid(),
         "sequence": 1,
         "organization_id": endpoint.organization_id,
         "workspace_id": None if data.of_organization else workspace,

@@ -49,6 +49,10 @@ class Envelope(BaseModel):
     type: str
     timestamp: Timestamp = Field(description="When it happened")
     schema_version: int = Field(ge=1, description="Version of `data` for this type")
+    resource_id: str = Field(
+        pattern=r"^[a-z]{2,6}_[0-7][0-9a-hjkmnp-tv-z]{25}$",
+        description="Whose events `sequence` counts: of `email.*` the recipient, else what the event is about",
+    )
     sequence: int = Field(ge=1, description="Place among the events of the same resource, counting from 1")
     previous_sequence: int | None = Field(
         description="The one before; null for the first. A gap means an event that was missed or not asked for"
@@ -80,6 +84,30 @@ def _envelope(event: EventType, data: type[Part], version: int, name: str) -> ty
     return create_model(name, __base__=Envelope, __doc__=described(event), **fields)
 
 
+# By the family of an event: the kind of resource that its sequence counts.
+RESOURCES = {
+    "email": Prefix.RECIPIENT,
+    "suppression": Prefix.SUPPRESSION,
+    "domain": Prefix.DOMAIN,
+    "api_key": Prefix.API_KEY,
+    "usage": Prefix.QUOTA,
+    "webhook_endpoint": Prefix.WEBHOOK_ENDPOINT,
+    "webhook": Prefix.WEBHOOK_ENDPOINT,
+    "message": Prefix.WEBHOOK_ENDPOINT,
+    "inbound": Prefix.INBOUND_MESSAGE,
+    "organization": Prefix.ORGANIZATION,
+    "workspace": Prefix.WORKSPACE,
+    "member": Prefix.MEMBER,
+    "invitation": Prefix.INVITATION,
+}
+_OTHER = "res"  # of families that are still to come
+
+
+@cache
+def resource_prefix(event_type: str) -> str:
+    return str(RESOURCES.get(event_type.partition(".")[0], _OTHER))
+
+
 def described(event: EventType) -> str:
     """What an event means, and that it is not sent yet when that is so."""
     data = CATALOGUE[event]
@@ -95,6 +123,7 @@ def envelope(row: Mapping[str, Any], data: Any) -> dict[str, Any]:
         "type": row["type"],
         "timestamp": rfc3339(row["created_at"]),
         "schema_version": row["schema_version"],
+        "resource_id": encode(resource_prefix(row["type"]), row["resource_id"]),
         "sequence": sequence,
         "previous_sequence": sequence - 1 if sequence > 1 else None,
         "organization_id": encode(Prefix.ORGANIZATION, row["organization_id"]),
@@ -160,6 +189,7 @@ def example_event(event: EventType) -> dict[str, Any]:
         "type": event.value,
         "timestamp": "2026-11-24T12:00:00.000Z",
         "schema_version": data.schema_version,
+        "resource_id": f"{resource_prefix(event.value)}_01k5w8m3xjf2r9v0q4tz7h6cdf",
         "sequence": 1,
         "previous_sequence": None,
         "organization_id": "org_01k5w8m3xjf2r9v0q4tz7h6cdj",

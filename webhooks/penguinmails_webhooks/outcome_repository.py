@@ -49,14 +49,14 @@ where e.organization_id = c.organization_id and e.id = c.endpoint_id"""
 _RECORD = """
 with r as materialized (
   select * from unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::uuid[], $5::smallint[], $6::timestamptz[], $7::int[],
-    $8::smallint[], $9::text[], $10::text[], $11::text[], $12::float8[], $13::boolean[])
+    $8::smallint[], $9::text[], $10::text[], $11::text[], $12::float8[], $13::boolean[], $14::text[])
   as r (organization_id, delivery_id, endpoint_id, attempt_id, number, started_at, duration_ms,
-    status_code, error, response_body, status, wait, given_up)
+    status_code, error, response_body, status, wait, given_up, detail)
 ), attempts as (
   insert into webhook_attempts (organization_id, id, delivery_id, endpoint_id, number, started_at, duration_ms,
-    status_code, error, response_body)
+    status_code, error, response_body, detail)
   select organization_id, attempt_id, delivery_id, endpoint_id, number, started_at, duration_ms,
-    status_code, error, response_body from r
+    status_code, error, response_body, detail::jsonb from r
   on conflict do nothing
 ), written as (
   update webhook_deliveries d
@@ -160,6 +160,7 @@ async def record(connection: Connection, outcomes: Sequence[Outcome]) -> set[UUI
         [outcome.status for outcome in outcomes],
         [outcome.wait for outcome in outcomes],
         [outcome.given_up for outcome in outcomes],
+        [outcome.detail for outcome in outcomes],
     )
     return {row["id"] for row in rows}
 

@@ -52,7 +52,10 @@ class Outcome:
     unwell: bool
     given_up: bool
     disable: str | None
+    detail: str | None = None  # JSON
 
     def bare(self) -> Outcome:
         """Without anything that a receiver said: for when the database refuses to store it."""
-        return replace(self, response_body=None, error=self.error and self.error.partition(":")[0], status_code=None)
+        return replace(
+            self, response_body=None, detail=None, error=self.error and self.error.partition(":")[0], status_code=None
+        )

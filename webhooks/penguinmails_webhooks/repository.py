@@ -137,18 +137,19 @@ with picked as materialized (
 select c.organization_id, c.id as delivery_id, c.endpoint_id, c.event_id, c.event_type, c.attempts as number,
   c.fifo_key, c.gated, {ENDPOINT_COLUMNS},
   coalesce(e.failing_since <= now() - $5::interval and e.failing_confirmed_at is not null, false) as failed_too_long,
-  v.id, v.created_at, v.workspace_id, v.mode, v.type, v.sequence, v.schema_version, v.payload, c.due_at
+  v.id, v.created_at, v.workspace_id, v.mode, v.type, v.resource_id, v.sequence, v.schema_version, v.payload, c.due_at
 from claimed c
 join webhook_endpoints e on e.organization_id = c.organization_id and e.id = c.endpoint_id
 left join lateral (
-  select v.id, v.created_at, v.workspace_id, v.mode, v.type, v.sequence, v.schema_version, v.payload::text as payload
+  select v.id, v.created_at, v.workspace_id, v.mode, v.type, v.resource_id, v.sequence, v.schema_version,
+    v.payload::text as payload
   from events v
   where v.organization_id = c.organization_id and v.id = c.event_id
     and v.created_at >= c.event_created_at and v.created_at <= c.event_created_at
   order by v.created_at limit 1) v on true
 union all
 select organization_id, null, endpoint_id, null, null, null, null, null, null, null, null, null, null, null, null, null,
-  null, null, null, null, due_at
+  null, null, null, null, null, due_at
 from put_back"""
 
 # Whoever else serves one of them at this moment has it for now.

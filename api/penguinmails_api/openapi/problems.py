@@ -14,6 +14,7 @@ ERRORS = {
     403: ("Forbidden", "The caller may not do this.", "missing_scope"),
     404: ("NotFound", "There is no such thing, or it is not yours.", "not_found"),
     409: ("Conflict", "The state does not allow this, or a request with this key still runs.", "conflict"),
+    410: ("Gone", "The place is older than what is kept.", "event_expired"),
     412: ("PreconditionFailed", "It has changed since you read it.", "precondition_failed"),
     413: ("PayloadTooLarge", "The body is over the limit.", "payload_too_large"),
     415: ("UnsupportedMediaType", "The body is not JSON.", "unsupported_media_type"),

@@ -42,8 +42,8 @@ What webhook endpoints receive and what `GET /v1/events` returns: the same bodie
 signed as [Standard Webhooks](https://www.standardwebhooks.com/) says, with the headers `webhook-id`,
 `webhook-timestamp` and `webhook-signature`. The same catalogue is at `/asyncapi.json`.
 
-Every event has `id`, `type`, `timestamp`, `schema_version`, `sequence`, `previous_sequence`, `organization_id`,
-`workspace_id`, `mode` and `data`; below is what `data` holds."""
+Every event has `id`, `type`, `timestamp`, `schema_version`, `resource_id`, `sequence`, `previous_sequence`,
+`organization_id`, `workspace_id`, `mode` and `data`; below is what `data` holds."""
 
 
 def _error(status: str, text: str, code: str | None) -> str:

@@ -33,6 +33,7 @@ from penguinmails_sender.engine.engine import SenderEngine
 from penguinmails_sender.transports import NullMxGuard, SimulatedTransport, SmtpTransport, Transport
 from penguinmails_webhooks.engine import WebhookEngine
 from penguinmails_webhooks.owner_mail import OwnerMail
+from penguinmails_webhooks.replays import Replays
 
 log = logging.getLogger(__name__)
 
@@ -112,6 +113,7 @@ class Worker:
         for name, engine in (("sender", sender), ("webhooks", webhooks), ("inbound", inbound)):
             self._supervise(name, engine.run(), engine.stop)
         self._supervise("webhook mail", owner_mail.run(), None)
+        self._supervise("replays", Replays(database, doorbell).run(), None)
         self._supervise("maintenance", maintenance.run(), None)
         self._supervise("reputation", Reputation(database, doorbell).run(), None)
         self._supervise("collector", _collect_for_ever(database, content), None)

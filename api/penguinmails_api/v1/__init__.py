@@ -27,8 +27,11 @@ from penguinmails_api.v1.roles.endpoints import router as roles
 from penguinmails_api.v1.sso_connections.endpoints import router as sso_connections
 from penguinmails_api.v1.suppressions.endpoints import router as suppressions
 from penguinmails_api.v1.usage.endpoints import router as usage
+from penguinmails_api.v1.webhook_deliveries.endpoints import router as webhook_deliveries
 from penguinmails_api.v1.webhook_endpoints.endpoints import router as webhook_endpoints
 from penguinmails_api.v1.webhook_portal.endpoints import router as webhook_portal
+from penguinmails_api.v1.webhook_replays.endpoints import router as webhook_replays
+from penguinmails_api.v1.webhook_sources.endpoints import router as webhook_sources
 from penguinmails_api.v1.workspaces.endpoints import router as workspaces
 from penguinmails_core.config import ApiSettings
 
@@ -50,6 +53,9 @@ ROUTERS: tuple[APIRouter, ...] = (
     inbound_sources,
     inbound_messages,
     webhook_portal,
+    webhook_deliveries,
+    webhook_replays,
+    webhook_sources,
     api_keys,
     oauth_apps,
     oauth_grants,

@@ -73,7 +73,7 @@ class EventCursor:
                 position = replace(position, new=state.current)
             rows = await repository.read(connection, position, limit, self._payloads)
             # A round that began in an earlier transaction does not know of what was committed since.
-            yield Batch(connection, _in_sequence(rows), more=resumed or len(rows) == limit)
+            yield Batch(connection, in_sequence(rows), more=resumed or len(rows) == limit)
             await self._save(connection, state, position, rows, limit)
 
     async def _save(
@@ -90,7 +90,7 @@ class EventCursor:
         # Else nothing was there: the old position finds the same, and an idle consumer writes nothing.
 
 
-def _in_sequence(rows: list[Any]) -> list[Any]:
+def in_sequence(rows: Sequence[Any]) -> list[Any]:
     """Rows come in the order of transaction ids; those of one resource are put into their sequence, in the places
     that they have together."""
     places: dict[Any, list[int]] = {}

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -19,6 +20,8 @@ from penguinmails_core.kit.db import Connection
 from penguinmails_core.kit.ids import new_uuid
 from penguinmails_core.models import Event
 from penguinmails_core.principal import Principal
+
+DEFAULT_DAYS = 30
 
 
 class Position(NamedTuple):
@@ -62,7 +65,11 @@ _COLUMNS = (
     "organization_id, id, created_at, workspace_id, mode, type, resource_id, sequence, schema_version, payload, "
     "xid::text as xid"
 )
-_VISIBLE = "organization_id = :organization_id and mode = :mode"
+_KEPT = (
+    "created_at >= now() - make_interval(days => "
+    "(select event_retention_days from organizations where id = :organization_id))"
+)
+_VISIBLE = f"organization_id = :organization_id and mode = :mode and {_KEPT}"
 _AFTER = "(xid, id) > (cast(cast(:xid as text) as xid8), :after)"
 _UNTIL = "xid < cast(cast(:until as text) as xid8)"
 # With the table's name: the alias `xid` is text, and "1000" would come before "999".
@@ -184,6 +191,21 @@ async def first_of_each(
     )
     query = f"select {_COLUMNS} from ({numbered}) as events where place <= :limit"
     return [_row(row) for row in await session.execute(text(query), parameters)]
+
+
+async def retention(session: AsyncSession, organization_id: UUID) -> timedelta:
+    query = "select event_retention_days from organizations where id = :organization_id"
+    days = await session.scalar(text(query), {"organization_id": organization_id})
+    return timedelta(days=days or DEFAULT_DAYS)
+
+
+async def oldest(session: AsyncSession, principal: Principal) -> UUID | None:
+    """The first event that the caller can read."""
+    conditions = [_VISIBLE]
+    parameters = _parameters(principal, conditions)
+    query = f"select id from events where {' and '.join(conditions)} order by events.xid, events.id limit 1"
+    found: UUID | None = await session.scalar(text(query), parameters)
+    return found
 
 
 async def get_event(session: AsyncSession, principal: Principal, event_id: UUID) -> EventRow | None:

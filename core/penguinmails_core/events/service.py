@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from penguinmails_core.errors import NotFound
+from penguinmails_core.errors import EventExpired, NotFound
 from penguinmails_core.events import repository
 from penguinmails_core.events.repository import EventFilter, EventRow, Position
+from penguinmails_core.kit.clock import rfc3339, utcnow
+from penguinmails_core.kit.ids import Prefix, encode
 from penguinmails_core.principal import Principal
-
-RETENTION_DAYS = 30
 
 
 async def list_events(
@@ -36,9 +37,35 @@ async def end_of_log(session: AsyncSession) -> Position:
     return Position.before(await repository.horizon(session))
 
 
+async def place_after(session: AsyncSession, principal: Principal, event_id: UUID) -> Position:
+    """Where to go on after an event. Raises `EventExpired`, and `NotFound` for what the caller never could read."""
+    event = await repository.get_event(session, principal, event_id)
+    if event is not None:
+        return Position.of(event)
+    await refuse_expired(session, principal, event_id)
+    raise NotFound("There is no such event.")
+
+
+async def refuse_expired(session: AsyncSession, principal: Principal, event_id: UUID) -> None:
+    """Raises `EventExpired` for an event from before all that are kept; its id tells when it was made (UUIDv7)."""
+    if event_id.version != 7:
+        return
+    kept = await repository.retention(session, principal.organization_id)
+    made = (event_id.int >> 80) / 1000
+    if made >= (utcnow() - kept).timestamp():
+        return
+    oldest = await repository.oldest(session, principal)
+    first = encode(Prefix.EVENT, oldest) if oldest is not None else None
+    raise EventExpired(
+        f"This place is from {rfc3339(datetime.fromtimestamp(made, UTC))}, and events are kept for {kept.days} days. "
+        + (f"The oldest one that is left is {first}." if first else "None is left."),
+        extra={"oldest_event_id": first},
+    )
+
+
 async def get_event(session: AsyncSession, principal: Principal, event_id: UUID) -> EventRow:
     """Raises `NotFound`, also for what the caller may not see."""
     event = await repository.get_event(session, principal, event_id)
     if event is None:
-        raise NotFound(f"There is no such event. Events are kept for {RETENTION_DAYS} days.")
+        raise NotFound("There is no such event, or it is not kept any more.")
     return event

@@ -23,6 +23,7 @@ MAIL = "mail"  # a recipient is due
 EVENTS = "events"  # the event log grew
 WEBHOOKS = "webhooks"  # a delivery is due
 INBOUND = "inbound"  # a received message waits for its handlers
+REPLAYS = "replays"  # a replay of webhooks was asked for
 KEYS = "keys"  # an API key changed: caches forget
 LIMITS = "limits"  # a plan, an override or a reputation changed: caches forget
 TOKENS = "tokens"  # a grant was revoked: caches forget

@@ -48,6 +48,7 @@ class Prefix(StrEnum):
     ATTEMPT = "atm"
     EVENT = "evt"
     SUPPRESSION = "sup"
+    QUOTA = "quo"
     WEBHOOK_ENDPOINT = "whe"
     WEBHOOK_SECRET = "whs"  # noqa: S105  (a prefix)
     WEBHOOK_DELIVERY = "whd"
@@ -55,6 +56,7 @@ class Prefix(StrEnum):
     INBOUND_SOURCE = "ins"
     INBOUND_MESSAGE = "inm"
     WEBHOOK_PORTAL_LINK = "whl"
+    WEBHOOK_REPLAY = "whr"
     REQUEST = "req"
 
 

@@ -12,11 +12,12 @@ import asyncpg
 from penguinmails_core.api_keys.notices import forget_ended, notice_expiring
 from penguinmails_core.audit.service import drop_old
 from penguinmails_core.config import AuditSettings, InboundSettings, RequestLogSettings
+from penguinmails_core.events.repository import DEFAULT_DAYS
 from penguinmails_core.idempotency.service import sweep
 from penguinmails_core.identity.repository import sweep as sweep_identity
 from penguinmails_core.inbound.repository import forget_messages
 from penguinmails_core.invitations.repository import forget as forget_invitations
-from penguinmails_core.kit.db import Database
+from penguinmails_core.kit.db import Database, Pool
 from penguinmails_core.maintenance import repository
 from penguinmails_core.oauth.sweep_repository import sweep as sweep_oauth
 from penguinmails_core.request_logs import repository as request_logs
@@ -28,7 +29,8 @@ log = logging.getLogger(__name__)
 
 EVERY = timedelta(hours=1)
 DAYS_AHEAD = 7
-KEEP_EVENTS = timedelta(days=30)
+KEEP_EVENTS = timedelta(days=DEFAULT_DAYS)  # unless an organization says otherwise
+KEEP_REPLAYS = timedelta(days=90)  # after their end
 KEEP_INVITATIONS = timedelta(days=90)
 KEEP_PORTAL_LINKS = timedelta(days=30)  # after their end
 KEEP_SUPPRESSIONS = timedelta(days=400)  # after their end
@@ -64,7 +66,7 @@ class Maintenance:
     async def run_once(self) -> None:
         pool = self._database.worker
         await repository.ensure_partitions(pool, DAYS_AHEAD)
-        await repository.drop_partitions(pool, KEEP_EVENTS)
+        await self._forget_events(pool)
         await request_logs.ensure_partitions(pool, DAYS_AHEAD)
         await request_logs.drop_partitions(pool, self._request_log.retention)
         await drop_old(pool, self._audit.retention, bite=_BITE)
@@ -73,7 +75,9 @@ class Maintenance:
         await sweep_identity(pool)
         await sweep_sso(pool)
         await sweep_oauth(pool)
-        while await repository.forget_deliveries(pool, KEEP_EVENTS, _BITE) >= _BITE:
+        while await repository.forget_deliveries(pool, _BITE) >= _BITE:
+            pass
+        while await repository.forget_replays(pool, KEEP_REPLAYS, _SIP) >= _SIP:
             pass
         while await notice_expiring(pool, limit=_SIP) >= _SIP:
             pass
@@ -87,3 +91,11 @@ class Maintenance:
             pass
         while await forget_ended(pool, limit=_SIP) >= _SIP:
             pass
+
+    async def _forget_events(self, pool: Pool) -> None:
+        """Days go as a whole when nobody keeps them any more; of what others keep longer, rows go."""
+        longest = await repository.longest_retention(pool, KEEP_EVENTS)
+        await repository.drop_partitions(pool, longest)
+        for organization_id, keep in await repository.shorter_retentions(pool, longest):
+            while await repository.forget_events(pool, organization_id, keep, _BITE) >= _BITE:
+                pass

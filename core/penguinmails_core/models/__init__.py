@@ -48,6 +48,7 @@ from penguinmails_core.models.suppression import Suppression
 from penguinmails_core.models.usage import DeliveryHour, UsageCounter, UsageRollup, UsageSends, UsageThreshold
 from penguinmails_core.models.webhook import WebhookAttempt, WebhookDelivery, WebhookEndpoint
 from penguinmails_core.models.webhook_portal import WebhookPortalLink
+from penguinmails_core.models.webhook_replay import WebhookReplay
 
 __all__ = [
     "FINAL",
@@ -118,6 +119,7 @@ __all__ = [
     "WebhookDelivery",
     "WebhookEndpoint",
     "WebhookPortalLink",
+    "WebhookReplay",
     "Workspace",
     "WorkspaceMember",
 ]

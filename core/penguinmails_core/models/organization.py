@@ -5,18 +5,21 @@ from __future__ import annotations
 import uuid
 from datetime import datetime
 
-from sqlalchemy import CheckConstraint, Index, Text, UniqueConstraint, func, text
+from sqlalchemy import CheckConstraint, Index, SmallInteger, Text, UniqueConstraint, func, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from penguinmails_core.models.base import Base, TableFacts, TenantKey, Timestamps
 
 
 class Organization(Timestamps, Base):
-    """A tenant: the unit of billing and of isolation. Its settings are how a dashboard shows times and money; nothing
-    that is stored depends on them."""
+    """A tenant: the unit of billing and of isolation. Its settings are how a dashboard shows times and money, and how
+    long events and webhook deliveries are kept."""
 
     __tablename__ = "organizations"
-    __table_args__ = (CheckConstraint("date_format in ('iso', 'day_first', 'month_first')", name="date_format"),)
+    __table_args__ = (
+        CheckConstraint("date_format in ('iso', 'day_first', 'month_first')", name="date_format"),
+        CheckConstraint("event_retention_days between 1 and 90", name="event_retention_days"),
+    )
     facts = TableFacts("organization", "until 90 days after cancellation", app=("select", "insert", "update"))
 
     id: Mapped[uuid.UUID] = mapped_column(primary_key=True)
@@ -25,6 +28,7 @@ class Organization(Timestamps, Base):
     date_format: Mapped[str] = mapped_column(Text, server_default="iso")
     currency: Mapped[str] = mapped_column(Text, server_default="USD")
     event_sequence: Mapped[int] = mapped_column(server_default="0")
+    event_retention_days: Mapped[int] = mapped_column(SmallInteger, server_default="30")
 
 
 class Workspace(TenantKey, Timestamps, Base):

@@ -124,6 +124,35 @@ class WebhookDelivery(TenantKey, Base):
             postgresql_where=text("fifo_key is not null and due_at is not null"),
         ),
         Index("ix_webhook_deliveries_leased", "organization_id", "endpoint_id", postgresql_where=text("leased")),
+        Index(
+            "ix_webhook_deliveries_replay",
+            "organization_id",
+            "replay_id",
+            postgresql_where=text("replay_id is not null"),
+        ),
+        # What is searched for: failures, which are few, and events of a type.
+        Index(
+            "ix_webhook_deliveries_ended",
+            "organization_id",
+            "status",
+            "id",
+            postgresql_where=text("status in ('exhausted', 'cancelled')"),
+        ),
+        Index(
+            "ix_webhook_deliveries_code",
+            "organization_id",
+            "last_status_code",
+            "id",
+            postgresql_where=text("last_status_code >= 300"),
+        ),
+        Index(
+            "ix_webhook_deliveries_error",
+            "organization_id",
+            text("split_part(last_error, ':', 1)"),
+            "id",
+            postgresql_where=text("last_error is not null"),
+        ),
+        Index("ix_webhook_deliveries_type", "organization_id", "event_type", "id"),
         CheckConstraint("status in ('pending', 'delivered', 'exhausted', 'cancelled')", name="status"),
         {"postgresql_with": {"fillfactor": "85"}},
     )
@@ -144,12 +173,15 @@ class WebhookDelivery(TenantKey, Base):
     fifo_position: Mapped[int | None] = mapped_column(BigInteger)
     leased: Mapped[bool] = mapped_column(server_default=text("false"))
     throttled_ms: Mapped[int] = mapped_column(server_default="0")
+    replay_id: Mapped[uuid.UUID | None]  # the last replay that made it due
 
 
 class WebhookAttempt(TenantKey, Base):
+    """`detail`: how long each part took, whom it reached, and the headers of both sides; secrets are masked."""
+
     __tablename__ = "webhook_attempts"
     __table_args__ = (Index("ix_webhook_attempts_delivery", "organization_id", "delivery_id"),)
-    facts = TableFacts("tenant", "30 days", personal=("response_body",), app=("select",))
+    facts = TableFacts("tenant", "30 days", personal=("response_body", "detail"), app=("select",))
 
     delivery_id: Mapped[uuid.UUID]
     endpoint_id: Mapped[uuid.UUID]
@@ -159,3 +191,4 @@ class WebhookAttempt(TenantKey, Base):
     status_code: Mapped[int | None] = mapped_column(SmallInteger)
     error: Mapped[str | None] = mapped_column(Text)
     response_body: Mapped[str | None] = mapped_column(Text)
+    detail: Mapped[dict[str, Any] | None] = mapped_column(JSONB)

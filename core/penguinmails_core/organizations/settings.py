@@ -24,7 +24,8 @@ from penguinmails_core.principal import Principal
 from penguinmails_core.scopes import Scope
 
 DATE_FORMATS = ("iso", "day_first", "month_first")
-SETTINGS = ("name", "timezone", "date_format", "currency")
+SETTINGS = ("name", "timezone", "date_format", "currency", "event_retention_days")
+MAX_RETENTION_DAYS = 90
 _CURRENCY = re.compile(r"[A-Z]{3}").fullmatch
 
 
@@ -88,6 +89,9 @@ def _check(given: Mapping[str, Any]) -> None:
     if "currency" in given and not _CURRENCY(given["currency"]):
         detail = "`currency` is a code of ISO 4217 in upper case, such as EUR."
         errors.append(FieldError("/currency", "invalid", detail))
+    if "event_retention_days" in given and not 1 <= given["event_retention_days"] <= MAX_RETENTION_DAYS:
+        detail = f"`event_retention_days` is 1 to {MAX_RETENTION_DAYS}."
+        errors.append(FieldError("/event_retention_days", "out_of_range", detail))
     if errors:
         detail = errors[0].detail if len(errors) == 1 else f"{len(errors)} fields need attention; see `errors`."
         raise Unprocessable(detail, errors=errors)

@@ -14,7 +14,7 @@ from penguinmails_core.models import Event, WebhookAttempt, WebhookDelivery, Web
 from penguinmails_core.principal import Principal
 
 
-def _visible(principal: Principal) -> list[ColumnElement[bool]]:
+def visible(principal: Principal) -> list[ColumnElement[bool]]:
     """What a caller may see: own organization, own mode, own workspace when bound to one, and of a consumer's link
     only what is that consumer's."""
     conditions = [
@@ -44,7 +44,7 @@ async def count_for_update(session: AsyncSession, organization_id: UUID, consume
 async def get(
     session: AsyncSession, principal: Principal, endpoint_id: UUID, *, lock: bool = False
 ) -> WebhookEndpoint | None:
-    query = select(WebhookEndpoint).where(*_visible(principal), WebhookEndpoint.id == endpoint_id)
+    query = select(WebhookEndpoint).where(*visible(principal), WebhookEndpoint.id == endpoint_id)
     return await session.scalar(query.with_for_update() if lock else query)
 
 
@@ -59,7 +59,7 @@ async def list_endpoints(
 ) -> list[WebhookEndpoint]:
     """Up to `limit`, the newest first: those older than `after`, or the nearest newer than `before`. `consumer`: only
     that one's."""
-    query = select(WebhookEndpoint).where(*_visible(principal))
+    query = select(WebhookEndpoint).where(*visible(principal))
     if consumer is not None:
         query = query.where(WebhookEndpoint.consumer == consumer)
     return await _page(session, query, WebhookEndpoint.id, limit, after, before)

@@ -23,7 +23,7 @@ from penguinmails_webhooks.events import InvalidPatterns, validate_patterns
 class EventsQuery:
     @strawberry.field(
         description="The event log in commit order, the oldest first. To follow it, pass the last `endCursor` as "
-        "`after`: no event is skipped, and none comes twice. Events are kept for 30 days."
+        "`after`: no event is skipped, and none comes twice. Kept for `eventRetentionDays` of the organization."
     )
     async def events(
         self,
@@ -41,6 +41,8 @@ class EventsQuery:
         place = Position(*cursors.decode_position(after, "after")) if after is not None else None
 
         async def work(session: AsyncSession) -> tuple[list[EventRow], bool]:
+            if place is not None:
+                await service.refuse_expired(session, caller, place.id)
             return await service.list_events(session, caller, wanted, after=place, limit=limit)
 
         rows, has_more = await info.context.read(work)

@@ -30,10 +30,11 @@ class UpdateOrganizationInput:
     )
     date_format: DateFormat | None = strawberry.UNSET
     currency: str | None = strawberry.field(default=strawberry.UNSET, description="A code of ISO 4217.")
+    event_retention_days: int | None = strawberry.field(default=strawberry.UNSET, description="1 to 90.")
 
     def values(self) -> dict[str, Any]:
         """None of them can be null, so null is the same as not given."""
-        found = given(self, "name", "timezone", "date_format", "currency")
+        found = given(self, "name", "timezone", "date_format", "currency", "event_retention_days")
         return {name: value for name, value in found.items() if value is not None}
 
 

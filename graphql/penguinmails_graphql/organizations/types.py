@@ -29,6 +29,7 @@ class Organization(Node):
     timezone: str
     date_format: DateFormat
     currency: str = strawberry.field(description="A code of ISO 4217.")
+    event_retention_days: int = strawberry.field(description="How long events and webhook deliveries are kept.")
     created_at: DateTime
     updated_at: DateTime
 
@@ -40,6 +41,7 @@ class Organization(Node):
             timezone=row.timezone,
             date_format=DateFormat(row.date_format),
             currency=row.currency,
+            event_retention_days=row.event_retention_days,
             created_at=DateTime(row.created_at),
             updated_at=DateTime(row.updated_at),
         )

@@ -47,6 +47,15 @@ class WebhookDeliveryStatus(StrEnum):
     CANCELLED = "cancelled"
 
 
+@strawberry.type(description="Milliseconds of each part; null where there was none.")
+class WebhookAttemptTiming:
+    dns_ms: float | None
+    connect_ms: float | None
+    tls_ms: float | None
+    first_byte_ms: float | None
+    total_ms: float | None
+
+
 @strawberry.type
 class WebhookAttempt(Node):
     number: int = strawberry.field(description="Counts from 1.")
@@ -55,9 +64,16 @@ class WebhookAttempt(Node):
     status_code: int | None
     error: str | None
     response_body: str | None = strawberry.field(description="The first 2 KB of the answer, as text.")
+    timing: WebhookAttemptTiming
+    remote_address: str | None = strawberry.field(description="Whom it reached.")
+    tls_version: str | None
+    connection_reused: bool | None
+    request_headers: JSON = strawberry.field(description="As they were sent; values that you have set are hidden.")
+    response_headers: JSON
 
     @classmethod
     def of(cls, row: models.WebhookAttempt) -> Self:
+        detail = row.detail or {}
         return cls(
             id=strawberry.ID(ids.encode(Prefix.WEBHOOK_ATTEMPT, row.id)),
             number=row.number,
@@ -66,6 +82,14 @@ class WebhookAttempt(Node):
             status_code=row.status_code,
             error=row.error,
             response_body=row.response_body,
+            timing=WebhookAttemptTiming(
+                **{name: detail.get(name) for name in ("dns_ms", "connect_ms", "tls_ms", "first_byte_ms", "total_ms")}
+            ),
+            remote_address=detail.get("remote_address"),
+            tls_version=detail.get("tls_version"),
+            connection_reused=detail.get("reused"),
+            request_headers=JSON(detail.get("request_headers", {})),
+            response_headers=JSON(detail.get("response_headers", {})),
         )
 
 

@@ -165,6 +165,17 @@ async def inbound_messages_replay(world: World) -> Request:
 
 
 @recipe
+async def webhook_endpoints_replay(world: World) -> Request:
+    return f"{await world.endpoint()}/replay", {"only": "all"}
+
+
+@recipe
+async def webhook_replays_cancel(world: World) -> Request:
+    response = await world.client.post(f"{await world.endpoint()}/replay", json={})
+    return f"/v1/webhook_replays/{response.json()['id']}/cancel", None
+
+
+@recipe
 async def webhook_endpoints_create(world: World) -> Request:
     return "/v1/webhook_endpoints", {"url": "https://a.example.com/", "events": ["*"]}
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import UTC, date, datetime, time, timedelta
+from uuid import UUID
 
 import asyncpg
 import pytest
@@ -225,7 +226,7 @@ async def test_old_deliveries_go_with_their_attempts_unless_they_are_still_owed(
         await make_delivery(database, tenant.id, "pending", LONG_AGO),
         await make_delivery(database, tenant.id, "delivered", KEEP_EVENTS - timedelta(hours=1)),
     }
-    assert await repository.forget_deliveries(database.worker, KEEP_EVENTS, 2) == 2
+    assert await repository.forget_deliveries(database.worker, 2) == 2
     await Maintenance(database).run_once()
     assert {row[0] for row in await database.worker.fetch("select id from webhook_deliveries")} == kept
     attempts = await database.worker.fetch("select delivery_id, count(*) from webhook_attempts group by 1")
@@ -275,3 +276,36 @@ async def test_server_facts_see_a_transaction_that_writes_for_long(database: Dat
         assert facts.longest_write_seconds > 0
     async with database.worker.acquire() as connection:
         assert await connection.fetchval("select current_user") == WORKER_ROLE
+
+
+async def test_each_organization_keeps_events_as_long_as_it_says(database: Database, owner: Connection) -> None:
+    """Deliveries too. Whoever keeps them longer makes partitions stay, and of the others rows go."""
+    now = utcnow()
+    kept: dict[int, set[int]] = {}
+    tenants = {}
+    for days in (3, 30, 60):
+        tenant = tenants[days] = await make_tenant(database, f"{days} days")
+        await database.worker.execute(
+            "update organizations set event_retention_days = $2 where id = $1", tenant.id, days
+        )
+        for age in (2, 10, 40, 70):
+            moment = now - timedelta(days=age)
+            await add_partition(owner, moment.date())
+            await database.worker.execute(
+                "insert into events (organization_id, id, created_at, mode, type, resource_id, sequence, payload) "
+                "values ($1, $2, $3, 'live', 'email.sent', $2, $4, '{}')",
+                tenant.id,
+                UUID(int=(int(moment.timestamp() * 1000) << 80) + age),
+                moment,
+                age,
+            )
+            await make_delivery(database, tenant.id, "delivered", timedelta(days=age))
+    await Maintenance(database).run_once()
+    for days, tenant in tenants.items():
+        rows = await database.worker.fetch("select sequence from events where organization_id = $1", tenant.id)
+        kept[days] = {row["sequence"] for row in rows}
+        deliveries = await database.worker.fetchval(
+            "select count(*) from webhook_deliveries where organization_id = $1", tenant.id
+        )
+        assert deliveries == len(kept[days])
+    assert kept == {3: {2}, 30: {2, 10}, 60: {2, 10, 40}}

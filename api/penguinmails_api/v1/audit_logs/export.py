@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import AsyncIterator, Callable, Sequence
 
 import orjson
 
 from penguinmails_api.context import RequestContext
+from penguinmails_api.v1 import csv_cells
 from penguinmails_api.v1.audit_logs.schemas import AuditLog
 from penguinmails_core.audit import service
 from penguinmails_core.audit.service import Export, Filter
@@ -20,8 +19,6 @@ _COLUMNS = (
     *("resource_id", "workspace_id", "mode", "before", "after", "request_id", "ip", "user_agent", "previous_hash"),
     "hash",
 )
-# Spreadsheets take these for a formula (OWASP, CSV injection).
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 def json_lines(entries: Sequence[AuditLog]) -> bytes:
@@ -34,22 +31,14 @@ def csv_head() -> bytes:
 
 def csv_lines(entries: Sequence[AuditLog]) -> bytes:
     """RFC 4180. `before` and `after` are JSON in a cell."""
-    text = io.StringIO()
-    writer = csv.writer(text)
+    rows = []
     for entry in entries:
         plain = entry.model_dump(mode="json")
         actor, resource = plain.pop("actor"), plain.pop("resource")
         plain |= {f"actor_{name}": value for name, value in actor.items()}
         plain |= {f"resource_{name}": value for name, value in resource.items()}
-        writer.writerow([_cell(plain[name]) for name in _COLUMNS])
-    return text.getvalue().encode()
-
-
-def _cell(value: object) -> str:
-    if value is None:
-        return ""
-    text = orjson.dumps(value).decode() if isinstance(value, dict) else str(value)
-    return "'" + text if text.startswith(_FORMULA) else text
+        rows.append([plain[name] for name in _COLUMNS])
+    return csv_cells.lines(rows)
 
 
 async def stream(

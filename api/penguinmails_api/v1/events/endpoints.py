@@ -40,11 +40,12 @@ _STREAM = {
     "",
     summary="List events",
     response_model=EventList,
-    **operation("events_list", scope=Scope.EVENTS_READ, paginated=True),
+    **operation("events_list", scope=Scope.EVENTS_READ, errors=(410,), paginated=True),
 )
 async def list_events(context: Context, query: Annotated[EventListQuery, Query()]) -> Response:
     """The event log in commit order, the oldest first. To follow it, pass the id of the last event you handled as
-    `after`: no event is ever skipped, and none comes twice. Events are kept for 30 days."""
+    `after`: no event is ever skipped, and none comes twice. Events are kept for 30 days unless the organization
+    says otherwise (`event_retention_days`); an `after` from before that is answered with `410 event_expired`."""
     caller = context.caller
     wanted = EventFilter(types=query.types, resource_ids=query.resource_uuids())
     async with context.services.database.tenant(caller.organization_id) as session:
@@ -60,7 +61,7 @@ async def list_events(context: Context, query: Annotated[EventListQuery, Query()
     status_code=200,
     response_class=EventStream,
     responses={200: {"description": "A stream of events, for as long as you listen.", "content": _STREAM}},
-    **operation("events_stream", scope=Scope.EVENTS_READ, extra={"x-sdk-internal": True}),
+    **operation("events_stream", scope=Scope.EVENTS_READ, errors=(410,), extra={"x-sdk-internal": True}),
 )
 async def stream_events(
     context: Context, query: Annotated[EventStreamQuery, Query()], last_event_id: LastEventId = None
@@ -98,11 +99,10 @@ async def read_position(session: AsyncSession, caller: Principal, after: str | N
     if after is None:
         return None
     if not after.startswith(Prefix.EVENT + "_"):
-        return Position(*cursors.decode_position(after, "after"))
+        place = Position(*cursors.decode_position(after, "after"))
+        await service.refuse_expired(session, caller, place.id)
+        return place
     try:
-        event = await service.get_event(session, caller, ids.decode(Prefix.EVENT, after))
+        return await service.place_after(session, caller, ids.decode(Prefix.EVENT, after))
     except (ids.IdError, NotFound):
-        raise cursors.bad_cursor(
-            "after", "`after` names no event that is still kept (30 days). Leave it out to start at the oldest."
-        ) from None
-    return Position.of(event)
+        raise cursors.bad_cursor("after", "`after` names no event. Leave it out to start at the oldest.") from None

@@ -20,7 +20,7 @@ from penguinmails_api.v1.paging import OF_WORKSPACE, WorkspaceFilter
 from penguinmails_core.events.repository import EventRow, Position
 from penguinmails_core.kit import cursors, ids
 from penguinmails_core.kit.ids import Prefix
-from penguinmails_webhooks.events import CATALOGUE, envelope_model, known_patterns, render
+from penguinmails_webhooks.events import CATALOGUE, RESOURCES, envelope_model, known_patterns, render
 
 EventIdInPath = Annotated[UUID, from_path(Prefix.EVENT, "event"), typeid(Prefix.EVENT)]
 
@@ -32,28 +32,24 @@ def _event_type(value: Any) -> Any:
 
 
 def _any_id(value: Any) -> Any:
-    for prefix in (
-        Prefix.RECIPIENT,
-        Prefix.WEBHOOK_ENDPOINT,
-        Prefix.DOMAIN,
-        Prefix.SUPPRESSION,
-        Prefix.INBOUND_MESSAGE,
-    ):
+    for prefix in set(RESOURCES.values()):
         if str(value).startswith(prefix + "_"):
             ids.decode(prefix, str(value))
             return value
     raise ValueError(
-        "give the id of a recipient (rcp_), webhook endpoint (whe_), domain (dom_), suppression (sup_) or inbound "
-        "message (inm_)"
+        "give the `resource_id` of an event: " + ", ".join(f"{p}_..." for p in sorted(set(RESOURCES.values())))
     )
+
+
+EventTypes = list[Annotated[str, Field(max_length=100), BeforeValidator(_event_type)]]
 
 
 class _Wanted(QueryParameters):
-    types: list[Annotated[str, Field(max_length=100), BeforeValidator(_event_type)]] = Field(
+    types: EventTypes = Field(
         [], max_length=50, description="Only these; may be repeated. `email.*` stands for a whole family."
     )
     resource_id: Annotated[str, Field(max_length=50), BeforeValidator(_any_id)] | None = Field(
-        None, description="Only events of this recipient, webhook endpoint, domain, suppression or inbound message."
+        None, description="Only events with this `resource_id`: a recipient, domain, suppression, endpoint, key."
     )
 
     def resource_uuids(self) -> list[UUID] | None:

@@ -11,6 +11,7 @@ from penguinmails_core.kit import ids
 from penguinmails_core.kit.ids import Prefix
 from penguinmails_core.members.service import Membership
 from penguinmails_core.organizations.service import MAX_NAME
+from penguinmails_core.organizations.settings import MAX_RETENTION_DAYS
 
 
 class DateFormat(StrEnum):
@@ -27,6 +28,16 @@ Timezone = Annotated[
 ]
 Currency = Annotated[
     str, Field(pattern="^[A-Z]{3}$", max_length=3, description="A code of ISO 4217.", examples=["EUR"])
+]
+RetentionDays = Annotated[
+    int,
+    Field(
+        ge=1,
+        le=MAX_RETENTION_DAYS,
+        description="How long events and webhook deliveries are kept. Less forgets within an hour what is older; more "
+        "brings nothing back.",
+        examples=[30],
+    ),
 ]
 
 
@@ -45,20 +56,24 @@ class OrganizationUpdate(RequestBody):
     timezone: Timezone = Field(default_factory=unset)
     date_format: DateFormat = Field(default_factory=unset)
     currency: Currency = Field(default_factory=unset)
+    event_retention_days: RetentionDays = Field(default_factory=unset)
 
     def given(self) -> dict[str, Any]:
         return {name: getattr(self, name) for name in self.model_fields_set}
 
 
 class Organization(Resource):
-    """The tenant that everything belongs to. Its settings say how a dashboard shows times and money; the API speaks
-    UTC whatever they are."""
+    """The tenant that everything belongs to. Its settings say how a dashboard shows times and money (the API speaks
+    UTC whatever they are), and how long events are kept."""
 
     id: Annotated[str, typeid(Prefix.ORGANIZATION)]
     name: str = Field(examples=["Acme"])
     timezone: str = Field(examples=["Europe/Vienna"])
     date_format: DateFormat
     currency: str = Field(examples=["EUR"])
+    event_retention_days: int = Field(
+        description="How long events and webhook deliveries are kept, 1 to 90.", examples=[30]
+    )
     created_at: Timestamp
     updated_at: Timestamp
 
@@ -70,6 +85,7 @@ class Organization(Resource):
             timezone=row.timezone,
             date_format=DateFormat(row.date_format),
             currency=row.currency,
+            event_retention_days=row.event_retention_days,
             created_at=row.created_at,
             updated_at=row.updated_at,
         )

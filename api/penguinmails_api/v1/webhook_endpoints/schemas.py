@@ -1,6 +1,6 @@
 """Webhook endpoints and their deliveries as the API shows them."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from typing import Annotated, Any, ClassVar, Self
 from uuid import UUID
@@ -372,6 +372,19 @@ class _WebhookDelivery(Resource):
     delivered_at: Timestamp | None
 
 
+class WebhookAttemptTiming(Resource):
+    """Milliseconds of each part; null where there was none: over a connection that was open already, or because the
+    attempt failed before."""
+
+    dns_ms: float | None = Field(examples=[1.9])
+    connect_ms: float | None = Field(examples=[12.4])
+    tls_ms: float | None = Field(examples=[18.2])
+    first_byte_ms: float | None = Field(
+        description="From the end of the request to the first byte of the answer.", examples=[41.7]
+    )
+    total_ms: float | None = Field(examples=[75.3])
+
+
 class WebhookAttempt(Resource):
     id: Annotated[str, typeid(Prefix.WEBHOOK_ATTEMPT)]
     number: int = Field(description="Counts from 1.")
@@ -380,6 +393,17 @@ class WebhookAttempt(Resource):
     status_code: int | None = Field(description="Null when no answer came.", examples=[503])
     error: str | None = Field(examples=["status: the receiver answered 503, not 2xx"])
     response_body: str | None = Field(description="The first 2 KB of the answer, as text.")
+    timing: WebhookAttemptTiming
+    remote_address: str | None = Field(description="Whom it reached; null when nobody.", examples=["192.0.2.80"])
+    tls_version: str | None = Field(description="Null without TLS.", examples=["TLSv1.3"])
+    connection_reused: bool | None = Field(description="Whether the connection had been open before.")
+    request_headers: dict[str, str] = Field(
+        description="As they were sent; values of headers that you have set are hidden. The body was the event.",
+        examples=[{"webhook-id": "evt_01k5w8m3xjf2r9v0q4tz7h6cdh", "content-type": "application/json"}],
+    )
+    response_headers: dict[str, str] = Field(
+        description="Up to 50, each cut after 500 characters.", examples=[{"content-type": "text/plain"}]
+    )
 
     @classmethod
     def of(cls, row: models.WebhookAttempt) -> Self:
@@ -391,7 +415,21 @@ class WebhookAttempt(Resource):
             status_code=row.status_code,
             error=row.error,
             response_body=row.response_body,
+            **_detail(row.detail or {}),
         )
+
+
+def _detail(detail: Mapping[str, Any]) -> dict[str, Any]:
+    """Of attempts that did not get so far, or were made before it was kept, the rest is null."""
+    parts = ("dns_ms", "connect_ms", "tls_ms", "first_byte_ms", "total_ms")
+    return {
+        "timing": WebhookAttemptTiming(**{name: detail.get(name) for name in parts}),
+        "remote_address": detail.get("remote_address"),
+        "tls_version": detail.get("tls_version"),
+        "connection_reused": detail.get("reused"),
+        "request_headers": detail.get("request_headers", {}),
+        "response_headers": detail.get("response_headers", {}),
+    }
 
 
 def _delivery_columns(row: models.WebhookDelivery) -> dict[str, Any]:

@@ -117,6 +117,12 @@ if TYPE_CHECKING:
         UsageResource,
         UsageResourceWithRawResponse,
     )
+    from penguinmails._generated.resources.webhook_deliveries import (
+        AsyncWebhookDeliveriesResource,
+        AsyncWebhookDeliveriesResourceWithRawResponse,
+        WebhookDeliveriesResource,
+        WebhookDeliveriesResourceWithRawResponse,
+    )
     from penguinmails._generated.resources.webhook_endpoints import (
         AsyncWebhookEndpointsResource,
         AsyncWebhookEndpointsResourceWithRawResponse,
@@ -128,6 +134,18 @@ if TYPE_CHECKING:
         AsyncWebhookPortalResourceWithRawResponse,
         WebhookPortalResource,
         WebhookPortalResourceWithRawResponse,
+    )
+    from penguinmails._generated.resources.webhook_replays import (
+        AsyncWebhookReplaysResource,
+        AsyncWebhookReplaysResourceWithRawResponse,
+        WebhookReplaysResource,
+        WebhookReplaysResourceWithRawResponse,
+    )
+    from penguinmails._generated.resources.webhook_sources import (
+        AsyncWebhookSourcesResource,
+        AsyncWebhookSourcesResourceWithRawResponse,
+        WebhookSourcesResource,
+        WebhookSourcesResourceWithRawResponse,
     )
     from penguinmails._generated.resources.workspaces import (
         AsyncWorkspacesResource,
@@ -259,6 +277,12 @@ class Resources:
         return UsageResource(self._transport)
 
     @cached_property
+    def webhook_deliveries(self) -> WebhookDeliveriesResource:
+        from penguinmails._generated.resources.webhook_deliveries import WebhookDeliveriesResource
+
+        return WebhookDeliveriesResource(self._transport)
+
+    @cached_property
     def webhook_endpoints(self) -> WebhookEndpointsResource:
         from penguinmails._generated.resources.webhook_endpoints import WebhookEndpointsResource
 
@@ -269,6 +293,18 @@ class Resources:
         from penguinmails._generated.resources.webhook_portal import WebhookPortalResource
 
         return WebhookPortalResource(self._transport)
+
+    @cached_property
+    def webhook_replays(self) -> WebhookReplaysResource:
+        from penguinmails._generated.resources.webhook_replays import WebhookReplaysResource
+
+        return WebhookReplaysResource(self._transport)
+
+    @cached_property
+    def webhook_sources(self) -> WebhookSourcesResource:
+        from penguinmails._generated.resources.webhook_sources import WebhookSourcesResource
+
+        return WebhookSourcesResource(self._transport)
 
     @cached_property
     def workspaces(self) -> WorkspacesResource:
@@ -356,12 +392,24 @@ class ResourcesWithRawResponse:
         return self._resources.usage.with_raw_response
 
     @property
+    def webhook_deliveries(self) -> WebhookDeliveriesResourceWithRawResponse:
+        return self._resources.webhook_deliveries.with_raw_response
+
+    @property
     def webhook_endpoints(self) -> WebhookEndpointsResourceWithRawResponse:
         return self._resources.webhook_endpoints.with_raw_response
 
     @property
     def webhook_portal(self) -> WebhookPortalResourceWithRawResponse:
         return self._resources.webhook_portal.with_raw_response
+
+    @property
+    def webhook_replays(self) -> WebhookReplaysResourceWithRawResponse:
+        return self._resources.webhook_replays.with_raw_response
+
+    @property
+    def webhook_sources(self) -> WebhookSourcesResourceWithRawResponse:
+        return self._resources.webhook_sources.with_raw_response
 
     @property
     def workspaces(self) -> WorkspacesResourceWithRawResponse:
@@ -490,6 +538,12 @@ class AsyncResources:
         return AsyncUsageResource(self._transport)
 
     @cached_property
+    def webhook_deliveries(self) -> AsyncWebhookDeliveriesResource:
+        from penguinmails._generated.resources.webhook_deliveries import AsyncWebhookDeliveriesResource
+
+        return AsyncWebhookDeliveriesResource(self._transport)
+
+    @cached_property
     def webhook_endpoints(self) -> AsyncWebhookEndpointsResource:
         from penguinmails._generated.resources.webhook_endpoints import AsyncWebhookEndpointsResource
 
@@ -500,6 +554,18 @@ class AsyncResources:
         from penguinmails._generated.resources.webhook_portal import AsyncWebhookPortalResource
 
         return AsyncWebhookPortalResource(self._transport)
+
+    @cached_property
+    def webhook_replays(self) -> AsyncWebhookReplaysResource:
+        from penguinmails._generated.resources.webhook_replays import AsyncWebhookReplaysResource
+
+        return AsyncWebhookReplaysResource(self._transport)
+
+    @cached_property
+    def webhook_sources(self) -> AsyncWebhookSourcesResource:
+        from penguinmails._generated.resources.webhook_sources import AsyncWebhookSourcesResource
+
+        return AsyncWebhookSourcesResource(self._transport)
 
     @cached_property
     def workspaces(self) -> AsyncWorkspacesResource:
@@ -587,12 +653,24 @@ class AsyncResourcesWithRawResponse:
         return self._resources.usage.with_raw_response
 
     @property
+    def webhook_deliveries(self) -> AsyncWebhookDeliveriesResourceWithRawResponse:
+        return self._resources.webhook_deliveries.with_raw_response
+
+    @property
     def webhook_endpoints(self) -> AsyncWebhookEndpointsResourceWithRawResponse:
         return self._resources.webhook_endpoints.with_raw_response
 
     @property
     def webhook_portal(self) -> AsyncWebhookPortalResourceWithRawResponse:
         return self._resources.webhook_portal.with_raw_response
+
+    @property
+    def webhook_replays(self) -> AsyncWebhookReplaysResourceWithRawResponse:
+        return self._resources.webhook_replays.with_raw_response
+
+    @property
+    def webhook_sources(self) -> AsyncWebhookSourcesResourceWithRawResponse:
+        return self._resources.webhook_sources.with_raw_response
 
     @property
     def workspaces(self) -> AsyncWorkspacesResourceWithRawResponse:

@@ -34,6 +34,7 @@ __all__ = [
     "SsoStatusInput",
     "SuppressionReasonInput",
     "SuppressionStatusInput",
+    "WebhookDeliveriesGetExpandInput",
     "WebhookDeliveryStatusInput",
     "WebhookDestinationTypeInput",
     "WebhookEndedStatusInput",
@@ -42,6 +43,8 @@ __all__ = [
     "WebhookFifoInput",
     "WebhookPayloadInput",
     "WebhookPortalColorSchemeInput",
+    "WebhookReplayOnlyInput",
+    "WebhookReplayStatusInput",
     "WebhookSignatureInput",
     "WebhookThrottlePeriodInput",
     "WorkspaceRoleInput",
@@ -153,6 +156,7 @@ SuppressionReasonInput: TypeAlias = (
     models.SuppressionReason | Literal["hard_bounce", "complaint", "unsubscribe", "manual"]
 )
 SuppressionStatusInput: TypeAlias = models.SuppressionStatus | Literal["active", "expired", "lifted"]
+WebhookDeliveriesGetExpandInput: TypeAlias = models.WebhookDeliveriesGetExpand | Literal["event", "endpoint"]
 WebhookDeliveryStatusInput: TypeAlias = (
     models.WebhookDeliveryStatus | Literal["pending", "delivered", "exhausted", "cancelled"]
 )
@@ -163,6 +167,10 @@ WebhookEndpointsDeliveryExpandInput: TypeAlias = models.WebhookEndpointsDelivery
 WebhookFifoInput: TypeAlias = models.WebhookFifo | Literal["endpoint", "email_id", "contact_id", "resource"]
 WebhookPayloadInput: TypeAlias = models.WebhookPayload | Literal["full", "thin"]
 WebhookPortalColorSchemeInput: TypeAlias = models.WebhookPortalColorScheme | Literal["auto", "light", "dark"]
+WebhookReplayOnlyInput: TypeAlias = models.WebhookReplayOnly | Literal["missing", "failed", "all"]
+WebhookReplayStatusInput: TypeAlias = (
+    models.WebhookReplayStatus | Literal["queued", "running", "completed", "cancelled", "failed"]
+)
 WebhookSignatureInput: TypeAlias = models.WebhookSignature | Literal["hmac", "ed25519"]
 WebhookThrottlePeriodInput: TypeAlias = models.WebhookThrottlePeriod | Literal["second", "minute"]
 WorkspaceRoleInput: TypeAlias = models.WorkspaceRole | Literal["admin", "member", "viewer"]

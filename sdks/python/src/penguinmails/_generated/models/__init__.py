@@ -258,11 +258,15 @@ from penguinmails._generated.models.usage_throttle import UsageThrottle
 from penguinmails._generated.models.usage_totals import UsageTotals
 from penguinmails._generated.models.usage_unit import UsageUnit
 from penguinmails._generated.models.webhook_attempt import WebhookAttempt
+from penguinmails._generated.models.webhook_attempt_timing import WebhookAttemptTiming
+from penguinmails._generated.models.webhook_attempts import WebhookAttempts
 from penguinmails._generated.models.webhook_byte_difference import WebhookByteDifference
 from penguinmails._generated.models.webhook_client_certificate import WebhookClientCertificate
+from penguinmails._generated.models.webhook_deliveries_get_expand import WebhookDeliveriesGetExpand
 from penguinmails._generated.models.webhook_delivery_detail import WebhookDeliveryDetail
 from penguinmails._generated.models.webhook_delivery_expanded import WebhookDeliveryExpanded
 from penguinmails._generated.models.webhook_delivery_list import WebhookDeliveryList
+from penguinmails._generated.models.webhook_delivery_search_list import WebhookDeliverySearchList
 from penguinmails._generated.models.webhook_delivery_status import WebhookDeliveryStatus
 from penguinmails._generated.models.webhook_delivery_summary import WebhookDeliverySummary
 from penguinmails._generated.models.webhook_destination import WebhookDestination
@@ -299,10 +303,15 @@ from penguinmails._generated.models.webhook_portal_link_list import WebhookPorta
 from penguinmails._generated.models.webhook_portal_link_status import WebhookPortalLinkStatus
 from penguinmails._generated.models.webhook_portal_link_with_url import WebhookPortalLinkWithUrl
 from penguinmails._generated.models.webhook_portal_theme import WebhookPortalTheme
+from penguinmails._generated.models.webhook_replay import WebhookReplay
+from penguinmails._generated.models.webhook_replay_list import WebhookReplayList
+from penguinmails._generated.models.webhook_replay_only import WebhookReplayOnly
+from penguinmails._generated.models.webhook_replay_status import WebhookReplayStatus
 from penguinmails._generated.models.webhook_resent import WebhookResent
 from penguinmails._generated.models.webhook_secret import WebhookSecret
 from penguinmails._generated.models.webhook_secrets import WebhookSecrets
 from penguinmails._generated.models.webhook_signature import WebhookSignature
+from penguinmails._generated.models.webhook_sources import WebhookSources
 from penguinmails._generated.models.webhook_test import WebhookTest
 from penguinmails._generated.models.webhook_test_answer import WebhookTestAnswer
 from penguinmails._generated.models.webhook_test_error import WebhookTestError
@@ -584,11 +593,15 @@ __all__ = [
     "UsageTotals",
     "UsageUnit",
     "WebhookAttempt",
+    "WebhookAttempts",
+    "WebhookAttemptTiming",
     "WebhookByteDifference",
     "WebhookClientCertificate",
+    "WebhookDeliveriesGetExpand",
     "WebhookDeliveryDetail",
     "WebhookDeliveryExpanded",
     "WebhookDeliveryList",
+    "WebhookDeliverySearchList",
     "WebhookDeliveryStatus",
     "WebhookDeliverySummary",
     "WebhookDestination",
@@ -625,10 +638,15 @@ __all__ = [
     "WebhookPortalLinkStatus",
     "WebhookPortalLinkWithUrl",
     "WebhookPortalTheme",
+    "WebhookReplay",
+    "WebhookReplayList",
+    "WebhookReplayOnly",
+    "WebhookReplayStatus",
     "WebhookResent",
     "WebhookSecret",
     "WebhookSecrets",
     "WebhookSignature",
+    "WebhookSources",
     "WebhookTest",
     "WebhookTestAnswer",
     "WebhookTestError",

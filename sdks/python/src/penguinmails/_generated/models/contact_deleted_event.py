@@ -25,6 +25,8 @@ class ContactDeletedEvent(Model):
     organization_id: str
     previous_sequence: int | None
     """The one before; null for the first. A gap means an event that was missed or not asked for"""
+    resource_id: str
+    """Whose events `sequence` counts: of `email.*` the recipient, else what the event is about"""
     schema_version: Literal[1]
     sequence: int
     """Place among the events of the same resource, counting from 1"""

@@ -15,13 +15,15 @@ if TYPE_CHECKING:
 
 @attrs.define(kw_only=True)
 class Organization(Model):
-    """The tenant that everything belongs to. Its settings say how a dashboard shows times and money; the API speaks
-    UTC whatever they are."""
+    """The tenant that everything belongs to. Its settings say how a dashboard shows times and money (the API speaks
+    UTC whatever they are), and how long events are kept."""
 
     created_at: datetime.datetime
     currency: str
     date_format: DateFormat
     """How a dashboard writes dates: 2026-11-24, 24/11/2026 or 11/24/2026."""
+    event_retention_days: int
+    """How long events and webhook deliveries are kept, 1 to 90."""
     id: str
     name: str
     timezone: str

@@ -3,23 +3,40 @@
 from __future__ import annotations
 
 import datetime
+from typing import TYPE_CHECKING
 
 import attrs
 
 from penguinmails._models import Model
+
+if TYPE_CHECKING:
+    from penguinmails._generated.models.webhook_attempt_timing import WebhookAttemptTiming
 
 
 @attrs.define(kw_only=True)
 class WebhookAttempt(Model):
     """WebhookAttempt."""
 
+    connection_reused: bool | None
+    """Whether the connection had been open before."""
     duration_ms: int
     error: str | None
     id: str
     number: int
     """Counts from 1."""
+    remote_address: str | None
+    """Whom it reached; null when nobody."""
+    request_headers: dict[str, str]
+    """As they were sent; values of headers that you have set are hidden. The body was the event."""
     response_body: str | None
     """The first 2 KB of the answer, as text."""
+    response_headers: dict[str, str]
+    """Up to 50, each cut after 500 characters."""
     started_at: datetime.datetime
     status_code: int | None
     """Null when no answer came."""
+    timing: WebhookAttemptTiming
+    """Milliseconds of each part; null where there was none: over a connection that was open already, or because the
+    attempt failed before."""
+    tls_version: str | None
+    """Null without TLS."""

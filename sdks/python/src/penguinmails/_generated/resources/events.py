@@ -55,13 +55,14 @@ class EventsResource:
         """List events.
 
         The event log in commit order, the oldest first. To follow it, pass the id of the last event you handled
-        as `after`: no event is ever skipped, and none comes twice. Events are kept for 30 days.
+        as `after`: no event is ever skipped, and none comes twice. Events are kept for 30 days unless the organization
+        says otherwise (`event_retention_days`); an `after` from before that is answered with `410 event_expired`.
 
         Scope: events:read.
 
         Args:
             types: Only these; may be repeated. `email.*` stands for a whole family.
-            resource_id: Only events of this recipient, webhook endpoint, domain, suppression or inbound message.
+            resource_id: Only events with this `resource_id`: a recipient, domain, suppression, endpoint, key.
             after: The `next_cursor` of the page before, or the id of the last event you have (`evt_...`).
             limit: How many, 1 to 100; more is refused.
             workspace_id: Of this workspace only.
@@ -133,13 +134,14 @@ class AsyncEventsResource:
         """List events.
 
         The event log in commit order, the oldest first. To follow it, pass the id of the last event you handled
-        as `after`: no event is ever skipped, and none comes twice. Events are kept for 30 days.
+        as `after`: no event is ever skipped, and none comes twice. Events are kept for 30 days unless the organization
+        says otherwise (`event_retention_days`); an `after` from before that is answered with `410 event_expired`.
 
         Scope: events:read.
 
         Args:
             types: Only these; may be repeated. `email.*` stands for a whole family.
-            resource_id: Only events of this recipient, webhook endpoint, domain, suppression or inbound message.
+            resource_id: Only events with this `resource_id`: a recipient, domain, suppression, endpoint, key.
             after: The `next_cursor` of the page before, or the id of the last event you have (`evt_...`).
             limit: How many, 1 to 100; more is refused.
             workspace_id: Of this workspace only.

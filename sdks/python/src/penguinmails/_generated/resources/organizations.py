@@ -91,6 +91,7 @@ class OrganizationsResource:
         dry_run: bool | None = None,
         currency: str | Omit = omit,
         date_format: inputs.DateFormatInput | Omit = omit,
+        event_retention_days: int | Omit = omit,
         name: str | Omit = omit,
         timezone: str | Omit = omit,
         **options: Unpack[RequestOptions],
@@ -105,6 +106,8 @@ class OrganizationsResource:
             dry_run: Check everything and answer what would happen, and keep nothing: no change, no event, no
                 Idempotency-Key. The answer has `Dry-Run: true`.
             currency: A code of ISO 4217.
+            event_retention_days: How long events and webhook deliveries are kept. Less forgets within an hour what is
+                older; more brings nothing back.
             timezone: A name of the IANA time zone database.
         """
         return self._transport.call(
@@ -116,6 +119,7 @@ class OrganizationsResource:
                 {
                     "currency": currency,
                     "date_format": date_format,
+                    "event_retention_days": event_retention_days,
                     "name": name,
                     "timezone": timezone,
                 }
@@ -267,6 +271,7 @@ class AsyncOrganizationsResource:
         dry_run: bool | None = None,
         currency: str | Omit = omit,
         date_format: inputs.DateFormatInput | Omit = omit,
+        event_retention_days: int | Omit = omit,
         name: str | Omit = omit,
         timezone: str | Omit = omit,
         **options: Unpack[RequestOptions],
@@ -281,6 +286,8 @@ class AsyncOrganizationsResource:
             dry_run: Check everything and answer what would happen, and keep nothing: no change, no event, no
                 Idempotency-Key. The answer has `Dry-Run: true`.
             currency: A code of ISO 4217.
+            event_retention_days: How long events and webhook deliveries are kept. Less forgets within an hour what is
+                older; more brings nothing back.
             timezone: A name of the IANA time zone database.
         """
         return await self._transport.call(
@@ -292,6 +299,7 @@ class AsyncOrganizationsResource:
                 {
                     "currency": currency,
                     "date_format": date_format,
+                    "event_retention_days": event_retention_days,
                     "name": name,
                     "timezone": timezone,
                 }

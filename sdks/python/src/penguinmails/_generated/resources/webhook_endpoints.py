@@ -17,6 +17,7 @@ from penguinmails._generated.models import (
     WebhookEndpointList,
     WebhookEndpointWithSecret,
     WebhookFilterResult,
+    WebhookReplay,
     WebhookResent,
     WebhookSecrets,
     WebhookTestReport,
@@ -97,6 +98,13 @@ _RESEND: Operation[WebhookDeliveryDetail] = Operation(
     "POST",
     "/v1/webhook_endpoints/{endpoint_id}/deliveries/{delivery_id}/resend",
     {202: json_of(WebhookDeliveryDetail)},
+    idempotent=True,
+)
+_REPLAY: Operation[WebhookReplay] = Operation(
+    "webhook_endpoints.replay",
+    "POST",
+    "/v1/webhook_endpoints/{endpoint_id}/replay",
+    {202: json_of(WebhookReplay)},
     idempotent=True,
 )
 _ROTATE_SECRET: Operation[WebhookEndpointWithSecret] = Operation(
@@ -600,6 +608,58 @@ class WebhookEndpointsResource:
             options=options,
         )
 
+    def replay(
+        self,
+        endpoint_id: str,
+        *,
+        dry_run: bool | None = None,
+        event_id: str | None = None,
+        only: inputs.WebhookReplayOnlyInput | None = None,
+        since: datetime.datetime | str | None = None,
+        types: Sequence[str] | None = None,
+        until: datetime.datetime | str | None = None,
+        **options: Unpack[IdempotentOptions],
+    ) -> WebhookReplay:
+        """Send events once more.
+
+        After an outage: everything that the endpoint asks for and has not received is sent to it, in the order
+        of the log, with the same `webhook-id`s; what it has received is not sent again. With `event_id` one event, with
+        `only=failed` what was given up, with `only=all` everything. The answer says where to watch it.
+
+        Scope: webhook_endpoints:write.
+
+        Args:
+            endpoint_id: Id of the endpoint.
+            dry_run: Check everything and answer what would happen, and keep nothing: no change, no event, no
+                Idempotency-Key. The answer has `Dry-Run: true`.
+            event_id: This event only, whatever became of it. Then give nothing else.
+            since: Of events at this time or later, also from before the endpoint was made. Left out: since it was made;
+                with `failed`, all that are kept.
+            types: Of what the endpoint asks for, only these. Left out: all of it.
+            until: Of events up to this time; left out: up to now.
+        """
+        return self._transport.call(
+            _REPLAY,
+            path={
+                "endpoint_id": endpoint_id,
+            },
+            query={
+                "dry_run": dry_run,
+            },
+            body={
+                **given(
+                    {
+                        "event_id": event_id,
+                        "only": only,
+                        "since": since,
+                        "types": types,
+                        "until": until,
+                    }
+                )
+            },
+            options=options,
+        )
+
     def rotate_secret(
         self,
         endpoint_id: str,
@@ -764,6 +824,7 @@ class WebhookEndpointsResourceWithRawResponse:
         self.resend_all = raw(webhook_endpoints.resend_all)
         self.delivery = raw(webhook_endpoints.delivery)
         self.resend = raw(webhook_endpoints.resend)
+        self.replay = raw(webhook_endpoints.replay)
         self.rotate_secret = raw(webhook_endpoints.rotate_secret)
         self.secrets = raw(webhook_endpoints.secrets)
         self.end_secret = raw(webhook_endpoints.end_secret)
@@ -1243,6 +1304,58 @@ class AsyncWebhookEndpointsResource:
             options=options,
         )
 
+    async def replay(
+        self,
+        endpoint_id: str,
+        *,
+        dry_run: bool | None = None,
+        event_id: str | None = None,
+        only: inputs.WebhookReplayOnlyInput | None = None,
+        since: datetime.datetime | str | None = None,
+        types: Sequence[str] | None = None,
+        until: datetime.datetime | str | None = None,
+        **options: Unpack[IdempotentOptions],
+    ) -> WebhookReplay:
+        """Send events once more.
+
+        After an outage: everything that the endpoint asks for and has not received is sent to it, in the order
+        of the log, with the same `webhook-id`s; what it has received is not sent again. With `event_id` one event, with
+        `only=failed` what was given up, with `only=all` everything. The answer says where to watch it.
+
+        Scope: webhook_endpoints:write.
+
+        Args:
+            endpoint_id: Id of the endpoint.
+            dry_run: Check everything and answer what would happen, and keep nothing: no change, no event, no
+                Idempotency-Key. The answer has `Dry-Run: true`.
+            event_id: This event only, whatever became of it. Then give nothing else.
+            since: Of events at this time or later, also from before the endpoint was made. Left out: since it was made;
+                with `failed`, all that are kept.
+            types: Of what the endpoint asks for, only these. Left out: all of it.
+            until: Of events up to this time; left out: up to now.
+        """
+        return await self._transport.call(
+            _REPLAY,
+            path={
+                "endpoint_id": endpoint_id,
+            },
+            query={
+                "dry_run": dry_run,
+            },
+            body={
+                **given(
+                    {
+                        "event_id": event_id,
+                        "only": only,
+                        "since": since,
+                        "types": types,
+                        "until": until,
+                    }
+                )
+            },
+            options=options,
+        )
+
     async def rotate_secret(
         self,
         endpoint_id: str,
@@ -1407,6 +1520,7 @@ class AsyncWebhookEndpointsResourceWithRawResponse:
         self.resend_all = async_raw(webhook_endpoints.resend_all)
         self.delivery = async_raw(webhook_endpoints.delivery)
         self.resend = async_raw(webhook_endpoints.resend)
+        self.replay = async_raw(webhook_endpoints.replay)
         self.rotate_secret = async_raw(webhook_endpoints.rotate_secret)
         self.secrets = async_raw(webhook_endpoints.secrets)
         self.end_secret = async_raw(webhook_endpoints.end_secret)
