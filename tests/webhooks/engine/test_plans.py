@@ -13,7 +13,7 @@ from tests.webhooks.engine.world import World
 _TABLES = ("events", "webhook_deliveries", "webhook_attempts", "webhook_endpoints")
 _RECORDED = (
     "uuid[], uuid[], uuid[], uuid[], smallint[], timestamptz[], int[], smallint[], text[], text[], text[], "
-    "float8[], boolean[]"
+    "float8[], boolean[], text[]"
 )
 
 
