@@ -68,7 +68,8 @@ async def fuzz(
     command += ["--warnings", "off", "--no-color", *arguments]
     # A walk finds the key that it walks with in the list of keys, and must not end or narrow it. Tests of their own try
     # these.
-    for operation in ("api_keys_revoke", "api_keys_update", "api_keys_rotate"):
+    # A stream has no end and is no JSON: OpenAPI 3.1 has no words for what its events hold.
+    for operation in ("api_keys_revoke", "api_keys_update", "api_keys_rotate", "events_stream"):
         command += ["--exclude-operation-id", operation]
     process = await asyncio.create_subprocess_exec(
         *command,

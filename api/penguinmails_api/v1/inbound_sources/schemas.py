@@ -132,6 +132,7 @@ class InboundSecretRotate(RequestBody):
     secret: Secret = None
     overlap_seconds: int = Field(
         int(service.DEFAULT_OVERLAP.total_seconds()),
+        strict=True,
         ge=0,
         le=int(service.MAX_OVERLAP.total_seconds()),
         description="How long the secrets before still count; 0 when one has leaked.",

@@ -139,6 +139,7 @@ class OAuthAppUpdate(_Given):
 class OAuthAppRotate(RequestBody):
     overlap_seconds: int = Field(
         int(apps.DEFAULT_OVERLAP.total_seconds()),
+        strict=True,
         ge=0,
         le=MAX_OVERLAP_SECONDS,
         description="How long the secret before works beside the new one.",

@@ -32,6 +32,7 @@ Currency = Annotated[
 RetentionDays = Annotated[
     int,
     Field(
+        strict=True,
         ge=1,
         le=MAX_RETENTION_DAYS,
         description="How long events and webhook deliveries are kept. Less forgets within an hour what is older; more "

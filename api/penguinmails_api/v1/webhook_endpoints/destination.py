@@ -26,6 +26,7 @@ class WebhookDestinationInput(RequestBody):
     stream: str | None = Field(None, max_length=512, description="Of `redis_stream`: its key.", examples=[None])
     max_length: int | None = Field(
         None,
+        strict=True,
         ge=1,
         le=2**53,
         description="Of `redis_stream`: about so many entries are kept; left out: all.",
@@ -40,6 +41,7 @@ class WebhookDestinationInput(RequestBody):
     subject: str | None = Field(None, max_length=255, description="Of `nats`.", examples=[None])
     jetstream: bool | None = Field(
         None,
+        strict=True,
         description="Of `nats`: wait until a stream has stored the message; `true` when left out.",
         examples=[None],
     )

@@ -24,7 +24,9 @@ class WebhookThrottlePeriod(StrEnum):
 
 
 class WebhookThrottleInput(RequestBody):
-    limit: int = Field(ge=1, le=MAX_THROTTLE, description="Requests in one period, retries included.", examples=[10])
+    limit: int = Field(
+        strict=True, ge=1, le=MAX_THROTTLE, description="Requests in one period, retries included.", examples=[10]
+    )
     per: WebhookThrottlePeriod
 
 
@@ -44,7 +46,7 @@ Throttle = Annotated[
     ),
 ]
 Concurrency = Annotated[
-    Annotated[int, Field(ge=1, le=MAX_CONCURRENCY)] | None,
+    Annotated[int, Field(strict=True, ge=1, le=MAX_CONCURRENCY)] | None,
     Field(description="The most requests at once; null: the server's own limit.", examples=[4]),
 ]
 FifoKey = Annotated[

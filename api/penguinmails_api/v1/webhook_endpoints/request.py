@@ -166,6 +166,7 @@ SecretHeaders = Annotated[
 SchemaVersion = Annotated[
     int,
     Field(
+        strict=True,
         ge=1,
         json_schema_extra={"maximum": LATEST_VERSION},
         description="The newest version of the event catalogue that the receiver knows; events that have changed since "

@@ -28,6 +28,7 @@ class WebhookSecretRotate(RequestBody):
     )
     overlap_seconds: int = Field(
         int(OVERLAP.total_seconds()),
+        strict=True,
         ge=0,
         le=int(MAX_OVERLAP.total_seconds()),
         description="How long requests are signed with the secret before, too; 0 ends it at once.",

@@ -80,12 +80,13 @@ class WebhookPortalLinkCreate(RequestBody):
     )
     expires_in: int = Field(
         int(service.DEFAULT_LIFE.total_seconds()),
+        strict=True,
         ge=int(service.MIN_LIFE.total_seconds()),
         le=MAX_SECONDS,
         description="For how many seconds the link works, 60 to 604,800 (7 days).",
         examples=[3600],
     )
-    read_only: bool = Field(False, description="The visitor can look at everything and change nothing.")
+    read_only: bool = Field(False, strict=True, description="The visitor can look at everything and change nothing.")
     theme: WebhookPortalThemeInput | None = None
     return_url: str | None = Field(
         None,
