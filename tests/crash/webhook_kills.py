@@ -266,7 +266,8 @@ async def _count(world: KillWorld, report: Report) -> None:
         "select d.event_id, d.status, d.fifo_key, d.fifo_position, e.url from webhook_deliveries d "
         "join webhook_endpoints e on (e.organization_id, e.id) = (d.organization_id, d.endpoint_id)"
     )
-    known = {_name(row["id"]) for row in await world.connection.fetch("select id from events where type like 'email.%'")}
+    events = await world.connection.fetch("select id from events where type like 'email.%'")
+    known = {_name(row["id"]) for row in events}
     receiver = world.receiver
     report.deliveries = len(rows)
     report.unfinished = sum(row["status"] != "delivered" for row in rows)
