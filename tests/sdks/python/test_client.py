@@ -427,6 +427,8 @@ def test_secrets_are_not_in_the_representation() -> None:
             "throttle": None,
             "concurrency": None,
             "fifo": None,
+            "consumer": None,
+            "destination": None,
             "health": {
                 "state": "healthy",
                 "failing_since": None,
