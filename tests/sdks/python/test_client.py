@@ -428,7 +428,17 @@ def test_secrets_are_not_in_the_representation() -> None:
             "concurrency": None,
             "fifo": None,
             "consumer": None,
-            "destination": None,
+            "destination": {
+                "access_key_id": None,
+                "jetstream": None,
+                "max_length": None,
+                "region": None,
+                "secret_set": False,
+                "stream": None,
+                "subject": None,
+                "type": "http",
+                "username": None,
+            },
             "health": {
                 "state": "healthy",
                 "failing_since": None,
