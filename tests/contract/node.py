@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 from pathlib import Path
 
-import pytest
-
 from tests.conftest import ROOT
+from tests.fixtures.programs import lacking
 
 FOLDER = ROOT / "tests" / "node"
 MODULES = FOLDER / "node_modules"
@@ -19,10 +17,7 @@ def need(*packages: str) -> None:
     """Skips when the npm packages are not installed (`scripts/toolchains.sh node`); in CI that is a failure."""
     missing = [name for name in packages if not (MODULES / name).exists()]
     if missing:
-        text = f"npm packages are missing: {', '.join(missing)} (sh scripts/toolchains.sh node)"
-        if os.environ.get("CI"):
-            pytest.fail(text)
-        pytest.skip(text)
+        lacking(f"npm packages are missing: {', '.join(missing)} (sh scripts/toolchains.sh node)")
 
 
 def node(*arguments: str | Path, stdin: str | None = None, cwd: Path = FOLDER) -> subprocess.CompletedProcess[str]:

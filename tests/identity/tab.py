@@ -8,9 +8,9 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, Literal
 
-import pytest
 from playwright.async_api import BrowserContext, CDPSession, Page, async_playwright
 
+from tests.contract.node import need
 from tests.sender.inbox.browser import _ARGUMENTS, Tab, chromium_path
 
 AXE = Path(__file__).parent.parent / "node/node_modules/axe-core/axe.min.js"
@@ -67,8 +67,7 @@ class PageTab(Tab):
 
     async def check_accessible(self) -> None:
         """No serious or critical finding of axe-core. (A script tag would be stopped by our own policy.)"""
-        if not AXE.exists():
-            pytest.skip("axe-core is not installed; run npm ci in tests/node")
+        need("axe-core")
         await self.page.evaluate(AXE.read_text())
         found: dict[str, Any] = await self.page.evaluate("axe.run()")
         bad = [

@@ -20,15 +20,16 @@ import pytest
 
 from penguinmails_core.config import WebhookSettings
 from penguinmails_core.errors import Problem
-from penguinmails_core.kit.db import Database
 from penguinmails_core.kit.dns import StaticResolver
-from penguinmails_core.kit.doorbell import Doorbell
 from penguinmails_core.kit.http import InvalidRequest, OutgoingHttp
 from penguinmails_webhooks.endpoints import webhook_endpoints
 from tests.core.kit.dns_world import dns_server
 from tests.core.kit.http_world import RawHandler, RawServer, ScriptedResolver, read_request
-from tests.fixtures.factories import make_tenant
+from tests.webhooks.engine.conftest import world
 from tests.webhooks.engine.world import BOX, World
+
+__all__ = ["world"]
+
 
 PAGE = Path(__file__).parents[2] / "docs" / "webhooks-security.md"
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
@@ -107,17 +108,6 @@ NAMES = [
     Name("alias of a private name", "a.test",
          records={("a.test.", "CNAME"): ["redis.inside.test."], ("redis.inside.test.", "A"): ["127.0.0.1"]}),
 ]  # fmt: skip
-
-
-@pytest.fixture
-async def world(database: Database) -> AsyncIterator[World]:
-    doorbell = Doorbell()
-    world = World(database, await make_tenant(database), doorbell)
-    try:
-        yield world
-    finally:
-        await world.close()
-        await doorbell.stop()
 
 
 async def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -2,46 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
 
 from penguinmails_api.app import create_gateway
 from penguinmails_api.services import Services, Settings
-from penguinmails_core.config import DatabaseSettings, WebhookSettings
+from penguinmails_core.config import DatabaseSettings
 from penguinmails_core.kit.db import Database
 from penguinmails_core.webhook_endpoints.consumers import MAX_ENDPOINTS
 from penguinmails_webhooks.engine import WebhookEngine
 from tests.fixtures.client import ApiClient, problem
 from tests.fixtures.factories import Tenant, make_email, make_tenant
+from tests.fixtures.hooks import engine, receiver, settings
 from tests.webhooks.engine.world import Receiver, answer
 
+__all__ = ["engine", "receiver", "settings"]
+
+
 PATH = "/v1/webhook_endpoints"
-
-
-@pytest.fixture
-def settings() -> Settings:
-    return Settings(
-        database=DatabaseSettings(pool_size=4, ingest_connections=1, worker_connections=3),
-        webhooks=WebhookSettings(allow_private=True, timeout=5),
-    )
-
-
-@pytest.fixture
-async def receiver() -> AsyncIterator[Receiver]:
-    async with Receiver() as receiver:
-        yield receiver
-
-
-@pytest.fixture
-async def engine(services: Services) -> AsyncIterator[WebhookEngine]:
-    assert services.box is not None
-    engine = WebhookEngine(services.database, services.box, services.doorbell, services.settings.webhooks)
-    try:
-        yield engine
-    finally:
-        await engine.stop(grace=0)
 
 
 async def create(client: ApiClient, url: str = "https://hooks.example.com/in", **members: Any) -> dict[str, Any]:

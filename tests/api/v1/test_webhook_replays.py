@@ -2,46 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from typing import Any
 
-import pytest
-
-from penguinmails_api.services import Services, Settings
-from penguinmails_core.config import DatabaseSettings, WebhookSettings
+from penguinmails_api.services import Services
 from penguinmails_core.kit import ids
 from penguinmails_core.kit.db import Database
 from penguinmails_webhooks.engine import WebhookEngine
 from penguinmails_webhooks.replays import Replays
 from tests.fixtures.client import ApiClient, problem
 from tests.fixtures.factories import Tenant, make_email
+from tests.fixtures.hooks import engine, receiver, settings
 from tests.webhooks.engine.world import Receiver, answer
 
+__all__ = ["engine", "receiver", "settings"]
+
+
 ENDPOINTS, REPLAYS = "/v1/webhook_endpoints", "/v1/webhook_replays"
-
-
-@pytest.fixture
-def settings() -> Settings:
-    return Settings(
-        database=DatabaseSettings(pool_size=4, ingest_connections=1, worker_connections=3),
-        webhooks=WebhookSettings(allow_private=True, timeout=5),
-    )
-
-
-@pytest.fixture
-async def receiver() -> AsyncIterator[Receiver]:
-    async with Receiver() as receiver:
-        yield receiver
-
-
-@pytest.fixture
-async def engine(services: Services) -> AsyncIterator[WebhookEngine]:
-    assert services.box is not None
-    engine = WebhookEngine(services.database, services.box, services.doorbell, services.settings.webhooks)
-    try:
-        yield engine
-    finally:
-        await engine.stop(grace=0)
 
 
 async def endpoint(client: ApiClient, receiver: Receiver) -> dict[str, Any]:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import shutil
 import socket
 import sys
 from collections.abc import AsyncIterator
@@ -16,6 +14,7 @@ import pytest
 from penguinmails_api.services import Services
 from tests.contract.node import FOLDER, need
 from tests.fixtures.factories import Tenant
+from tests.fixtures.programs import program
 from tests.identity.sso.assertions import IDP
 from tests.identity.sso.world import connect
 from tests.identity.tab import PageTab, open_page
@@ -127,7 +126,7 @@ async def test_saml_provider(site: str, services: Services, tenant: Tenant, tmp_
         need("samlify")
         command = node("saml_provider.mjs", *arguments)
     else:
-        need_program("xmlsec1")
+        program("xmlsec1", hint="sh scripts/toolchains.sh xmlsec1")
         command = [sys.executable, str(Path(__file__).with_name("saml_pysaml2.py")), *arguments]
     async with running(*command), away(site, f"http://localhost:{port}") as tab:
         await tab.go("/sso?next=/account/security")
@@ -139,12 +138,3 @@ async def test_saml_provider(site: str, services: Services, tenant: Tenant, tmp_
         await tab.go("/sso/confirm?next=/account/sessions")
         await tab.page.get_by_role("button", name="Go back").click()
         await tab.at("/account/sessions")
-
-
-def need_program(name: str) -> None:
-    """Skips when a program is not installed (`scripts/toolchains.sh`); in CI that is a failure."""
-    if shutil.which(name) is None:
-        text = f"{name} is not installed (sh scripts/toolchains.sh {name})"
-        if os.environ.get("CI"):
-            pytest.fail(text)
-        pytest.skip(text)

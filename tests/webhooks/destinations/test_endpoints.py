@@ -2,65 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from typing import Any
 from urllib.parse import urlsplit
 
 import httpx
 import orjson
-import pytest
 from redis.asyncio import Redis
 from svix.webhooks import Webhook
 
-from penguinmails_api.app import create_gateway
-from penguinmails_api.services import Services, Settings, open_services
-from penguinmails_core.config import DatabaseSettings, WebhookSettings
 from penguinmails_core.embedded import EmbeddedStack
-from penguinmails_core.kit.crypto import SecretBox
 from penguinmails_core.kit.db import Database
-from penguinmails_core.kit.dns import StaticResolver
 from penguinmails_webhooks.engine import WebhookEngine
 from tests.fixtures.client import ApiClient, problem
-from tests.fixtures.factories import Tenant, make_tenant
+from tests.fixtures.hooks import engine, settings
+from tests.fixtures.services import client, services, tenant
+
+__all__ = ["client", "engine", "services", "settings", "tenant"]
+
 
 PATH = "/v1/webhook_endpoints"
 NATS = {"type": "nats", "subject": "penguinmails.events"}
-
-
-@pytest.fixture
-async def services(database: Database, redis: Redis, stack: EmbeddedStack) -> AsyncIterator[Services]:
-    settings = Settings(
-        database=DatabaseSettings(pool_size=4, ingest_connections=1, worker_connections=3),
-        webhooks=WebhookSettings(allow_private=True, timeout=5),
-    )
-    services = await open_services(
-        stack.database_url, stack.redis_url, settings, box=SecretBox([b"k" * 32]), resolver=StaticResolver({})
-    )
-    try:
-        yield services
-    finally:
-        await services.close()
-
-
-@pytest.fixture
-async def tenant(database: Database) -> Tenant:
-    return await make_tenant(database)
-
-
-@pytest.fixture
-async def client(services: Services, tenant: Tenant) -> AsyncIterator[ApiClient]:
-    async with ApiClient(create_gateway(services), tenant.key) as client:
-        yield client
-
-
-@pytest.fixture
-async def engine(services: Services) -> AsyncIterator[WebhookEngine]:
-    assert services.box is not None
-    engine = WebhookEngine(services.database, services.box, services.doorbell, services.settings.webhooks)
-    try:
-        yield engine
-    finally:
-        await engine.stop(grace=0)
 
 
 async def create(client: ApiClient, url: str, **destination: Any) -> dict[str, Any]:

@@ -7,13 +7,10 @@ import pytest
 from penguinmails_core.kit.db import Database
 from penguinmails_core.kit.doorbell import Doorbell
 from tests.fixtures.factories import make_tenant
-from tests.webhooks.engine.world import Receiver, World
+from tests.fixtures.hooks import receiver
+from tests.webhooks.engine.world import World
 
-
-@pytest.fixture
-async def receiver() -> AsyncIterator[Receiver]:
-    async with Receiver() as receiver:
-        yield receiver
+__all__ = ["receiver"]
 
 
 @pytest.fixture

@@ -15,6 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from penguinmails_core.inbound.records import InboundRequest, Refused, SettingsError, Verified
+from penguinmails_core.inbound.schemes import InboundScheme
 from penguinmails_webhooks.inbound.schemes import BY_NAME as SCHEMES
 from penguinmails_webhooks.inbound.schemes import TABLE
 from tests.webhooks.inbound.senders import NOW, SENDERS, WHSEC, b64_mac, hex_mac, request, with_header, without
@@ -41,6 +42,7 @@ async def refusal(name: str, sent: InboundRequest, *secrets: str, now: float = N
 
 def test_every_scheme_is_tried_here() -> None:
     assert set(SCHEMES) == set(SENDERS)
+    assert set(SCHEMES) | {"sns"} == {scheme.value for scheme in InboundScheme}
     assert {scheme.name for scheme in TABLE if scheme.timed} == set(TIMED)
 
 
