@@ -10,11 +10,12 @@ from uuid import UUID
 
 from penguinmails_core.audit import service as audit
 from penguinmails_core.audit.actor import Actor, Resource
+from penguinmails_core.events import repository as events
 from penguinmails_core.events.types import EventType
 from penguinmails_core.kit.clock import rfc3339
 from penguinmails_core.kit.db import Connection
 from penguinmails_core.kit.http import display_url
-from penguinmails_core.kit.ids import Prefix, encode, new_uuid
+from penguinmails_core.kit.ids import Prefix, encode
 from penguinmails_core.models.webhook import HELD
 from penguinmails_webhooks import repository
 from penguinmails_webhooks.policy import Condition
@@ -95,10 +96,6 @@ _SEQUENCE = """
 update webhook_endpoints set event_sequence = event_sequence + $3 where organization_id = $1 and id = $2
 returning workspace_id, mode, event_sequence"""
 
-_EVENT = """
-insert into events (organization_id, workspace_id, id, type, mode, resource_id, sequence, payload)
-values ($1, $2, $3, $4, $5, $6, $7, $8)"""
-
 
 @dataclass(frozen=True, slots=True)
 class Told:
@@ -174,19 +171,16 @@ async def release_next(connection: Connection, keys: Sequence[tuple[Key, str]]) 
 
 async def tell(connection: Connection, event: EventType, told: Told, payload: dict[str, Any]) -> UUID:
     """Write an event of an endpoint; returns its id."""
-    event_id = new_uuid()
-    await connection.execute(
-        _EVENT,
-        told.key[0],
-        told.workspace_id,
-        event_id,
-        event.value,
-        told.mode,
-        told.key[1],
-        told.sequence,
-        payload,
+    return await events.add_on(
+        connection,
+        organization_id=told.key[0],
+        workspace_id=told.workspace_id,
+        mode=told.mode,
+        event=event,
+        resource_id=told.key[1],
+        sequence=told.sequence,
+        payload=payload,
     )
-    return event_id
 
 
 async def tell_exhausted(connection: Connection, outcomes: Sequence[Outcome]) -> None:

@@ -1,5 +1,6 @@
 """The query of a list that is sorted by id, the newest first."""
 
+from collections.abc import Sequence
 from typing import Annotated, Any, Self
 from uuid import UUID
 
@@ -45,3 +46,9 @@ class PageQuery(QueryParameters):
             "after": cursors.decode_id(self.after, "after") if self.after is not None else None,
             "before": cursors.decode_id(self.before, "before") if self.before is not None else None,
         }
+
+
+def next_cursor(keys: Sequence[UUID], has_more: bool, *, backwards: bool) -> str | None:
+    """Where the next page begins: at the end of this one in the direction of travel; None when it is the last. `keys`:
+    what the list is sorted by, of each row of the page."""
+    return cursors.encode_id(keys[0] if backwards else keys[-1]) if keys and has_more else None

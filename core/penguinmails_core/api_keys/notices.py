@@ -6,9 +6,9 @@ from datetime import timedelta
 from types import SimpleNamespace
 
 from penguinmails_core.api_keys import repository, tell
+from penguinmails_core.events import repository as events
 from penguinmails_core.events.types import EventType
 from penguinmails_core.kit.db import Pool
-from penguinmails_core.kit.ids import new_uuid
 
 AHEAD = timedelta(days=7)
 KEEP_ENDED = timedelta(days=90)
@@ -19,22 +19,17 @@ async def notice_expiring(worker: Pool, *, limit: int = 1000) -> int:
     how many. Safe in several processes at once: a key is marked in the transaction that tells of it."""
     async with worker.acquire() as connection, connection.transaction():
         rows = await repository.mark_expiring(connection, AHEAD, limit)
-        await repository.add_events(
-            connection,
-            [
-                (
-                    row["organization_id"],
-                    row["workspace_id"],
-                    new_uuid(),
-                    EventType.API_KEY_EXPIRING.value,
-                    row["mode"],
-                    row["id"],
-                    row["event_sequence"],
-                    tell.payload(SimpleNamespace(**row)),
-                )
-                for row in rows
-            ],
-        )
+        for row in rows:
+            await events.add_on(
+                connection,
+                organization_id=row["organization_id"],
+                workspace_id=row["workspace_id"],
+                mode=row["mode"],
+                event=EventType.API_KEY_EXPIRING,
+                resource_id=row["id"],
+                sequence=row["event_sequence"],
+                payload=tell.payload(SimpleNamespace(**row)),
+            )
     return len(rows)
 
 

@@ -11,6 +11,7 @@ from sqlalchemy import ColumnElement, and_, delete, func, or_, select, text, upd
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from penguinmails_core.kit.db import Connection, Pool
+from penguinmails_core.kit.pages import newest_first
 from penguinmails_core.models import ApiKey, ApiKeySecret, Workspace
 from penguinmails_core.principal import Principal, PrincipalKind
 
@@ -73,10 +74,6 @@ with due as materialized (
 update api_keys k set expiry_noticed_at = now(), event_sequence = k.event_sequence + 1
 from due where (k.organization_id, k.id) = (due.organization_id, due.id)
 returning k.*"""
-
-_EVENT = """
-insert into events (organization_id, workspace_id, id, type, mode, resource_id, sequence, payload)
-values ($1, $2, $3, $4, $5, $6, $7, $8)"""
 
 # A parent ends no later than its children, so whole lines go together or from the bottom up.
 _FORGET = """
@@ -161,12 +158,7 @@ async def list_visible(
         query = query.where(ApiKey.mode == mode)
     if status is not None:
         query = query.where(_status(status))
-    if before is not None:
-        newer = query.where(ApiKey.id > before).order_by(ApiKey.id).limit(limit)
-        return list(await session.scalars(newer))[::-1]
-    if after is not None:
-        query = query.where(ApiKey.id < after)
-    return list(await session.scalars(query.order_by(ApiKey.id.desc()).limit(limit)))
+    return await newest_first(session, query, ApiKey.id, limit, after, before)
 
 
 async def list_for_organization(session: AsyncSession, organization_id: UUID) -> list[ApiKey]:
@@ -242,11 +234,6 @@ async def mark_expiring(connection: Connection, ahead: Any, limit: int) -> Seque
     shorter are left out: who made them knows."""
     rows: Sequence[Any] = await connection.fetch(_EXPIRING, ahead, limit)
     return rows
-
-
-async def add_events(connection: Connection, events: Sequence[tuple[Any, ...]]) -> None:
-    """(organization_id, workspace_id, id, type, mode, resource_id, sequence, payload) each."""
-    await connection.executemany(_EVENT, events)
 
 
 async def forget(pool: Pool, keep: Any, limit: int) -> int:

@@ -32,6 +32,7 @@ from penguinmails_core.kit.crypto import hash_api_key, new_api_key
 from penguinmails_core.kit.db import Database
 from penguinmails_core.kit.doorbell import KEYS, Doorbell
 from penguinmails_core.kit.ids import new_uuid
+from penguinmails_core.kit.pages import cut
 from penguinmails_core.models import ApiKey, ApiKeySecret
 from penguinmails_core.principal import Principal
 from penguinmails_core.scopes import ALL_SCOPES
@@ -114,8 +115,7 @@ async def list_keys(
     found = await repository.list_visible(
         session, principal, mode=mode, status=status, limit=limit + 1, after=after, before=before
     )
-    kept = found[-limit:] if before is not None else found[:limit]
-    return kept, len(found) > limit
+    return cut(found, limit, backwards=before is not None)
 
 
 async def update(session: AsyncSession, principal: Principal, key_id: UUID, changes: Mapping[str, Any]) -> ApiKey:

@@ -13,6 +13,7 @@ from sqlalchemy import ColumnElement, func, or_, select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from penguinmails_core.kit.db import Connection, Pool
+from penguinmails_core.kit.pages import newest_first
 from penguinmails_core.models import AuditLog
 from penguinmails_core.principal import Principal
 
@@ -154,12 +155,7 @@ async def list_entries(
 ) -> list[AuditLog]:
     """Up to `limit`, the newest first: those older than sequence `after`, or the nearest newer than `before`."""
     query = select(AuditLog).where(*_visible(principal), *_wanted(wanted))
-    if before is not None:
-        ascending = query.where(AuditLog.sequence > before).order_by(AuditLog.sequence).limit(limit)
-        return list(await session.scalars(ascending))[::-1]
-    if after is not None:
-        query = query.where(AuditLog.sequence < after)
-    return list(await session.scalars(query.order_by(AuditLog.sequence.desc()).limit(limit)))
+    return await newest_first(session, query, AuditLog.sequence, limit, after, before)
 
 
 async def extent(session: AsyncSession, principal: Principal, wanted: Filter, most: int) -> tuple[int, int]:

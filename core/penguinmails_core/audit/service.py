@@ -27,6 +27,7 @@ from penguinmails_core.errors import FieldError, NotFound, Unprocessable
 from penguinmails_core.kit.clock import utcnow
 from penguinmails_core.kit.db import Connection, Pool
 from penguinmails_core.kit.ids import new_uuid
+from penguinmails_core.kit.pages import cut
 from penguinmails_core.models import AuditLog
 from penguinmails_core.models.base import Base
 from penguinmails_core.principal import Principal
@@ -113,7 +114,7 @@ async def list_entries(
 ) -> tuple[list[AuditLog], bool]:
     """A page, the newest first, and whether there is more in the direction of travel. The cursors are sequences."""
     found = await repository.list_entries(session, principal, wanted, limit=limit + 1, after=after, before=before)
-    return (found[-limit:] if before is not None else found[:limit]), len(found) > limit
+    return cut(found, limit, backwards=before is not None)
 
 
 async def get_entry(session: AsyncSession, principal: Principal, entry_id: UUID) -> AuditLog:

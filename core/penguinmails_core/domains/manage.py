@@ -29,6 +29,7 @@ from penguinmails_core.events.types import EventType
 from penguinmails_core.kit.addresses import AddressError, to_ascii
 from penguinmails_core.kit.db import Database
 from penguinmails_core.kit.ids import Prefix, encode, new_uuid
+from penguinmails_core.kit.pages import cut
 from penguinmails_core.limits.catalogue import Limit
 from penguinmails_core.limits.service import require_room
 from penguinmails_core.models import Domain, DomainKey
@@ -124,9 +125,9 @@ async def list_domains(
     found = await repository.list_domains(
         session, principal, statuses=statuses, name=name, limit=limit + 1, after=after, before=before
     )
-    rows = found[-limit:] if before is not None else found[:limit]
+    rows, has_more = cut(found, limit, backwards=before is not None)
     keys = await repository.keys_of(session, principal.organization_id, [row.id for row in rows])
-    return [_with_records(row, keys[row.id], spf) for row in rows], len(found) > limit
+    return [_with_records(row, keys[row.id], spf) for row in rows], has_more
 
 
 def proved(domain: DomainRecords, observed: Mapping[str, Observation]) -> bool | None:

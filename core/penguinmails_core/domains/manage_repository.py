@@ -11,6 +11,7 @@ from sqlalchemy import ColumnElement, delete, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from penguinmails_core.kit.db import Connection
+from penguinmails_core.kit.pages import newest_first
 from penguinmails_core.models import Domain, DomainKey, Workspace
 from penguinmails_core.principal import Principal
 
@@ -44,12 +45,7 @@ async def list_domains(
         query = query.where(Domain.status.in_(statuses))
     if name is not None:
         query = query.where(Domain.name == name)
-    if before is not None:
-        nearest = query.where(Domain.id > before).order_by(Domain.id).limit(limit)
-        return list(await session.scalars(nearest))[::-1]
-    if after is not None:
-        query = query.where(Domain.id < after)
-    return list(await session.scalars(query.order_by(Domain.id.desc()).limit(limit)))
+    return await newest_first(session, query, Domain.id, limit, after, before)
 
 
 async def keys_of(

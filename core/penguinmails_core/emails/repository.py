@@ -13,6 +13,7 @@ from sqlalchemy import ColumnElement, Select, and_, func, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from penguinmails_core.kit.ids import uuid_at
+from penguinmails_core.kit.pages import newest_first
 from penguinmails_core.models import EmailMessage, EmailRecipient, RecipientStatus
 from penguinmails_core.principal import Principal
 
@@ -70,12 +71,7 @@ async def list_messages(
 ) -> list[EmailMessage]:
     """Up to `limit` messages, the newest first: those older than `after`, or the nearest newer than `before`."""
     query = select(EmailMessage).where(*_visible(principal), *_conditions(wanted))
-    if before is not None:
-        nearest = query.where(EmailMessage.id > before).order_by(EmailMessage.id).limit(limit)
-        return list(await session.scalars(nearest))[::-1]
-    if after is not None:
-        query = query.where(EmailMessage.id < after)
-    return list(await session.scalars(query.order_by(EmailMessage.id.desc()).limit(limit)))
+    return await newest_first(session, query, EmailMessage.id, limit, after, before)
 
 
 async def recipients_of(

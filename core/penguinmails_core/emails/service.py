@@ -21,6 +21,7 @@ from penguinmails_core.events.types import EventType
 from penguinmails_core.kit import ids
 from penguinmails_core.kit.clock import rfc3339, utcnow
 from penguinmails_core.kit.ids import Prefix
+from penguinmails_core.kit.pages import cut
 from penguinmails_core.models import EmailMessage, EmailRecipient, RecipientStatus
 from penguinmails_core.principal import Principal
 
@@ -62,9 +63,7 @@ async def list_emails(
 ) -> tuple[list[Email], bool]:
     """A page, the newest first, and whether there is more in the direction of travel."""
     found = await repository.list_messages(session, principal, wanted, limit=limit + 1, after=after, before=before)
-    has_more = len(found) > limit
-    # Travelling to newer mail, the surplus row is the newest, which stands first.
-    messages = found[-limit:] if before is not None else found[:limit]
+    messages, has_more = cut(found, limit, backwards=before is not None)
     recipients = await repository.recipients_of(session, principal.organization_id, [m.id for m in messages])
     return [_email(message, recipients[message.id]) for message in messages], has_more
 

@@ -8,13 +8,14 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, delete, func, or_, select, text, update
+from sqlalchemy import ColumnElement, delete, func, or_, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import defer
 
 from penguinmails_core.inbound.records import Source
 from penguinmails_core.kit.db import Pool
+from penguinmails_core.kit.pages import newest_first
 from penguinmails_core.models import InboundMessage, InboundSource
 from penguinmails_core.principal import Principal
 
@@ -48,7 +49,7 @@ async def list_sources(
 ) -> list[InboundSource]:
     """Up to `limit`, the newest first: those older than `after`, or the nearest newer than `before`."""
     query = select(InboundSource).where(*_visible(InboundSource, principal))
-    return await _page(session, query, InboundSource.id, limit, after, before)
+    return await newest_first(session, query, InboundSource.id, limit, after, before)
 
 
 async def delete_source(session: AsyncSession, source: InboundSource) -> None:
@@ -84,17 +85,7 @@ async def list_messages(
         query = query.where(InboundMessage.source_id == source_id)
     if statuses:
         query = query.where(InboundMessage.status.in_(statuses))
-    return await _page(session, query, InboundMessage.id, limit, after, before)
-
-
-async def _page(
-    session: AsyncSession, query: Select[Any], key: Any, limit: int, after: UUID | None, before: UUID | None
-) -> list[Any]:
-    if before is not None:
-        return list(await session.scalars(query.where(key > before).order_by(key).limit(limit)))[::-1]
-    if after is not None:
-        query = query.where(key < after)
-    return list(await session.scalars(query.order_by(key.desc()).limit(limit)))
+    return await newest_first(session, query, InboundMessage.id, limit, after, before)
 
 
 async def find_source(pool: Pool, token_hash: bytes) -> Source | None:

@@ -25,6 +25,7 @@ from penguinmails_core.inbound.records import InboundHandler, Scheme, SettingsEr
 from penguinmails_core.kit.clock import rfc3339, utcnow
 from penguinmails_core.kit.crypto import SecretBox
 from penguinmails_core.kit.ids import Prefix, new_uuid
+from penguinmails_core.kit.pages import cut
 from penguinmails_core.kit.texts import text_errors
 from penguinmails_core.models import InboundMessage, InboundSource
 from penguinmails_core.principal import Principal
@@ -137,7 +138,7 @@ class InboundSources:
     ) -> tuple[list[InboundSource], bool]:
         """A page, the newest first, and whether there is more in the direction of travel."""
         found = await repository.list_sources(session, principal, limit=limit + 1, after=after, before=before)
-        return _cut(found, limit, before is not None)
+        return cut(found, limit, backwards=before is not None)
 
     async def update(
         self, session: AsyncSession, principal: Principal, source_id: UUID, changes: Mapping[str, Any]
@@ -234,7 +235,7 @@ class InboundSources:
         found = await repository.list_messages(
             session, principal, source_id, statuses, limit=limit + 1, after=after, before=before
         )
-        return _cut(found, limit, before is not None)
+        return cut(found, limit, backwards=before is not None)
 
     async def replay(self, session: AsyncSession, principal: Principal, message_id: UUID) -> InboundMessage:
         """Every handler that wants it now gets it again, whatever became of it. Raises `Conflict` for a request that
@@ -296,8 +297,3 @@ def _refuse(errors: Sequence[FieldError]) -> None:
     if errors:
         detail = errors[0].detail if len(errors) == 1 else f"{len(errors)} fields need attention; see `errors`."
         raise Unprocessable(detail, errors=errors)
-
-
-def _cut(found: list[Row], limit: int, backwards: bool) -> tuple[list[Row], bool]:
-    """One row more than `limit` was asked for; travelling to newer ones, the surplus is the first."""
-    return (found[-limit:] if backwards else found[:limit]), len(found) > limit

@@ -8,7 +8,7 @@ trying a program.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -25,6 +25,7 @@ from penguinmails_core.identity.sessions import new_token, token_hash
 from penguinmails_core.invitations import repository
 from penguinmails_core.kit.clock import utcnow
 from penguinmails_core.kit.ids import Prefix, encode, new_uuid
+from penguinmails_core.kit.pages import cut
 from penguinmails_core.kit.texts import text_errors
 from penguinmails_core.limits.catalogue import Limit
 from penguinmails_core.limits.service import require_room
@@ -103,8 +104,8 @@ async def list_invitations(
 ) -> tuple[list[InvitationView], bool]:
     """A page, the newest first, and whether there is more in the direction of travel."""
     found = await repository.list_invitations(session, principal, status, limit=limit + 1, after=after, before=before)
-    kept: Sequence[tuple[Invitation, str | None]] = found[-limit:] if before is not None else found[:limit]
-    return [InvitationView(*row) for row in kept], len(found) > limit
+    kept, has_more = cut(found, limit, backwards=before is not None)
+    return [InvitationView(*row) for row in kept], has_more
 
 
 async def create(

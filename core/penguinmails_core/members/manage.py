@@ -27,6 +27,7 @@ from penguinmails_core.errors import (
 )
 from penguinmails_core.events.types import EventType
 from penguinmails_core.kit.ids import Prefix, encode
+from penguinmails_core.kit.pages import cut
 from penguinmails_core.members import repository, tell
 from penguinmails_core.members.authority import Authority, authority_of, refuse_test_mode
 from penguinmails_core.members.endings import end_everything, fit_everything
@@ -70,8 +71,8 @@ async def list_members(
 ) -> tuple[list[MemberView], bool]:
     """A page, the newest first, and whether there is more in the direction of travel."""
     found = await repository.list_members(session, principal, roles, email, limit=limit + 1, after=after, before=before)
-    kept = found[-limit:] if before is not None else found[:limit]
-    return await _views(session, kept), len(found) > limit
+    kept, has_more = cut(found, limit, backwards=before is not None)
+    return await _views(session, kept), has_more
 
 
 async def update(session: AsyncSession, principal: Principal, member_id: UUID, given: Mapping[str, Any]) -> MemberView:

@@ -22,6 +22,7 @@ from penguinmails_core.audit.actor import Resource
 from penguinmails_core.errors import Conflict, NotFound, OwnersOnly, Unprocessable
 from penguinmails_core.kit.clock import utcnow
 from penguinmails_core.kit.ids import Prefix, new_uuid
+from penguinmails_core.kit.pages import cut
 from penguinmails_core.members import authority as members
 from penguinmails_core.models import OAuthApp, OAuthApproval
 from penguinmails_core.oauth import app_rules
@@ -78,7 +79,7 @@ async def list_apps(
 ) -> tuple[list[OAuthApp], bool]:
     """A page, the newest first, and whether there is more in the direction of travel."""
     found = await repository.list_apps(session, principal, limit=limit + 1, after=after, before=before)
-    return (found[-limit:] if before is not None else found[:limit]), len(found) > limit
+    return cut(found, limit, backwards=before is not None)
 
 
 async def update(session: AsyncSession, principal: Principal, app_id: UUID, changes: Mapping[str, Any]) -> OAuthApp:

@@ -9,6 +9,7 @@ from sqlalchemy import ColumnElement, delete, func, select, text, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from penguinmails_core.kit.db import Connection, Pool
+from penguinmails_core.kit.pages import newest_first
 from penguinmails_core.models import NOBODY, OAuthApp, OAuthApproval, OAuthGrant
 from penguinmails_core.principal import Principal, PrincipalKind
 
@@ -35,12 +36,7 @@ async def list_apps(
 ) -> list[OAuthApp]:
     """Up to `limit`, the newest first: those older than `after`, or the nearest newer than `before`."""
     query = select(OAuthApp).where(*_visible(principal))
-    if before is not None:
-        newer = query.where(OAuthApp.id > before).order_by(OAuthApp.id).limit(limit)
-        return list(await session.scalars(newer))[::-1]
-    if after is not None:
-        query = query.where(OAuthApp.id < after)
-    return list(await session.scalars(query.order_by(OAuthApp.id.desc()).limit(limit)))
+    return await newest_first(session, query, OAuthApp.id, limit, after, before)
 
 
 async def count_for_update(session: AsyncSession, organization_id: UUID) -> int:

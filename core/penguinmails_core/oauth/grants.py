@@ -13,6 +13,7 @@ from penguinmails_core.audit.actor import Actor, Resource
 from penguinmails_core.errors import NotFound
 from penguinmails_core.kit.db import Database
 from penguinmails_core.kit.ids import Prefix
+from penguinmails_core.kit.pages import cut
 from penguinmails_core.models import OAuthGrant
 from penguinmails_core.oauth import grants_repository as repository
 from penguinmails_core.principal import Principal
@@ -41,7 +42,7 @@ async def list_grants(
     found = await repository.list_grants(
         session, principal, app_id=app_id, user_id=user_id, active=active, limit=limit + 1, after=after, before=before
     )
-    return (found[-limit:] if before is not None else found[:limit]), len(found) > limit
+    return cut(found, limit, backwards=before is not None)
 
 
 async def revoke(session: AsyncSession, principal: Principal, grant_id: UUID) -> OAuthGrant:

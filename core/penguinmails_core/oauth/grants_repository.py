@@ -9,6 +9,7 @@ from sqlalchemy import ColumnElement, func, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from penguinmails_core.kit.db import Pool
+from penguinmails_core.kit.pages import newest_first
 from penguinmails_core.models import OAuthGrant
 from penguinmails_core.principal import Principal, PrincipalKind
 
@@ -53,12 +54,7 @@ async def list_grants(
         query = query.where(OAuthGrant.user_id == user_id)
     if active is not None:
         query = query.where(OAuthGrant.revoked_at.is_(None) if active else OAuthGrant.revoked_at.is_not(None))
-    if before is not None:
-        newer = query.where(OAuthGrant.id > before).order_by(OAuthGrant.id).limit(limit)
-        return list(await session.scalars(newer))[::-1]
-    if after is not None:
-        query = query.where(OAuthGrant.id < after)
-    return list(await session.scalars(query.order_by(OAuthGrant.id.desc()).limit(limit)))
+    return await newest_first(session, query, OAuthGrant.id, limit, after, before)
 
 
 async def revoke_of_user(session: AsyncSession, organization_id: UUID, user_id: UUID, reason: str) -> None:

@@ -9,6 +9,7 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from penguinmails_core.errors import NotFound
+from penguinmails_core.kit.pages import cut
 from penguinmails_core.models import RequestLog
 from penguinmails_core.principal import Principal
 from penguinmails_core.request_logs import repository
@@ -26,7 +27,7 @@ async def list_logs(
 ) -> tuple[list[RequestLog], bool]:
     """A page, the newest first, and whether there is more in the direction of travel."""
     found = await repository.list_logs(session, principal, wanted, limit=limit + 1, after=after, before=before)
-    return (found[-limit:] if before is not None else found[:limit]), len(found) > limit
+    return cut(found, limit, backwards=before is not None)
 
 
 async def get_log(session: AsyncSession, principal: Principal, request_id: UUID) -> RequestLog:

@@ -8,6 +8,7 @@ from uuid import UUID
 from sqlalchemy import Select, delete, func, select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from penguinmails_core.kit.pages import newest_first
 from penguinmails_core.models import ScimToken, SsoConnection, SsoDomain, SsoIdentity
 
 
@@ -34,12 +35,7 @@ async def list_connections(
 ) -> list[SsoConnection]:
     """Up to `limit`, the newest first: those older than `after`, or the nearest newer than `before`."""
     query = select(SsoConnection).where(SsoConnection.organization_id == organization_id)
-    if before is not None:
-        nearest = query.where(SsoConnection.id > before).order_by(SsoConnection.id).limit(limit)
-        return list(await session.scalars(nearest))[::-1]
-    if after is not None:
-        query = query.where(SsoConnection.id < after)
-    return list(await session.scalars(query.order_by(SsoConnection.id.desc()).limit(limit)))
+    return await newest_first(session, query, SsoConnection.id, limit, after, before)
 
 
 async def domains_of(

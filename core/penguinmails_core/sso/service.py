@@ -24,6 +24,7 @@ from penguinmails_core.errors import Conflict, Forbidden, LiveModeRequired, NotF
 from penguinmails_core.kit.clock import utcnow
 from penguinmails_core.kit.crypto import SecretBox
 from penguinmails_core.kit.ids import Prefix, new_uuid
+from penguinmails_core.kit.pages import cut
 from penguinmails_core.models import ScimToken, SsoConnection, SsoDomain
 from penguinmails_core.principal import Principal
 from penguinmails_core.sso import repository, rules
@@ -110,9 +111,9 @@ class SsoConnections:
         """A page, the newest first, and whether there is more in the direction of travel."""
         organization_id = principal.organization_id
         found = await repository.list_connections(session, organization_id, limit=limit + 1, after=after, before=before)
-        rows = found[-limit:] if before is not None else found[:limit]
+        rows, has_more = cut(found, limit, backwards=before is not None)
         domains = await repository.domains_of(session, organization_id, [row.id for row in rows])
-        return [Connection(row, domains[row.id]) for row in rows], len(found) > limit
+        return [Connection(row, domains[row.id]) for row in rows], has_more
 
     async def update(
         self, session: AsyncSession, principal: Principal, connection_id: UUID, changes: Mapping[str, Any]

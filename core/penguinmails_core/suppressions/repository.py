@@ -13,6 +13,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from penguinmails_core.kit.db import Pool
+from penguinmails_core.kit.pages import newest_first
 from penguinmails_core.models import Suppression
 from penguinmails_core.principal import Principal
 
@@ -74,12 +75,7 @@ async def list_suppressions(
 ) -> list[Suppression]:
     """Up to `limit`, the newest first: those older than `after`, or the nearest newer than `before`."""
     query = select(Suppression).where(*_visible(principal), *_conditions(wanted))
-    if before is not None:
-        nearest = query.where(Suppression.id > before).order_by(Suppression.id).limit(limit)
-        return list(await session.scalars(nearest))[::-1]
-    if after is not None:
-        query = query.where(Suppression.id < after)
-    return list(await session.scalars(query.order_by(Suppression.id.desc()).limit(limit)))
+    return await newest_first(session, query, Suppression.id, limit, after, before)
 
 
 def _conditions(wanted: SuppressionFilter) -> list[ColumnElement[bool]]:

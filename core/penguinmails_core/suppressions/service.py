@@ -24,6 +24,7 @@ from penguinmails_core.events.types import EventType
 from penguinmails_core.kit.addresses import AddressError, parse_address
 from penguinmails_core.kit.clock import rfc3339, utcnow
 from penguinmails_core.kit.ids import Prefix, encode, new_uuid
+from penguinmails_core.kit.pages import cut
 from penguinmails_core.models import Suppression
 from penguinmails_core.principal import Principal, PrincipalKind
 from penguinmails_core.suppressions import repository
@@ -88,7 +89,7 @@ async def list_suppressions(
 ) -> tuple[list[Suppression], bool]:
     """A page, the newest first, and whether there is more in the direction of travel."""
     found = await repository.list_suppressions(session, principal, wanted, limit=limit + 1, after=after, before=before)
-    return (found[-limit:] if before is not None else found[:limit]), len(found) > limit
+    return cut(found, limit, backwards=before is not None)
 
 
 async def create(session: AsyncSession, principal: Principal, new: NewSuppression) -> Suppression:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, func, select, text, update
+from sqlalchemy import ColumnElement, func, select, text, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from penguinmails_core.kit.pages import newest_first
 from penguinmails_core.models import Event, WebhookAttempt, WebhookDelivery, WebhookEndpoint
 from penguinmails_core.principal import Principal
 
@@ -62,7 +62,7 @@ async def list_endpoints(
     query = select(WebhookEndpoint).where(*visible(principal))
     if consumer is not None:
         query = query.where(WebhookEndpoint.consumer == consumer)
-    return await _page(session, query, WebhookEndpoint.id, limit, after, before)
+    return await newest_first(session, query, WebhookEndpoint.id, limit, after, before)
 
 
 async def list_deliveries(
@@ -78,17 +78,7 @@ async def list_deliveries(
     query = select(WebhookDelivery).where(*_of(endpoint))
     if statuses:
         query = query.where(WebhookDelivery.status.in_(statuses))
-    return await _page(session, query, WebhookDelivery.event_id, limit, after, before)
-
-
-async def _page(
-    session: AsyncSession, query: Select[Any], key: Any, limit: int, after: UUID | None, before: UUID | None
-) -> list[Any]:
-    if before is not None:
-        return list(await session.scalars(query.where(key > before).order_by(key).limit(limit)))[::-1]
-    if after is not None:
-        query = query.where(key < after)
-    return list(await session.scalars(query.order_by(key.desc()).limit(limit)))
+    return await newest_first(session, query, WebhookDelivery.event_id, limit, after, before)
 
 
 def _of(endpoint: WebhookEndpoint) -> list[ColumnElement[bool]]:

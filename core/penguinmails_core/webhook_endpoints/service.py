@@ -22,6 +22,7 @@ from penguinmails_core.events.types import EventType
 from penguinmails_core.kit.clock import rfc3339, utcnow
 from penguinmails_core.kit.crypto import SecretBox
 from penguinmails_core.kit.ids import Prefix, encode, new_uuid
+from penguinmails_core.kit.pages import cut
 from penguinmails_core.models import WebhookAttempt, WebhookDelivery, WebhookEndpoint
 from penguinmails_core.principal import Principal
 from penguinmails_core.webhook_endpoints import repository, secrets, tell
@@ -139,7 +140,7 @@ class WebhookEndpoints:
         found = await repository.list_endpoints(
             session, principal, consumer, limit=limit + 1, after=after, before=before
         )
-        return _cut(found, limit, before is not None)
+        return cut(found, limit, backwards=before is not None)
 
     async def update(
         self,
@@ -298,7 +299,7 @@ class WebhookEndpoints:
         found = await repository.list_deliveries(
             session, endpoint, statuses, limit=limit + 1, after=after, before=before
         )
-        return _cut(found, limit, before is not None)
+        return cut(found, limit, backwards=before is not None)
 
     async def get_delivery(
         self, session: AsyncSession, principal: Principal, endpoint_id: UUID, delivery_id: UUID
@@ -366,8 +367,3 @@ def forget_failures(endpoint: WebhookEndpoint) -> None:
     endpoint.failing_since = endpoint.failing_confirmed_at = endpoint.breaker_until = None
     endpoint.breaker = "closed"
     endpoint.consecutive_failures = endpoint.breaker_openings = 0
-
-
-def _cut(found: list[Row], limit: int, backwards: bool) -> tuple[list[Row], bool]:
-    """One row more than `limit` was asked for; travelling to newer ones, the surplus is the first."""
-    return (found[-limit:] if backwards else found[:limit]), len(found) > limit

@@ -8,11 +8,12 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, and_, func, select, text
+from sqlalchemy import ColumnElement, and_, func, select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from penguinmails_core.kit.db import Pool
 from penguinmails_core.kit.ids import uuid_at
+from penguinmails_core.kit.pages import newest_first
 from penguinmails_core.models import WebhookDelivery, WebhookEndpoint, WebhookPortalLink
 from penguinmails_core.principal import Principal, PrincipalKind
 
@@ -100,17 +101,7 @@ async def list_links(
         query = query.where(WebhookPortalLink.consumer == consumer)
     if active is not None:
         query = query.where(_active() if active else ~_active())
-    return await _page(session, query, WebhookPortalLink.id, limit, after, before)
-
-
-async def _page(
-    session: AsyncSession, query: Select[Any], key: Any, limit: int, after: UUID | None, before: UUID | None
-) -> list[Any]:
-    if before is not None:
-        return list(await session.scalars(query.where(key > before).order_by(key).limit(limit)))[::-1]
-    if after is not None:
-        query = query.where(key < after)
-    return list(await session.scalars(query.order_by(key.desc()).limit(limit)))
+    return await newest_first(session, query, WebhookPortalLink.id, limit, after, before)
 
 
 async def forget(pool: Pool, keep: Any, limit: int) -> int:
@@ -174,7 +165,7 @@ async def list_deliveries(
         query = query.where(WebhookDelivery.event_id >= _first_at(wanted.since))
     if wanted.until is not None:
         query = query.where(WebhookDelivery.event_id < _first_at(wanted.until))
-    return await _page(session, query, WebhookDelivery.event_id, limit, after, before)
+    return await newest_first(session, query, WebhookDelivery.event_id, limit, after, before)
 
 
 def _first_at(moment: datetime) -> UUID:

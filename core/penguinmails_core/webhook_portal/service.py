@@ -34,6 +34,7 @@ from penguinmails_core.errors import (
 from penguinmails_core.kit.clock import utcnow
 from penguinmails_core.kit.db import Pool
 from penguinmails_core.kit.ids import Prefix, new_uuid
+from penguinmails_core.kit.pages import cut
 from penguinmails_core.models import WebhookPortalLink
 from penguinmails_core.principal import Principal, PrincipalKind
 from penguinmails_core.scopes import Scope
@@ -123,7 +124,7 @@ async def list_links(
     found = await repository.list_links(
         session, principal, consumer=consumer, active=active, limit=limit + 1, after=after, before=before
     )
-    return (found[-limit:] if before is not None else found[:limit]), len(found) > limit
+    return cut(found, limit, backwards=before is not None)
 
 
 async def revoke(session: AsyncSession, principal: Principal, link_id: UUID) -> WebhookPortalLink:

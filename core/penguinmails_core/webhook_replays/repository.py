@@ -8,6 +8,7 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from penguinmails_core.kit.pages import newest_first
 from penguinmails_core.models import WebhookDelivery, WebhookEndpoint, WebhookReplay
 from penguinmails_core.principal import Principal
 from penguinmails_core.webhook_endpoints import repository as endpoints
@@ -49,12 +50,7 @@ async def list_replays(
         query = query.where(WebhookReplay.endpoint_id == endpoint_id)
     if statuses:
         query = query.where(WebhookReplay.status.in_(statuses))
-    if before is not None:
-        rows = await session.scalars(query.where(WebhookReplay.id > before).order_by(WebhookReplay.id).limit(limit))
-        return list(rows)[::-1]
-    if after is not None:
-        query = query.where(WebhookReplay.id < after)
-    return list(await session.scalars(query.order_by(WebhookReplay.id.desc()).limit(limit)))
+    return await newest_first(session, query, WebhookReplay.id, limit, after, before)
 
 
 async def active(

@@ -17,6 +17,7 @@ from penguinmails_core.errors import Conflict, FieldError, NotFound, Unprocessab
 from penguinmails_core.events import repository as events
 from penguinmails_core.kit.clock import rfc3339, utcnow
 from penguinmails_core.kit.ids import Prefix, encode, new_uuid
+from penguinmails_core.kit.pages import cut
 from penguinmails_core.models import WebhookEndpoint, WebhookReplay
 from penguinmails_core.principal import Principal
 from penguinmails_core.webhook_endpoints import repository as endpoints
@@ -145,8 +146,8 @@ async def list_replays(
     found = await repository.list_replays(
         session, principal, endpoint_id, statuses, limit=limit + 1, after=after, before=before
     )
-    page = found[-limit:] if before is not None else found[:limit]
-    return await _with_outcomes(session, page), len(found) > limit
+    page, has_more = cut(found, limit, backwards=before is not None)
+    return await _with_outcomes(session, page), has_more
 
 
 async def cancel(session: AsyncSession, principal: Principal, replay_id: UUID) -> Replay:

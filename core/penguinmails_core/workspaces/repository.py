@@ -9,6 +9,7 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, Table, exists, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from penguinmails_core.kit.pages import newest_first
 from penguinmails_core.models import ApiKey, Base, Domain, Member, WebhookEndpoint, Workspace, WorkspaceMember
 from penguinmails_core.principal import Principal, PrincipalKind
 
@@ -59,12 +60,7 @@ async def list_workspaces(
     query = select(Workspace).where(*_visible(principal))
     if archived is not None:
         query = query.where(Workspace.archived_at.is_not(None) if archived else Workspace.archived_at.is_(None))
-    if before is not None:
-        newer = query.where(Workspace.id > before).order_by(Workspace.id).limit(limit)
-        return list(await session.scalars(newer))[::-1]
-    if after is not None:
-        query = query.where(Workspace.id < after)
-    return list(await session.scalars(query.order_by(Workspace.id.desc()).limit(limit)))
+    return await newest_first(session, query, Workspace.id, limit, after, before)
 
 
 async def count(session: AsyncSession, organization_id: UUID) -> int:

@@ -21,6 +21,7 @@ from penguinmails_core.events import repository as events
 from penguinmails_core.events.types import EventType
 from penguinmails_core.kit.clock import utcnow
 from penguinmails_core.kit.ids import Prefix, encode, new_uuid
+from penguinmails_core.kit.pages import cut
 from penguinmails_core.kit.texts import text_errors, timezone_errors
 from penguinmails_core.limits.catalogue import Limit
 from penguinmails_core.limits.service import require_room
@@ -60,7 +61,7 @@ async def list_workspaces(
 ) -> tuple[list[Workspace], bool]:
     """A page, the newest first, and whether there is more in the direction of travel."""
     found = await repository.list_workspaces(session, principal, archived, limit=limit + 1, after=after, before=before)
-    return (found[-limit:] if before is not None else found[:limit]), len(found) > limit
+    return cut(found, limit, backwards=before is not None)
 
 
 async def create(

@@ -11,13 +11,14 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from penguinmails_core import models
 from penguinmails_core.errors import FieldError, Unprocessable
+from penguinmails_core.inbound.schemes import InboundScheme
 from penguinmails_core.inbound.service import DEFAULT_OVERLAP, MAX_OVERLAP
 from penguinmails_core.kit import ids
 from penguinmails_core.kit.doorbell import INBOUND
 from penguinmails_core.kit.ids import Prefix
 from penguinmails_core.scopes import Scope
 from penguinmails_graphql.context import Info, caller_of, fresh_caller_of
-from penguinmails_graphql.inbound.types import InboundMessage, InboundScheme, InboundSource, InboundSourceStatus
+from penguinmails_graphql.inbound.types import InboundMessage, InboundSource, InboundSourceStatus
 from penguinmails_graphql.once import IdempotencyKey, once
 from penguinmails_graphql.relay import DeletedPayload, uuid_of
 

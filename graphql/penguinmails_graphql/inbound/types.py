@@ -11,29 +11,14 @@ import strawberry
 from strawberry.scalars import JSON
 
 from penguinmails_core import models
+from penguinmails_core.inbound.schemes import InboundScheme
 from penguinmails_core.kit import ids
 from penguinmails_core.kit.clock import utcnow
 from penguinmails_core.kit.ids import Prefix
 from penguinmails_graphql.relay import Node
 from penguinmails_graphql.scalars import DateTime
 
-
-@strawberry.enum(description="How the sender proves itself.")
-class InboundScheme(StrEnum):
-    STANDARD_WEBHOOKS = "standard_webhooks"
-    SVIX = "svix"
-    HUBSPOT = "hubspot"
-    SLACK = "slack"
-    STRIPE = "stripe"
-    GITHUB = "github"
-    SEGMENT = "segment"
-    MAILGUN = "mailgun"
-    PIPEDRIVE = "pipedrive"
-    POSTMARK = "postmark"
-    BASIC = "basic"
-    TOKEN = "token"  # noqa: S105  (the name of a scheme)
-    HMAC = "hmac"
-    SNS = "sns"
+strawberry.enum(InboundScheme, description="How the sender proves itself.")
 
 
 @strawberry.enum

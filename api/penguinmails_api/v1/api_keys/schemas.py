@@ -5,15 +5,11 @@ from enum import StrEnum
 from typing import Annotated, Any, ClassVar, Self
 from uuid import UUID
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
-from penguinmails_api.v1 import cursors
 from penguinmails_api.v1.common import (
-    DEFAULT_LIMIT,
-    Limit,
     Moment,
     Page,
-    QueryParameters,
     RequestBody,
     Resource,
     Timestamp,
@@ -21,7 +17,7 @@ from penguinmails_api.v1.common import (
     typeid,
 )
 from penguinmails_api.v1.me.schemas import Mode
-from penguinmails_api.v1.paging import OF_WORKSPACE, WorkspaceFilter
+from penguinmails_api.v1.paging import OF_WORKSPACE, PageQuery, WorkspaceFilter, next_cursor
 from penguinmails_core import models
 from penguinmails_core.api_keys import rules, service
 from penguinmails_core.api_keys.presets import Preset
@@ -144,29 +140,13 @@ class ApiKeyRotate(RequestBody):
     )
 
 
-class ApiKeyListQuery(QueryParameters):
+class ApiKeyListQuery(PageQuery):
     mode: Mode | None = Field(None, description="Keys of this mode only. A key sees keys of its own mode only.")
     status: ApiKeyStatus | None = Field(None, description="In this status.")
     workspace_id: WorkspaceFilter = OF_WORKSPACE
-    after: str | None = Field(None, max_length=100, description="Older than this cursor.")
-    before: str | None = Field(None, max_length=100, description="Newer than this cursor.")
-    limit: Limit = DEFAULT_LIMIT
-
-    @model_validator(mode="after")
-    def _one_direction(self) -> Self:
-        if self.after is not None and self.before is not None:
-            raise ValueError("give `after` or `before`, not both")
-        return self
 
     def place(self) -> dict[str, Any]:
-        """Keyword arguments for the service."""
-        return {
-            "mode": self.mode,
-            "status": self.status,
-            "limit": self.limit,
-            "after": cursors.decode_id(self.after, "after") if self.after is not None else None,
-            "before": cursors.decode_id(self.before, "before") if self.before is not None else None,
-        }
+        return super().place() | {"mode": self.mode, "status": self.status}
 
 
 class _ApiKey(Resource):
@@ -265,11 +245,10 @@ class ApiKeyList(Page[ApiKey]):
 
     @classmethod
     def of(cls, rows: Sequence[models.ApiKey], has_more: bool, *, backwards: bool) -> Self:
-        edge = (rows[0] if backwards else rows[-1]) if rows and has_more else None
         return cls(
             data=[ApiKey.of(row) for row in rows],
             has_more=has_more,
-            next_cursor=cursors.encode_id(edge.id) if edge else None,
+            next_cursor=next_cursor([row.id for row in rows], has_more, backwards=backwards),
         )
 
 

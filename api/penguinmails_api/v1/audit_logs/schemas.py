@@ -8,12 +8,11 @@ from uuid import UUID
 
 from pydantic import AfterValidator, Field
 
-from penguinmails_api.v1 import cursors
 from penguinmails_api.v1.common import Moment, Page, QueryParameters, Resource, Timestamp, from_path, typeid
 from penguinmails_api.v1.paging import PageQuery
 from penguinmails_core import models
 from penguinmails_core.audit import service
-from penguinmails_core.kit import ids
+from penguinmails_core.kit import cursors, ids
 from penguinmails_core.kit.ids import Prefix
 
 AuditLogIdInPath = Annotated[UUID, from_path(Prefix.AUDIT_LOG, "entry in the audit log"), typeid(Prefix.AUDIT_LOG)]

@@ -7,9 +7,8 @@ from uuid import UUID
 
 from pydantic import AfterValidator, Field
 
-from penguinmails_api.v1 import cursors
 from penguinmails_api.v1.common import Page, RequestBody, Resource, Timestamp, from_path, typeid
-from penguinmails_api.v1.paging import OF_WORKSPACE, PageQuery, WorkspaceFilter
+from penguinmails_api.v1.paging import OF_WORKSPACE, PageQuery, WorkspaceFilter, next_cursor
 from penguinmails_core.domains.dns_records import Observation, Purpose, Record, RecordStatus
 from penguinmails_core.domains.manage import DomainRecords
 from penguinmails_core.kit import addresses, ids
@@ -110,9 +109,8 @@ class DomainList(Page[Domain]):
 
     @classmethod
     def of(cls, domains: Sequence[DomainRecords], has_more: bool, *, backwards: bool) -> Self:
-        edge = (domains[0] if backwards else domains[-1]) if domains and has_more else None
         return cls(
             data=[Domain.of(domain) for domain in domains],
             has_more=has_more,
-            next_cursor=cursors.encode_id(edge.row.id) if edge else None,
+            next_cursor=next_cursor([row.row.id for row in domains], has_more, backwards=backwards),
         )

@@ -31,7 +31,6 @@ from penguinmails_core.emails import service
 from penguinmails_core.errors import NotFound, Problem
 from penguinmails_core.events import service as events
 from penguinmails_core.events.repository import EventFilter
-from penguinmails_core.kit import cursors
 from penguinmails_core.kit.doorbell import EVENTS, MAIL
 from penguinmails_core.kit.ids import Prefix
 from penguinmails_core.principal import Principal
@@ -45,14 +44,10 @@ async def list_emails(context: Context, query: Annotated[EmailListQuery, Query()
     """Messages, the newest first. All filters that are given must match. `GET /v1/emails?status=failed` lists the dead
     letters; `POST /v1/emails/{email_id}/retry` sends one again."""
     caller = context.caller
-    after = cursors.decode_id(query.after, "after") if query.after is not None else None
-    before = cursors.decode_id(query.before, "before") if query.before is not None else None
     async with context.services.database.tenant(caller.organization_id) as session:
         inside = caller.inside(query.workspace_id)
-        page = await service.list_emails(
-            session, inside, query.to_filter(), limit=query.limit, after=after, before=before
-        )
-    return EmailList.of(*page, backwards=before is not None)
+        page = await service.list_emails(session, inside, query.to_filter(), **query.place())
+    return EmailList.of(*page, backwards=query.backwards)
 
 
 @router.get(

@@ -4,14 +4,11 @@ from enum import StrEnum
 from typing import Annotated, Any, Self
 from uuid import UUID
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, Field
 
 from penguinmails_api.v1.common import (
-    DEFAULT_LIMIT,
-    Limit,
     Moment,
     Page,
-    QueryParameters,
     RequestBody,
     Resource,
     Timestamp,
@@ -20,13 +17,13 @@ from penguinmails_api.v1.common import (
 )
 from penguinmails_api.v1.emails.send_schemas import EmailClass
 from penguinmails_api.v1.events.schemas import Event
-from penguinmails_api.v1.paging import OF_WORKSPACE, WorkspaceFilter
+from penguinmails_api.v1.paging import OF_WORKSPACE, PageQuery, WorkspaceFilter, next_cursor
 from penguinmails_core.content.service import MessageContent
 from penguinmails_core.emails import service
 from penguinmails_core.emails.payload import message_id
 from penguinmails_core.emails.repository import EmailFilter
 from penguinmails_core.emails.status import EmailStatus
-from penguinmails_core.kit import addresses, cursors, ids
+from penguinmails_core.kit import addresses, ids
 from penguinmails_core.kit.ids import Prefix
 from penguinmails_core.models import EmailMessage, EmailRecipient, RecipientStatus
 from penguinmails_webhooks.payloads import RecipientKind
@@ -57,10 +54,7 @@ def _mailbox(value: str) -> str:
 Address = Annotated[str, Field(max_length=1024), AfterValidator(_mailbox)]
 
 
-class EmailListQuery(QueryParameters):
-    after: str | None = Field(None, max_length=100, description="Older than this cursor.")
-    before: str | None = Field(None, max_length=100, description="Newer than this cursor.")
-    limit: Limit = DEFAULT_LIMIT
+class EmailListQuery(PageQuery):
     status: list[EmailStatusFilter] = Field(
         [],
         max_length=20,
@@ -73,12 +67,6 @@ class EmailListQuery(QueryParameters):
     workspace_id: WorkspaceFilter = OF_WORKSPACE
     created_after: Moment | None = Field(None, description="Accepted at this time or later (RFC 3339).")
     created_before: Moment | None = Field(None, description="Accepted before this time (RFC 3339).")
-
-    @model_validator(mode="after")
-    def _one_direction(self) -> Self:
-        if self.after is not None and self.before is not None:
-            raise ValueError("give `after` or `before`, not both")
-        return self
 
     def to_filter(self) -> EmailFilter:
         return EmailFilter(
@@ -193,9 +181,11 @@ class EmailList(Page[Email]):
 
     @classmethod
     def of(cls, emails: list[service.Email], has_more: bool, *, backwards: bool) -> Self:
-        edge = (emails[0] if backwards else emails[-1]) if emails and has_more else None
-        cursor = cursors.encode_id(edge.message.id) if edge else None
-        return cls(data=[Email.of(email) for email in emails], has_more=has_more, next_cursor=cursor)
+        return cls(
+            data=[Email.of(email) for email in emails],
+            has_more=has_more,
+            next_cursor=next_cursor([email.message.id for email in emails], has_more, backwards=backwards),
+        )
 
 
 class AttachmentDisposition(StrEnum):

@@ -9,10 +9,10 @@ from uuid import UUID
 from pydantic import Field
 
 from penguinmails_api.v1.common import Page, Resource, Timestamp, from_path, typeid
-from penguinmails_api.v1.inbound_sources.schemas import InboundScheme
-from penguinmails_api.v1.paging import PageQuery
+from penguinmails_api.v1.paging import PageQuery, next_cursor
 from penguinmails_core import models
-from penguinmails_core.kit import cursors, ids
+from penguinmails_core.inbound.schemes import InboundScheme
+from penguinmails_core.kit import ids
 from penguinmails_core.kit.ids import Prefix
 
 MessageIdInPath = Annotated[UUID, from_path(Prefix.INBOUND_MESSAGE, "inbound message"), typeid(Prefix.INBOUND_MESSAGE)]
@@ -139,9 +139,8 @@ class InboundMessageList(Page[InboundMessage]):
 
     @classmethod
     def of(cls, rows: Sequence[models.InboundMessage], has_more: bool, *, backwards: bool) -> Self:
-        edge = (rows[0] if backwards else rows[-1]) if rows and has_more else None
         return cls(
             data=[InboundMessage.of(row) for row in rows],
             has_more=has_more,
-            next_cursor=cursors.encode_id(edge.id) if edge else None,
+            next_cursor=next_cursor([row.id for row in rows], has_more, backwards=backwards),
         )

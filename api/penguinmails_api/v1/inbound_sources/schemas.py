@@ -10,33 +10,15 @@ from pydantic import Field
 
 from penguinmails_api.v1.common import Page, RequestBody, Resource, Timestamp, from_path, typeid
 from penguinmails_api.v1.limits import AtMost
-from penguinmails_api.v1.paging import PageQuery
+from penguinmails_api.v1.paging import PageQuery, next_cursor
 from penguinmails_core import models
 from penguinmails_core.inbound import service
-from penguinmails_core.kit import cursors, ids
+from penguinmails_core.inbound.schemes import InboundScheme
+from penguinmails_core.kit import ids
 from penguinmails_core.kit.clock import utcnow
 from penguinmails_core.kit.ids import Prefix
 
 SourceIdInPath = Annotated[UUID, from_path(Prefix.INBOUND_SOURCE, "inbound source"), typeid(Prefix.INBOUND_SOURCE)]
-
-
-class InboundScheme(StrEnum):
-    """How the sender proves itself; docs/inbound.md has a table of what each one signs."""
-
-    STANDARD_WEBHOOKS = "standard_webhooks"
-    SVIX = "svix"
-    HUBSPOT = "hubspot"
-    SLACK = "slack"
-    STRIPE = "stripe"
-    GITHUB = "github"
-    SEGMENT = "segment"
-    MAILGUN = "mailgun"
-    PIPEDRIVE = "pipedrive"
-    POSTMARK = "postmark"
-    BASIC = "basic"
-    TOKEN = "token"  # noqa: S105  (the name of a scheme)
-    HMAC = "hmac"
-    SNS = "sns"
 
 
 class InboundSourceStatus(StrEnum):
@@ -214,8 +196,7 @@ class InboundSourceList(Page[InboundSource]):
 
     @classmethod
     def of(cls, found: Sequence[InboundSource], ends: Sequence[UUID], has_more: bool, *, backwards: bool) -> Self:
-        edge = (ends[0] if backwards else ends[-1]) if ends and has_more else None
-        return cls(data=list(found), has_more=has_more, next_cursor=cursors.encode_id(edge) if edge else None)
+        return cls(data=list(found), has_more=has_more, next_cursor=next_cursor(ends, has_more, backwards=backwards))
 
 
 class InboundSourceListQuery(PageQuery):

@@ -7,11 +7,10 @@ from uuid import UUID
 
 from pydantic import Field
 
-from penguinmails_api.v1 import cursors
 from penguinmails_api.v1.common import Page, RequestBody, Resource, Timestamp, from_path, typeid
 from penguinmails_api.v1.me.schemas import Mode
 from penguinmails_api.v1.members.schemas import MemberRole, MemberWorkspace, PlaceBody, workspaces_of
-from penguinmails_api.v1.paging import PageQuery
+from penguinmails_api.v1.paging import PageQuery, next_cursor
 from penguinmails_core.invitations.accepting import Accepted
 from penguinmails_core.invitations.service import MAX_NOTE, InvitationView
 from penguinmails_core.kit import ids
@@ -103,11 +102,10 @@ class InvitationList(Page[Invitation]):
 
     @classmethod
     def of(cls, views: Sequence[InvitationView], has_more: bool, *, backwards: bool) -> Self:
-        edge = (views[0] if backwards else views[-1]) if views and has_more else None
         return cls(
             data=[Invitation.of(view) for view in views],
             has_more=has_more,
-            next_cursor=cursors.encode_id(edge.row.id) if edge else None,
+            next_cursor=next_cursor([row.row.id for row in views], has_more, backwards=backwards),
         )
 
 

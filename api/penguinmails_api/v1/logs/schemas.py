@@ -7,9 +7,8 @@ from uuid import UUID
 
 from pydantic import BeforeValidator, Field
 
-from penguinmails_api.v1 import cursors
 from penguinmails_api.v1.common import Moment, Page, Resource, Timestamp, from_path, typeid
-from penguinmails_api.v1.paging import PageQuery
+from penguinmails_api.v1.paging import PageQuery, next_cursor
 from penguinmails_core import models
 from penguinmails_core.kit import ids
 from penguinmails_core.kit.ids import Prefix
@@ -126,9 +125,8 @@ class LogList(Page[Log]):
 
     @classmethod
     def of(cls, rows: Sequence[models.RequestLog], has_more: bool, *, backwards: bool) -> Self:
-        edge = (rows[0] if backwards else rows[-1]) if rows and has_more else None
         return cls(
             data=[Log.of(row) for row in rows],
             has_more=has_more,
-            next_cursor=cursors.encode_id(edge.id) if edge else None,
+            next_cursor=next_cursor([row.id for row in rows], has_more, backwards=backwards),
         )

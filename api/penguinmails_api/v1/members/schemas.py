@@ -7,10 +7,9 @@ from uuid import UUID
 
 from pydantic import Field
 
-from penguinmails_api.v1 import cursors
 from penguinmails_api.v1.common import Page, RequestBody, Resource, Timestamp, from_path, typeid
 from penguinmails_api.v1.members.ids import decode_in_body
-from penguinmails_api.v1.paging import PageQuery
+from penguinmails_api.v1.paging import PageQuery, next_cursor
 from penguinmails_core.kit import ids
 from penguinmails_core.kit.ids import Prefix
 from penguinmails_core.members.manage import MemberView
@@ -136,9 +135,8 @@ class MemberList(Page[Member]):
 
     @classmethod
     def of(cls, views: Sequence[MemberView], has_more: bool, *, backwards: bool) -> Self:
-        edge = (views[0] if backwards else views[-1]) if views and has_more else None
         return cls(
             data=[Member.of(view) for view in views],
             has_more=has_more,
-            next_cursor=cursors.encode_id(edge.row.id) if edge else None,
+            next_cursor=next_cursor([row.row.id for row in views], has_more, backwards=backwards),
         )

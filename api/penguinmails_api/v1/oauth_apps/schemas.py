@@ -9,9 +9,9 @@ from pydantic import Field, StrictBool
 
 from penguinmails_api.v1.common import Page, RequestBody, Resource, Timestamp, from_path, typeid
 from penguinmails_api.v1.me.schemas import Mode
-from penguinmails_api.v1.paging import PageQuery
+from penguinmails_api.v1.paging import PageQuery, next_cursor
 from penguinmails_core import models
-from penguinmails_core.kit import cursors, ids
+from penguinmails_core.kit import ids
 from penguinmails_core.kit.clock import utcnow
 from penguinmails_core.kit.ids import Prefix
 from penguinmails_core.oauth import app_rules, apps, records
@@ -235,9 +235,8 @@ class OAuthAppWithSecret(_OAuthApp):
 class OAuthAppList(Page[OAuthApp]):
     @classmethod
     def of(cls, rows: Sequence[models.OAuthApp], has_more: bool, *, backwards: bool) -> Self:
-        edge = (rows[0] if backwards else rows[-1]).id if rows and has_more else None
         return cls(
             data=[OAuthApp.of(row) for row in rows],
             has_more=has_more,
-            next_cursor=cursors.encode_id(edge) if edge else None,
+            next_cursor=next_cursor([row.id for row in rows], has_more, backwards=backwards),
         )

@@ -9,10 +9,10 @@ from pydantic import Field
 
 from penguinmails_api.v1.common import Page, Resource, Timestamp, from_path, typeid
 from penguinmails_api.v1.me.schemas import Mode
-from penguinmails_api.v1.paging import PageQuery
+from penguinmails_api.v1.paging import PageQuery, next_cursor
 from penguinmails_core import models
 from penguinmails_core.errors import FieldError, Unprocessable
-from penguinmails_core.kit import cursors, ids
+from penguinmails_core.kit import ids
 from penguinmails_core.kit.ids import Prefix
 from penguinmails_core.oauth.scopes import in_order
 
@@ -103,9 +103,8 @@ class OAuthGrant(Resource):
 class OAuthGrantList(Page[OAuthGrant]):
     @classmethod
     def of(cls, rows: Sequence[models.OAuthGrant], has_more: bool, *, backwards: bool) -> Self:
-        edge = (rows[0] if backwards else rows[-1]).id if rows and has_more else None
         return cls(
             data=[OAuthGrant.of(row) for row in rows],
             has_more=has_more,
-            next_cursor=cursors.encode_id(edge) if edge else None,
+            next_cursor=next_cursor([row.id for row in rows], has_more, backwards=backwards),
         )

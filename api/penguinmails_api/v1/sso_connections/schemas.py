@@ -7,10 +7,9 @@ from uuid import UUID
 
 from pydantic import Field, StrictBool
 
-from penguinmails_api.v1 import cursors
 from penguinmails_api.v1.common import Moment, Page, RequestBody, Resource, Timestamp, from_path, typeid
 from penguinmails_api.v1.limits import AtMost
-from penguinmails_api.v1.paging import PageQuery
+from penguinmails_api.v1.paging import PageQuery, next_cursor
 from penguinmails_core import models
 from penguinmails_core.identity.origin import PublicUrl
 from penguinmails_core.kit import ids
@@ -241,11 +240,10 @@ class SsoConnectionList(Page[SsoConnection]):
 
     @classmethod
     def of(cls, rows: Sequence[Connection], has_more: bool, public: PublicUrl, *, backwards: bool) -> Self:
-        edge = (rows[0] if backwards else rows[-1]) if rows and has_more else None
         return cls(
             data=[SsoConnection.of(row, public) for row in rows],
             has_more=has_more,
-            next_cursor=cursors.encode_id(edge.row.id) if edge else None,
+            next_cursor=next_cursor([row.row.id for row in rows], has_more, backwards=backwards),
         )
 
 

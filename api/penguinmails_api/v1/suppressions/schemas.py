@@ -17,9 +17,9 @@ from penguinmails_api.v1.common import (
     from_path,
     typeid,
 )
-from penguinmails_api.v1.paging import OF_WORKSPACE, PageQuery, WorkspaceFilter
+from penguinmails_api.v1.paging import OF_WORKSPACE, PageQuery, WorkspaceFilter, next_cursor
 from penguinmails_core import models
-from penguinmails_core.kit import addresses, cursors, ids
+from penguinmails_core.kit import addresses, ids
 from penguinmails_core.kit.clock import utcnow
 from penguinmails_core.kit.ids import Prefix
 from penguinmails_core.suppressions import service
@@ -189,11 +189,10 @@ class SuppressionList(Page[Suppression]):
 
     @classmethod
     def of(cls, rows: Sequence[models.Suppression], has_more: bool, *, backwards: bool) -> Self:
-        edge = (rows[0] if backwards else rows[-1]) if rows and has_more else None
         return cls(
             data=[Suppression.of(row) for row in rows],
             has_more=has_more,
-            next_cursor=cursors.encode_id(edge.id) if edge else None,
+            next_cursor=next_cursor([row.id for row in rows], has_more, backwards=backwards),
         )
 
 

@@ -12,18 +12,16 @@ from penguinmails_api.routing import Context, operation
 from penguinmails_api.v1 import csv_cells
 from penguinmails_api.v1.events.schemas import Event, render_event
 from penguinmails_api.v1.webhook_deliveries.schemas import (
+    DeliveryIdInPath,
+    WebhookAttempt,
     WebhookAttempts,
+    WebhookDeliveryExpanded,
     WebhookDeliveryFilter,
     WebhookDeliverySearch,
     WebhookDeliverySearchList,
-)
-from penguinmails_api.v1.webhook_endpoints.schemas import (
-    DeliveryIdInPath,
-    WebhookAttempt,
-    WebhookDeliveryExpanded,
     WebhookDeliverySummary,
-    WebhookEndpoint,
 )
+from penguinmails_api.v1.webhook_endpoints.schemas import WebhookEndpoint
 from penguinmails_core.errors import NotFound
 from penguinmails_core.events import service as events
 from penguinmails_core.scopes import Scope

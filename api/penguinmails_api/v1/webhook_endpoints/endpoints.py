@@ -15,23 +15,25 @@ from penguinmails_api.rate_limits.special import limit
 from penguinmails_api.routing import Context, get_context, operation
 from penguinmails_api.v1.common import read_id
 from penguinmails_api.v1.events.schemas import Event, render_event
-from penguinmails_api.v1.webhook_endpoints.doctor import WebhookTestReport, WebhookTestRequest, WebhookTestResult
-from penguinmails_api.v1.webhook_endpoints.request import WebhookFilterResult, WebhookFilterTest
-from penguinmails_api.v1.webhook_endpoints.schemas import (
+from penguinmails_api.v1.webhook_deliveries.schemas import (
     DeliveryIdInPath,
-    EndpointIdInPath,
     WebhookDeliveryDetail,
     WebhookDeliveryExpanded,
     WebhookDeliveryList,
     WebhookDeliveryListQuery,
+    WebhookResendRequest,
+    WebhookResent,
+)
+from penguinmails_api.v1.webhook_endpoints.doctor import WebhookTestReport, WebhookTestRequest, WebhookTestResult
+from penguinmails_api.v1.webhook_endpoints.request import WebhookFilterResult, WebhookFilterTest
+from penguinmails_api.v1.webhook_endpoints.schemas import (
+    EndpointIdInPath,
     WebhookEndpoint,
     WebhookEndpointCreate,
     WebhookEndpointList,
     WebhookEndpointListQuery,
     WebhookEndpointUpdate,
     WebhookEndpointWithSecret,
-    WebhookResendRequest,
-    WebhookResent,
 )
 from penguinmails_api.v1.webhook_endpoints.secrets import SecretIdInPath, WebhookSecretRotate, WebhookSecrets
 from penguinmails_core.errors import NotFound, Unavailable

@@ -10,10 +10,10 @@ from pydantic import Field
 from penguinmails_api.v1.common import Page, RequestBody, Resource, Timestamp, from_path, read_id, typeid
 from penguinmails_api.v1.limits import AtMost
 from penguinmails_api.v1.me.schemas import Mode
-from penguinmails_api.v1.paging import PageQuery
+from penguinmails_api.v1.paging import PageQuery, next_cursor
 from penguinmails_api.v1.webhook_endpoints.schemas import EventPatterns
 from penguinmails_core import models
-from penguinmails_core.kit import cursors, ids
+from penguinmails_core.kit import ids
 from penguinmails_core.kit.ids import Prefix
 from penguinmails_core.webhook_endpoints.consumers import MAX_CONSUMER
 from penguinmails_core.webhook_portal import checks, service
@@ -182,9 +182,8 @@ class WebhookPortalLinkList(Page[WebhookPortalLink]):
 
     @classmethod
     def of(cls, rows: Sequence[models.WebhookPortalLink], has_more: bool, *, backwards: bool) -> Self:
-        edge = (rows[0] if backwards else rows[-1]).id if rows and has_more else None
         return cls(
             data=[WebhookPortalLink.of(row) for row in rows],
             has_more=has_more,
-            next_cursor=cursors.encode_id(edge) if edge else None,
+            next_cursor=next_cursor([row.id for row in rows], has_more, backwards=backwards),
         )

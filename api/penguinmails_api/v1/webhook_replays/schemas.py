@@ -8,10 +8,10 @@ from uuid import UUID
 from pydantic import Field, model_validator
 
 from penguinmails_api.v1.common import Moment, Page, RequestBody, Resource, Timestamp, from_path, typeid
-from penguinmails_api.v1.paging import PageQuery
+from penguinmails_api.v1.paging import PageQuery, next_cursor
 from penguinmails_api.v1.webhook_endpoints.schemas import EventPatterns
 from penguinmails_core.errors import FieldError, NotFound, Unprocessable
-from penguinmails_core.kit import cursors, ids
+from penguinmails_core.kit import ids
 from penguinmails_core.kit.ids import Prefix
 from penguinmails_core.webhook_replays.service import Only, Replay, Wish
 from penguinmails_webhooks.events import InvalidPatterns, validate_patterns
@@ -156,9 +156,8 @@ class WebhookReplayList(Page[WebhookReplay]):
 
     @classmethod
     def of(cls, replays: Sequence[Replay], has_more: bool, *, backwards: bool) -> Self:
-        edge = (replays[0] if backwards else replays[-1]) if replays and has_more else None
         return cls(
             data=[WebhookReplay.of(replay) for replay in replays],
             has_more=has_more,
-            next_cursor=cursors.encode_id(edge.row.id) if edge else None,
+            next_cursor=next_cursor([row.row.id for row in replays], has_more, backwards=backwards),
         )

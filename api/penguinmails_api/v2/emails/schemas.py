@@ -7,12 +7,12 @@ from pydantic import Field
 from penguinmails_api.v1.common import Moment, Page, Resource, Timestamp, typeid
 from penguinmails_api.v1.emails.schemas import Address, EmailStatusFilter, RecipientReply
 from penguinmails_api.v1.emails.send_schemas import EmailClass
-from penguinmails_api.v1.paging import OF_WORKSPACE, PageQuery, WorkspaceFilter
+from penguinmails_api.v1.paging import OF_WORKSPACE, PageQuery, WorkspaceFilter, next_cursor
 from penguinmails_core.emails import service
 from penguinmails_core.emails.payload import message_id
 from penguinmails_core.emails.repository import EmailFilter
 from penguinmails_core.emails.status import EmailStatus
-from penguinmails_core.kit import addresses, cursors, ids
+from penguinmails_core.kit import addresses, ids
 from penguinmails_core.kit.ids import Prefix
 from penguinmails_core.models import EmailRecipient as Row
 from penguinmails_core.models import RecipientStatus
@@ -143,6 +143,8 @@ class EmailList(Page[Email]):
 
     @classmethod
     def of(cls, emails: list[service.Email], has_more: bool, *, backwards: bool) -> Self:
-        edge = (emails[0] if backwards else emails[-1]) if emails and has_more else None
-        cursor = cursors.encode_id(edge.message.id) if edge else None
-        return cls(data=[Email.of(email) for email in emails], has_more=has_more, next_cursor=cursor)
+        return cls(
+            data=[Email.of(email) for email in emails],
+            has_more=has_more,
+            next_cursor=next_cursor([email.message.id for email in emails], has_more, backwards=backwards),
+        )

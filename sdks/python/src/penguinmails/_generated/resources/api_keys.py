@@ -96,12 +96,12 @@ class ApiKeysResource:
     def list(
         self,
         *,
-        mode: inputs.ModeInput | None = None,
-        status: inputs.ApiKeyStatusInput | None = None,
-        workspace_id: str | None = None,
         after: str | None = None,
         before: str | None = None,
         limit: int | None = None,
+        mode: inputs.ModeInput | None = None,
+        status: inputs.ApiKeyStatusInput | None = None,
+        workspace_id: str | None = None,
         **options: Unpack[RequestOptions],
     ) -> Page[ApiKey]:
         """List API keys.
@@ -112,22 +112,22 @@ class ApiKeysResource:
         Scope: api_keys:read.
 
         Args:
-            mode: Keys of this mode only. A key sees keys of its own mode only.
-            status: In this status.
-            workspace_id: Of this workspace only.
             after: Older than this cursor.
             before: Newer than this cursor.
             limit: How many, 1 to 100; more is refused.
+            mode: Keys of this mode only. A key sees keys of its own mode only.
+            status: In this status.
+            workspace_id: Of this workspace only.
         """
         return self._transport.page(
             _LIST,
             query={
-                "mode": mode,
-                "status": status,
-                "workspace_id": workspace_id,
                 "after": after,
                 "before": before,
                 "limit": limit,
+                "mode": mode,
+                "status": status,
+                "workspace_id": workspace_id,
             },
             options=options,
         )
@@ -474,12 +474,12 @@ class AsyncApiKeysResource:
     def list(
         self,
         *,
-        mode: inputs.ModeInput | None = None,
-        status: inputs.ApiKeyStatusInput | None = None,
-        workspace_id: str | None = None,
         after: str | None = None,
         before: str | None = None,
         limit: int | None = None,
+        mode: inputs.ModeInput | None = None,
+        status: inputs.ApiKeyStatusInput | None = None,
+        workspace_id: str | None = None,
         **options: Unpack[RequestOptions],
     ) -> AsyncPaginator[ApiKey]:
         """List API keys.
@@ -490,22 +490,22 @@ class AsyncApiKeysResource:
         Scope: api_keys:read.
 
         Args:
-            mode: Keys of this mode only. A key sees keys of its own mode only.
-            status: In this status.
-            workspace_id: Of this workspace only.
             after: Older than this cursor.
             before: Newer than this cursor.
             limit: How many, 1 to 100; more is refused.
+            mode: Keys of this mode only. A key sees keys of its own mode only.
+            status: In this status.
+            workspace_id: Of this workspace only.
         """
         return self._transport.page(
             _LIST,
             query={
-                "mode": mode,
-                "status": status,
-                "workspace_id": workspace_id,
                 "after": after,
                 "before": before,
                 "limit": limit,
+                "mode": mode,
+                "status": status,
+                "workspace_id": workspace_id,
             },
             options=options,
         )
