@@ -314,6 +314,9 @@ async def test_endpoints_with_other_settings_show_what_is_sent(
     rotated = (await visit.post(f"/endpoints/{endpoint}/rotate")).text
     assert "whpk_" in rotated
     assert "None" not in rotated
+    shown = (await visit.get(f"/endpoints/{endpoint}")).text
+    assert "whpk_" in shown
+    assert "whsec_" not in shown
     await portal.happen()
     await engine.run_once()
     assert receiver.requests[0].event["data"] == {}
