@@ -63,9 +63,7 @@ async def test_a_custom_role_gives_its_own_scopes_of_this_moment(database: Datab
 
 async def test_a_limited_member_is_bound_to_one_of_its_workspaces(database: Database) -> None:
     organization = await create_organization(database, "Acme")
-    one, two, three = sorted(
-        [await make_workspace(database, organization.id, slug) for slug in ("one", "two", "three")]
-    )
+    one, two, three = [await make_workspace(database, organization.id, slug) for slug in ("one", "two", "three")]
     person = await make_member(database, organization.id, workspaces={one: "viewer", two: "admin"})
     first = await person.principal(database)
     assert (first.workspace_id, first.default_workspace_id) == (one, one)
