@@ -2,7 +2,7 @@
 # Installs the programs that tests need and that pip cannot bring.
 #
 #   scripts/toolchains.sh             everything
-#   scripts/toolchains.sh chromium    only what is named (chromium, node, php, ruby, xmlsec1, s3)
+#   scripts/toolchains.sh chromium    only what is named (chromium, node, php, ruby, xmlsec1, mail, s3)
 #   scripts/toolchains.sh --try       the same, but exit status 0 even when something cannot be installed
 #
 # Idempotent, and quiet about what is already there. Works as root or through sudo on Debian and Ubuntu;
@@ -70,6 +70,20 @@ install_ruby() {
     apt_install ruby ruby
 }
 
+# Real mail servers, a DNS server that takes updates and a spam filter, each started by its tests on a port of its own
+# with files of its own; none runs as a service.
+install_mail() {
+    missing=no
+    for name in postfix dovecot named spamd opendkim; do
+        command -v $name >/dev/null 2>&1 || [ -x /usr/sbin/$name ] || missing=yes
+    done
+    [ $missing = yes ] || return 0
+    if can_install && ! command -v postfix >/dev/null 2>&1 && command -v debconf-set-selections >/dev/null 2>&1; then
+        echo "postfix postfix/main_mailer_type select No configuration" | as_root debconf-set-selections
+    fi
+    apt_install mail postfix dovecot-core dovecot-imapd dovecot-lmtpd spamassassin spamd opendkim opendkim-tools bind9 bind9-dnsutils
+}
+
 # What tests and lint need from npm, run by the Node of the pip wheel in .venv. The lock file is left out on purpose: it
 # would record which registry the packages came from; versions are pinned in package.json.
 install_node() {
@@ -111,12 +125,12 @@ if [ "${1:-}" = --try ]; then
     failure=0
     shift
 fi
-[ $# -gt 0 ] || set -- chromium node php ruby xmlsec1
+[ $# -gt 0 ] || set -- chromium node php ruby xmlsec1 mail
 status=0
 for tool in "$@"; do
     case $tool in
-        chromium | node | php | ruby | xmlsec1 | s3) "install_$tool" || status=$failure ;;
-        *) say "unknown toolchain '$tool'; known: chromium, node, php, ruby, xmlsec1, s3"; exit 2 ;;
+        chromium | node | php | ruby | xmlsec1 | mail | s3) "install_$tool" || status=$failure ;;
+        *) say "unknown toolchain '$tool'; known: chromium, node, php, ruby, xmlsec1, mail, s3"; exit 2 ;;
     esac
 done
 exit $status
