@@ -16,6 +16,7 @@ from penguinmails_core.kit import ids
 from penguinmails_core.kit.db import Database
 from penguinmails_core.webhook_endpoints.consumers import MAX_OF_CONSUMER
 from penguinmails_webhooks.engine import WebhookEngine
+from penguinmails_webhooks.replays import Replays
 from tests.fixtures.factories import Tenant, make_workspace
 from tests.fixtures.people import make_member, sign_in
 from tests.portal.world import CONSUMER, URL, Portal, path_of
@@ -270,19 +271,43 @@ async def test_replaying_sends_again_with_the_same_id(
     delivery = (await portal.api.get(f"/v1/webhook_endpoints/{endpoint}/deliveries")).json()["data"][0]["id"]
     detail = (await visit.get(f"/endpoints/{endpoint}/deliveries/{delivery}")).text
     assert "the receiver answered 500" in detail
+    assert "First byte" in detail
     assert "broken" in detail
     assert "&#34;number&#34;: " in detail  # any of the three: ids of one millisecond are in no order
     one = await visit.post(f"/endpoints/{endpoint}/deliveries/{delivery}/replay")
     assert one.status_code == 303
     await engine.run_once()
     assert sorted(receiver.ids().values()) == [1, 1, 2]
-    rest = await visit.post(f"/endpoints/{endpoint}/replay", {"which": "failed"})
+    rest = await visit.post(f"/endpoints/{endpoint}/replay", {"which": "failed", "since": "2020-01-01T00:00"})
     assert rest.status_code == 303
-    assert "2 deliveries are sent again now" in (await portal.get(rest.headers["location"])).text
+    assert "The replay has begun" in (await portal.get(rest.headers["location"])).text
+    refused(await visit.post(f"/endpoints/{endpoint}/replay", {"which": "missing"}), 409)  # one at a time
+    await Replays(database, portal.services.doorbell).run_once()
     await engine.run_once()
     assert sorted(receiver.ids().values()) == [2, 2, 2]
+    await Replays(database, portal.services.doorbell).run_once()
+    assert "The last replay is complete: 2 sent again" in (await visit.get(f"/endpoints/{endpoint}")).text
     refused(await visit.post(f"/endpoints/{endpoint}/replay", {"which": "failed", "since": "soon"}), 422)
+    refused(await visit.post(f"/endpoints/{endpoint}/replay", {"which": "missing", "since": "2999-01-01T00:00"}), 422)
     refused(await visit.post(f"/endpoints/{endpoint}/replay", {"which": "everything"}), 400)
+
+
+async def test_a_replay_is_cancelled_by_its_own_endpoint_only(portal: Portal) -> None:
+    visit = await portal.visit()
+    endpoint, other = await visit.add(), await visit.add()
+    theirs = await portal.endpoint(consumer="customer_7")
+    await portal.happen()
+    assert (await visit.post(f"/endpoints/{endpoint}/replay", {"which": "all"})).status_code == 303
+    started = await portal.api.post(f"/v1/webhook_endpoints/{theirs}/replay", json={"only": "all"})
+    foreign = started.json()["id"]
+    mine = (await portal.api.get("/v1/webhook_replays")).json()["data"][1]["id"]
+    refused(await visit.post(f"/endpoints/{endpoint}/replays/{foreign}/cancel"), 404)
+    refused(await visit.post(f"/endpoints/{other}/replays/{mine}/cancel"), 404)
+    refused(await visit.post(f"/endpoints/{theirs}/replays/{foreign}/cancel"), 404)
+    page = (await visit.get(f"/endpoints/{endpoint}")).text
+    assert "<progress" in page
+    assert (await visit.post(f"/endpoints/{endpoint}/replays/{mine}/cancel")).status_code == 303
+    assert "The last replay was cancelled" in (await visit.get(f"/endpoints/{endpoint}")).text
 
 
 async def test_diagnosis_says_what_is_wrong(portal: Portal, receiver: Receiver, database: Database) -> None:

@@ -16,7 +16,7 @@ from fastapi import APIRouter, Request, Response
 from penguinmails_api.portal.pages import PortalRoute, Visitor, read_form, visiting
 from penguinmails_api.rate_limits.special import limit
 from penguinmails_api.v1.common import read_id
-from penguinmails_core.errors import BadRequest, Conflict, NotFound
+from penguinmails_core.errors import NotFound
 from penguinmails_core.events import service as events
 from penguinmails_core.events.types import EventType
 from penguinmails_core.kit import cursors, ids
@@ -31,11 +31,6 @@ from penguinmails_webhooks.events import CATALOGUE, matches, render
 router = APIRouter(route_class=PortalRoute, include_in_schema=False)
 
 PAGE = 20
-KINDS = {
-    "failed": ("All that failed", "Given up after the last attempt."),
-    "ended": ("All that never arrived", "Also what was cancelled while the endpoint was disabled."),
-}
-_STATUSES = {"failed": ("exhausted",), "ended": ("exhausted", "cancelled")}
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,55 +147,3 @@ async def replay_one(request: Request, token: str, endpoint: str, delivery: str)
         await visitor.endpoints.resend(visitor.session, visitor.principal, _read_endpoint(endpoint), delivery_id)
         visitor.ring(WEBHOOKS)
         return visitor.go(f"/endpoints/{endpoint}/deliveries/{delivery}", notice="replayed")
-
-
-@router.get("/portal/s/{token}/endpoints/{endpoint}/replay")
-async def show_replay(request: Request, token: str, endpoint: str) -> Response:
-    async with visiting(request, token, write=True) as visitor:
-        return await _replay_page(visitor, endpoint, "failed", "")
-
-
-@router.post("/portal/s/{token}/endpoints/{endpoint}/replay")
-@limit("20/minute", by="address")
-async def replay(request: Request, token: str, endpoint: str) -> Response:
-    form = await read_form(request)
-    which, text = form.get("which"), form.get("since").strip()
-    if which not in KINDS:
-        raise BadRequest("The form says nothing of what to replay.")
-    async with visiting(request, token, write=True) as visitor:
-        since = _moment(text)
-        if text and since is None:
-            return await _replay_page(visitor, endpoint, which, text, "Give a time such as 2026-11-24T12:00.")
-        try:
-            count = await visitor.endpoints.resend_all(
-                visitor.session, visitor.principal, _read_endpoint(endpoint), _STATUSES[which], since
-            )
-        except Conflict as problem:
-            return await _replay_page(visitor, endpoint, which, text, problem=problem.detail)
-        visitor.ring(WEBHOOKS)
-        return visitor.go(f"/endpoints/{endpoint}?replayed={count}")
-
-
-def _moment(text: str) -> datetime | None:
-    try:
-        found = datetime.fromisoformat(text)
-    except ValueError:
-        return None
-    found = found if found.tzinfo is not None else found.replace(tzinfo=UTC)
-    return found if 1970 < found.year < 9000 else None
-
-
-async def _replay_page(
-    visitor: Visitor, endpoint: str, which: str, since: str, error: str = "", *, problem: str = ""
-) -> Response:
-    row = await visitor.endpoints.get(visitor.session, visitor.principal, _read_endpoint(endpoint))
-    return visitor.render(
-        "replay.html",
-        status=422 if error else 409 if problem else 200,
-        endpoint=row,
-        here=f"{visitor.base}/endpoints/{endpoint}",
-        kinds=KINDS,
-        entered={"which": which, "since": since},
-        errors={"since": error},
-        problem=problem,
-    )

@@ -19,6 +19,7 @@ from penguinmails_core.kit.ids import Prefix
 from penguinmails_core.models import WebhookEndpoint
 from penguinmails_core.webhook_endpoints.secrets import last_expiry
 from penguinmails_core.webhook_portal import repository
+from penguinmails_core.webhook_replays import service as replays
 
 router = APIRouter(route_class=PortalRoute, include_in_schema=False)
 
@@ -90,11 +91,13 @@ async def show(
         wanted = FilterForm(status if status in STATUSES else "", type_, since, until)
         found, newer, older = await wanted.page(visitor, row, after, before)
         recent = await repository.recent(visitor.session, row.organization_id, [row.id], BARS)
+        job, _ = await replays.list_replays(visitor.session, visitor.principal, row.id, limit=1)
         path = f"{visitor.base}/endpoints/{ids.encode(Prefix.WEBHOOK_ENDPOINT, row.id)}"
         return visitor.render(
             "endpoint.html",
             endpoint=row,
             recent=recent[row.id],
+            replay=job[0] if job else None,
             overlap_until=overlap_until(row),
             deliveries=found,
             statuses=STATUSES,

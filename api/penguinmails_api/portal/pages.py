@@ -57,6 +57,8 @@ NOTICES = {
     "disabled": "The endpoint is disabled. What waited is cancelled and can be replayed later.",
     "deleted": "The endpoint is deleted.",
     "tested": "A test event is on its way. Its result shows below in a moment.",
+    "replaying": "The replay has begun.",
+    "replay-cancelled": "The replay is cancelled. What was due already is still sent.",
     "replayed": "It is sent again now, with the same id.",
 }
 
@@ -91,9 +93,6 @@ class Visitor:
 
     def render(self, template: str, *, status: int = 200, **values: Any) -> HTMLResponse:
         notice = NOTICES.get(self.request.query_params.get("notice", ""), "")
-        count = self.request.query_params.get("replayed", "")
-        if count.isdigit() and len(count) <= 6:
-            notice = f"{int(count):,} deliveries are sent again now." if int(count) else "There was nothing to replay."
         values = {"base": self.base, "may_write": self.visit.may_write, "notice": notice, **values}
         return _page(self.request, template, status, self.link, values)
 

@@ -1,6 +1,6 @@
 """All routers of the portal."""
 
-from penguinmails_api.portal import assets, changes, deliveries, diagnosis, endpoints, entrance, reading
+from penguinmails_api.portal import assets, changes, deliveries, diagnosis, endpoints, entrance, reading, replays
 
 ROUTERS = (
     assets.router,
@@ -8,6 +8,7 @@ ROUTERS = (
     endpoints.router,
     changes.router,
     deliveries.router,
+    replays.router,
     diagnosis.router,
     reading.router,
 )
