@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+from functools import lru_cache
 from typing import Literal
 from uuid import UUID
 
@@ -38,6 +39,7 @@ async def get_log(session: AsyncSession, principal: Principal, request_id: UUID)
     return row
 
 
+@lru_cache(maxsize=10_000)  # once for every request; reading an address costs as much as drafting a message
 def shown_address(address: str, how: Literal["masked", "full", "off"]) -> str | None:
     """``masked`` keeps the network: 24 bits of an IPv4 address, 48 of an IPv6 one."""
     if how == "off" or not address:
