@@ -59,6 +59,7 @@ from penguinmails_core.kit.db import Database
 from penguinmails_core.kit.dns import Resolver, SystemResolver
 from penguinmails_core.kit.doorbell import EVENTS, MAIL, Doorbell
 from penguinmails_core.kit.http import OutgoingHttp
+from penguinmails_core.lanes.domains import DomainGroups
 from penguinmails_core.limits.cache import LimitsCache
 from penguinmails_core.limits.catalogue import DEFAULT_PLAN
 from penguinmails_core.models import SsoConnection
@@ -119,6 +120,7 @@ class Services:
     acceptor: Acceptor
     send_caps: SendCaps
     domains: VerifiedDomains
+    domain_groups: DomainGroups
     content: ContentService
     mail: SystemMail
     identity: Identity
@@ -220,6 +222,7 @@ class Services:
         await self.request_log.stop()
         await self.limiter.stop()
         await self.limits.stop()
+        await self.domain_groups.stop()
         await self.usage.stop()
         await self.thresholds.stop()
         await self.authenticator.stop()
@@ -268,6 +271,8 @@ async def open_services(
     limiter = Limiter(redis)
     limits = LimitsCache(database, doorbell, default_plan=settings.api.default_plan)
     await limits.start()
+    domain_groups = DomainGroups(database.ingest)
+    await domain_groups.start()
     usage = UsageRecorder(database.ingest)
     await usage.start()
     addresses = ClientAddresses(settings.api.trusted_proxies)
@@ -302,6 +307,7 @@ async def open_services(
         send_caps=SendCaps(database.ingest, acceptor),
         content=content,
         domains=VerifiedDomains(database.ingest),
+        domain_groups=domain_groups,
         mail=mail,
         identity=identity,
         outgoing=outgoing,

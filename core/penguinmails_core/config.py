@@ -195,6 +195,11 @@ class SenderSettings(BaseSettings):
     horizon: Duration = Field(timedelta(hours=72), description="How long a temporary failure is retried")
     retry_base: Duration = Field(timedelta(seconds=60), description="First wait after a temporary failure; doubles")
     poll: Duration = Field(timedelta(seconds=1), description="Longest wait between looks at the queue")
+    lanes_file: Path | None = Field(
+        None,
+        description="TOML file with your own lane policies, back-off rules and IP pools, over those that are shipped "
+        "(docs/lanes.md)",
+    )
 
 
 class AuthSettings(BaseSettings):

@@ -56,7 +56,7 @@ def _predicate(facts: TableFacts) -> str | None:
         case "shared":
             return facts.policy.format(organization=ORGANIZATION)
         case "reference":
-            return "true"
+            return facts.policy.format(organization=ORGANIZATION) or "true"
         case _:
             return None
 

@@ -58,6 +58,8 @@ class Prefix(StrEnum):
     WEBHOOK_PORTAL_LINK = "whl"
     WEBHOOK_REPLAY = "whr"
     REQUEST = "req"
+    LANE = "lan"
+    LANE_DECISION = "lde"
 
 
 class IdError(ValueError):

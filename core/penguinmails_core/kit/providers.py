@@ -1,7 +1,7 @@
 """Which provider group receives mail for a domain; the group is half of a sending lane's name.
 
-Only well-known consumer domains are here: they never move, and most mail goes to them. Company domains hosted by
-Google or Microsoft look like any other name and are found by their MX later.
+Only well-known consumer domains are in the table: they never move, and most mail goes to them. Company domains hosted
+by Google or Microsoft look like any other name; what their MX said is learned (`lanes/domains.py`) and held here.
 """
 
 from __future__ import annotations
@@ -80,7 +80,31 @@ _GROUP_BY_DOMAIN: Final[dict[str, str]] = {
 }
 
 
+# Of this process; MX records change rarely, and a memory that is behind costs one move from lane to lane.
+_LEARNED: Final[dict[str, str]] = {}
+_MOST: Final = 200_000
+
+
+def learn(domain: str, group: str) -> None:
+    """What a domain's MX said. `other` is not held: it is what an unknown domain is anyway."""
+    if group == OTHER:
+        _LEARNED.pop(domain, None)
+        return
+    while len(_LEARNED) >= _MOST and domain not in _LEARNED:
+        del _LEARNED[next(iter(_LEARNED))]  # the one learned first
+    _LEARNED[domain] = group
+
+
+def forget_learned() -> None:
+    _LEARNED.clear()
+
+
+def is_listed(domain: str) -> bool:
+    """Whether a domain is in the table, so that nobody need ask DNS."""
+    return domain in _GROUP_BY_DOMAIN
+
+
 def provider_group(domain: str) -> str:
     """Group of a recipient's domain (lower-case A-labels, as `Mailbox.domain`): "google", "microsoft", "yahoo", "apple"
-    and a few more; "other" for a domain that is not in the table. Subdomains are not looked at."""
-    return _GROUP_BY_DOMAIN.get(domain, OTHER)
+    and more; "other" for a domain that is neither in the table nor learned. Subdomains are not looked at."""
+    return _GROUP_BY_DOMAIN.get(domain) or _LEARNED.get(domain, OTHER)

@@ -17,6 +17,17 @@ from penguinmails_core.models.identity import (
     WebauthnChallenge,
 )
 from penguinmails_core.models.inbound import InboundMessage, InboundSource
+from penguinmails_core.models.lane import (
+    Lane,
+    LaneDay,
+    LaneDecision,
+    LaneEvidence,
+    LaneMember,
+    RecipientDomain,
+    SenderWorker,
+    SendingPause,
+    Warmup,
+)
 from penguinmails_core.models.member import Invitation, Member, Role, WorkspaceMember
 from penguinmails_core.models.oauth import (
     NOBODY,
@@ -75,6 +86,11 @@ __all__ = [
     "InboundMessage",
     "InboundSource",
     "Invitation",
+    "Lane",
+    "LaneDay",
+    "LaneDecision",
+    "LaneEvidence",
+    "LaneMember",
     "LimitOverride",
     "Member",
     "OAuthApp",
@@ -92,6 +108,7 @@ __all__ = [
     "OrganizationPlan",
     "Passkey",
     "Plan",
+    "RecipientDomain",
     "RecipientStatus",
     "RecoveryCode",
     "ReputationRule",
@@ -99,6 +116,8 @@ __all__ = [
     "Role",
     "ScimResource",
     "ScimToken",
+    "SenderWorker",
+    "SendingPause",
     "SendingReputation",
     "SsoAssertion",
     "SsoConnection",
@@ -114,6 +133,7 @@ __all__ = [
     "User",
     "UserCredential",
     "UserSession",
+    "Warmup",
     "WebauthnChallenge",
     "WebhookAttempt",
     "WebhookDelivery",

@@ -31,7 +31,7 @@ class TableFacts:
 
     tenancy   `tenant`: rows belong to one organization (`organization_id`); `organization`: the row is the organization
               (`id`); `shared`: rows are reached through a membership; `reference`: the same for everybody, read by
-              all; `system`: no tenant data, closed to `app`.
+              all, or by those whom `policy` lets; `system`: no tenant data, closed to `app`.
     personal  columns that hold personal data: exported and erased with the person.
     retention how long rows stay, in words an operator can check.
     partition key, interval and drop rule, for tables that grow without bound.

@@ -87,8 +87,15 @@ class EmailRecipient(TenantKey, Base):
             ["email_messages.organization_id", "email_messages.id"],
             ondelete="CASCADE",
         ),
-        # The claim reads this index only; a claim nulls `due_at` and the result leaves indexed columns alone.
-        Index("ix_email_recipients_due", "lane", "due_at", postgresql_where=text("due_at is not null")),
+        # The claim reads this index only; a claim nulls `due_at` and the result leaves indexed columns alone. A queue
+        # is a lane and an organization, so that one organization's mail never stands in front of another's.
+        Index(
+            "ix_email_recipients_due",
+            "lane",
+            "organization_id",
+            "due_at",
+            postgresql_where=text("due_at is not null"),
+        ),
         Index("ix_email_recipients_message", "organization_id", "message_id"),
         Index("ix_email_recipients_address", "organization_id", "address"),
         CheckConstraint("kind in ('to', 'cc', 'bcc')", name="kind"),

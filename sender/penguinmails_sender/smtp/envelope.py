@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from penguinmails_sender.lanes.policy import ConnectionPolicy
+
 _UNSAFE = re.compile(r"[\x00-\x1f\x7f]").search
 _UNSAFE_UNQUOTED = re.compile(r"[\x00-\x20\x7f<>]").search
 
@@ -18,6 +20,7 @@ class Envelope:
     recipients: tuple[str, ...]
     content: bytes
     smtputf8: bool = False
+    policy: ConnectionPolicy | None = None  # how the lane wants it to leave; None: as the transport is set up
 
 
 def is_safe_path(address: str) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import OrderedDict
+from dataclasses import replace
 
 from penguinmails_core.kit.dns import DnsError, Resolver, is_null_mx
 from penguinmails_sender.smtp import Envelope, Outcome, RecipientResult
@@ -43,7 +44,7 @@ class NullMxGuard:
         left = tuple(address for address in envelope.recipients if address not in refused)
         results = dict(refused)
         if left:
-            rest = Envelope(envelope.envelope_sender, left, envelope.content, envelope.smtputf8)
+            rest = replace(envelope, recipients=left)
             results |= {result.address: result for result in await self._transport.deliver(rest)}
         return [results[address] for address in envelope.recipients]
 

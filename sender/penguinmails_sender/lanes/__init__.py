@@ -1,0 +1,1 @@
+"""How the engine keeps to the lanes: pace, connections, pauses."""
