@@ -22,6 +22,7 @@ from penguinmails_api.graphql.endpoint import hot_routes as graphql_routes
 from penguinmails_api.graphql.routes import router as graphql
 from penguinmails_api.identity.routes import ROUTERS as SIGN_IN
 from penguinmails_api.inbound.endpoints import router as inbound
+from penguinmails_api.mail_pages.routes import ROUTERS as MAIL_PAGES
 from penguinmails_api.oauth2.routes import ROUTERS as OAUTH
 from penguinmails_api.observability.logs import access_log as write_access_log
 from penguinmails_api.portal.routes import ROUTERS as PORTAL
@@ -52,7 +53,7 @@ class Api(FastAPI):
         super().__init__(
             docs_url=None, redoc_url=None, openapi_url=None, redirect_slashes=False, telemetry=_NO_TELEMETRY
         )
-        for router in (*ROUTERS, *V2, graphql, health.router, inbound, *OAUTH, *PAGES, *SIGN_IN, *PORTAL):
+        for router in (*ROUTERS, *V2, graphql, health.router, inbound, *OAUTH, *PAGES, *SIGN_IN, *PORTAL, *MAIL_PAGES):
             self.add(router)
         self.router.routes.append(scim)
 

@@ -66,6 +66,7 @@ from penguinmails_core.models import SsoConnection
 from penguinmails_core.sso.service import SsoConnections
 from penguinmails_core.sso.sign_in import SingleSignOn
 from penguinmails_core.system_mail.service import SystemMail
+from penguinmails_core.unsubscribes.links import UnsubscribeLinks
 from penguinmails_core.usage.recorder import UsageRecorder
 from penguinmails_core.usage.thresholds import ThresholdWatch
 from penguinmails_webhooks.events import render
@@ -136,12 +137,15 @@ class Services:
     telemetry: Telemetry | None = None
     inbound_handlers: Sequence[InboundHandler] = field(init=False)
     oauth: OAuth = field(init=False)
+    unsubscribe_links: UnsubscribeLinks | None = field(init=False, default=None)
     _schemes: dict[str, Scheme] = field(init=False)
     _receiver: Receiver | None = field(init=False, default=None)
 
     def __post_init__(self) -> None:
         self.inbound_handlers = handlers(self.outgoing)
         self._schemes = schemes(self.outgoing)
+        if self.box is not None:
+            self.unsubscribe_links = UnsubscribeLinks(self.box, lambda: self.public.base)
         self.oauth = OAuth(self.database, self.doorbell, self.settings.oauth, self.box, lambda: self.public)
 
     def serve_at(self, url: str) -> None:
@@ -284,7 +288,6 @@ async def open_services(
     await event_streams.start()
     acceptor = Acceptor(database.ingest, content, on_accepted=lambda: doorbell.ring(MAIL, EVENTS))
     mail = SystemMail(acceptor, draft_limits(settings), settings.stack.system_mail_from)
-    public_url = settings.stack.public_url
     identity = Identity(database, redis, settings.auth, box, mail)
     outgoing = OutgoingHttp(
         allow_private=settings.auth.sso_allow_private, timeout=10, max_response=1024 * 1024, resolver=resolver
@@ -313,7 +316,7 @@ async def open_services(
         outgoing=outgoing,
         sso=SingleSignOn(database, identity),
         oidc=OidcClient(outgoing),
-        public=PublicUrl.of(public_url) if public_url else local_url(f"http://localhost:{settings.api.port}"),
+        public=public_url_of(settings),
         resolver=resolver or SystemResolver(),
         addresses=addresses,
         request_log=request_log,
@@ -342,6 +345,12 @@ def draft_limits(settings: Settings) -> DraftLimits:
     content = settings.content
     retention = {"transactional": content.retention_transactional, "campaign": content.retention_campaign}
     return DraftLimits(settings.api.max_message_bytes, settings.sender.horizon, retention)
+
+
+def public_url_of(settings: Settings) -> PublicUrl:
+    """Where people reach us: the setting, else this machine."""
+    public_url = settings.stack.public_url
+    return PublicUrl.of(public_url) if public_url else local_url(f"http://localhost:{settings.api.port}")
 
 
 def local_url(url: str) -> PublicUrl:

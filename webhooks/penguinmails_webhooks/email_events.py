@@ -205,9 +205,9 @@ class EmailUnsubscribed(
     EmailEventData,
     EventData,
     event=EventType.EMAIL_UNSUBSCRIBED,
-    example=_EMAIL | {"method": "one_click"},
-    available=False,
+    example=_EMAIL | {"method": "one_click", "list": "product-news"},
 ):
     """The recipient asked by this message not to be mailed again; the address is suppressed from now on."""
 
     method: str = Field(description="`one_click` (RFC 8058), `link`, `mailto` or `reply`; more may be added")
+    list: str | None = Field(None, description="The list that was left; null for all mail")

@@ -18,6 +18,7 @@ from penguinmails_api.runtime.provision import prepare_mail
 from penguinmails_api.runtime.secrets import configured_keys, local_keys, secret_box
 from penguinmails_api.runtime.server import ApiServer, listening
 from penguinmails_api.runtime.state import state_path
+from penguinmails_api.runtime.worker import require_public_url
 from penguinmails_api.services import Services, Settings, open_services
 from penguinmails_core.config import AuthSettings, ConfigError, StackSettings, WebhookSettings
 from penguinmails_core.domains.service import txt_lookup
@@ -89,6 +90,7 @@ class LocalStack:
         await self._stack.aclose()
 
     async def _start(self) -> None:
+        require_public_url(self.settings)
         await self._open_servers()
         content_url = self.settings.content.database_url
         await migrate(self.database_url, content_url.get_secret_value() if content_url else None)
@@ -174,6 +176,7 @@ class LocalStack:
             environment["PENGUINMAILS_SENDER_HOST"] = "127.0.0.1"
             environment["PENGUINMAILS_SENDER_PORT"] = str(self.inbox.smtp_port)
             environment["PENGUINMAILS_SENDER_TLS"] = "off"
+            environment["PENGUINMAILS_PUBLIC_URL"] = self.services.public.base
         return environment
 
     def _announce(self) -> None:

@@ -13,7 +13,7 @@ from redis.asyncio import Redis
 
 from penguinmails_api.inbound.handlers import handlers
 from penguinmails_api.observability.worker_metrics import MetricsServer, worker_registry
-from penguinmails_api.services import Settings, draft_limits, open_telemetry
+from penguinmails_api.services import Settings, draft_limits, open_telemetry, public_url_of
 from penguinmails_core.config import ConfigError, SenderSettings
 from penguinmails_core.content.collector import collect
 from penguinmails_core.content.service import ContentService
@@ -29,7 +29,9 @@ from penguinmails_core.kit.tasks import end
 from penguinmails_core.limits.reputation import Reputation
 from penguinmails_core.maintenance.service import Maintenance
 from penguinmails_core.system_mail.service import SystemMail
+from penguinmails_core.unsubscribes.links import UnsubscribeLinks
 from penguinmails_sender.engine.engine import SenderEngine
+from penguinmails_sender.engine.personal import Personalizer
 from penguinmails_sender.transports import NullMxGuard, SimulatedTransport, SmtpTransport, Transport
 from penguinmails_webhooks.engine import WebhookEngine
 from penguinmails_webhooks.owner_mail import OwnerMail
@@ -68,6 +70,15 @@ def open_transport(settings: SenderSettings) -> Transport:
     return transport
 
 
+def require_public_url(settings: Settings) -> None:
+    """Raises `ConfigError` where mail leaves the machine and nobody said where its unsubscribe links should lead: mail
+    whose links lead nowhere cannot be called back."""
+    if settings.sender.transport != "capture" and settings.stack.public_url is None:
+        raise ConfigError(
+            "set PENGUINMAILS_PUBLIC_URL: unsubscribe links in mail lead there, such as https://mail.example.com"
+        )
+
+
 class Worker:
     """`async with Worker(...)` works until it is left; leaving finishes what is claimed."""
 
@@ -82,6 +93,7 @@ class Worker:
     async def __aenter__(self) -> Worker:
         settings = self._settings
         stack = self._stack
+        require_public_url(settings)
         database = await Database.open(
             self._database_url,
             pool_size=1,
@@ -100,7 +112,12 @@ class Worker:
         transports: dict[str, Transport] = {"live": open_transport(settings.sender), "test": SimulatedTransport()}
         for transport in transports.values():
             stack.push_async_callback(transport.aclose)
-        sender = SenderEngine(database, content, transports, self._box, doorbell, settings.sender, worker_name())
+        public = public_url_of(settings)
+        links = UnsubscribeLinks(self._box, lambda: public.base)
+        personal = Personalizer(links, one_click=public.secure or public.local)
+        sender = SenderEngine(
+            database, content, transports, self._box, doorbell, settings.sender, worker_name(), personal=personal
+        )
         webhooks = WebhookEngine(database, self._box, doorbell, settings.webhooks)
         acceptor = Acceptor(database.ingest, content, on_accepted=lambda: doorbell.ring(MAIL, EVENTS))
         mail = SystemMail(acceptor, draft_limits(settings), settings.stack.system_mail_from)

@@ -40,6 +40,7 @@ MESSAGES: RowSet = (
     ("scheduled_at", "timestamptz"),
     ("expires_at", "timestamptz"),
     ("created_at", "timestamptz"),
+    ("options", "text"),
 )
 RECIPIENTS: RowSet = (
     ("organization_id", "uuid"),
@@ -91,7 +92,9 @@ ATTACHMENTS: RowSet = (
     ("sha256", "bytea"),
     ("size", "int"),
 )
-_CASTS = {"reply_to": "::text[]", "tags": "::text[]", "metadata": "::jsonb", "payload": "::jsonb", "headers": "::jsonb"}
+_CASTS = {"reply_to": "::text[]", "tags": "::text[]"} | dict.fromkeys(
+    ("metadata", "options", "payload", "headers"), "::jsonb"
+)
 
 
 def _names(rows: RowSet) -> str:

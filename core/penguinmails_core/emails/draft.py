@@ -29,6 +29,7 @@ from penguinmails_core.emails.draft_rules import (
     escape,
 )
 from penguinmails_core.emails.lanes import lane_of
+from penguinmails_core.emails.options import message_options
 from penguinmails_core.emails.payload import email_data
 from penguinmails_core.errors import FieldError, PayloadTooLarge, Unprocessable
 from penguinmails_core.events.types import EventType
@@ -127,6 +128,8 @@ def draft_email(
     if email.tags or email.metadata:
         check_labels(email, faults)
 
+    options = message_options(email, faults)
+
     blobs: list[Row] = []
     text_hash = check_body(email.text, "/text", organization, blobs, faults)
     html_hash = check_body(email.html, "/html", organization, blobs, faults)
@@ -189,6 +192,7 @@ def draft_email(
             scheduled_at,
             due + limits.horizon,
             now,
+            orjson.dumps(options).decode() if options else "{}",
         ),
         recipients=recipient_rows,
         events=event_rows,

@@ -17,6 +17,8 @@ from collections.abc import Sequence
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
+from penguinmails_core.kit.tokens import TokenBox
+
 _VERSION = b"\x01"
 _BASE62 = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 
@@ -37,8 +39,13 @@ class SecretBox:
             raise CryptoError("no encryption key is configured: set PENGUINMAILS_SECRET_KEYS")
         if any(len(key) != 32 for key in keys):
             raise CryptoError("each key in PENGUINMAILS_SECRET_KEYS must be 32 bytes in base64")
+        self._keys = tuple(keys)
         self._ciphers = {hashlib.sha256(key).digest()[:4]: AESGCM(key) for key in keys}
         self._current = hashlib.sha256(keys[0]).digest()[:4]
+
+    def tokens(self, purpose: str) -> TokenBox:
+        """For links in mail, with keys derived from these."""
+        return TokenBox(self._keys, purpose)
 
     def seal(self, plain: bytes, context: bytes) -> bytes:
         nonce = os.urandom(12)

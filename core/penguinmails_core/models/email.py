@@ -75,6 +75,8 @@ class EmailMessage(TenantKey, Timestamps, Base):
     size_bytes: Mapped[int]
     scheduled_at: Mapped[datetime | None]
     expires_at: Mapped[datetime]
+    # What the sender does for each recipient (`emails/options.py`); `{}`: everybody gets the same octets.
+    options: Mapped[dict[str, Any]] = mapped_column(JSONB, server_default=text("'{}'"))
 
 
 class EmailRecipient(TenantKey, Base):

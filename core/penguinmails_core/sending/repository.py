@@ -36,7 +36,7 @@ with picked as materialized (
 judged as materialized (
   select r.organization_id, r.id, r.message_id, r.kind, r.address, r.name, r.attempts + 1 as number, r.event_sequence,
     m.workspace_id, m.mode, m.message_class, m.from_address, m.from_name, m.from_domain, m.reply_to, m.subject, m.tags,
-    m.metadata, m.size_bytes, m.created_at, m.scheduled_at, m.expires_at, row_number() over () as n,
+    m.metadata, m.size_bytes, m.created_at, m.scheduled_at, m.expires_at, m.options, row_number() over () as n,
     case
       when exists (select from suppressions s where s.organization_id = r.organization_id and s.mode = m.mode
         and s.address = lower(r.address) and s.lifted_at is null and (s.expires_at is null or s.expires_at > now()))

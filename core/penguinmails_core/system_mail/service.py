@@ -57,6 +57,7 @@ class _Message:
     metadata: Mapping[str, str] = field(default_factory=dict)
     scheduled_at: datetime | None = None
     message_class: str = "transactional"
+    unsubscribe: None = None
 
 
 class SystemMail:

@@ -27,6 +27,14 @@ class AttachmentInput:
     content_id: str | None = None
 
 
+@strawberry.input(description="The way out of a message: one-click unsubscribe (RFC 8058).")
+class UnsubscribeInput:
+    enabled: bool = strawberry.field(default=True, description="`false` leaves it out; refused for campaign mail.")
+    list: str | None = strawberry.field(
+        default=None, description="The list that the message is of: at most 64 of `a-z 0-9 . _ -`."
+    )
+
+
 @strawberry.input(description="One message, for at most 50 recipients.")
 class SendEmailInput:
     from_: str = strawberry.field(name="from", description="The sender; its domain must be verified.")
@@ -43,6 +51,9 @@ class SendEmailInput:
     metadata: JSON | None = strawberry.field(default=None, description="An object of strings.")
     scheduled_at: DateTime | None = None
     message_class: EmailClass = strawberry.field(name="class", default=EmailClass.TRANSACTIONAL)
+    unsubscribe: UnsubscribeInput | None = strawberry.field(
+        default=None, description="Left out: campaign mail has it, transactional mail does not."
+    )
 
     def to_message(self) -> Message:
         return Message(
@@ -60,6 +71,7 @@ class SendEmailInput:
             metadata=string_map(self.metadata, "metadata"),
             scheduled_at=self.scheduled_at,
             message_class=str(self.message_class),
+            unsubscribe=self.unsubscribe,
         )
 
 
@@ -81,3 +93,4 @@ class Message:
     metadata: Mapping[str, str]
     scheduled_at: datetime | None
     message_class: str
+    unsubscribe: UnsubscribeInput | None

@@ -31,6 +31,7 @@ from penguinmails_sender.engine.outcomes import (
     suppressed,
     unsaid,
 )
+from penguinmails_sender.engine.personal import Personalizer
 from penguinmails_sender.engine.prepare import Group, KeyRing, group_jobs, load, seal
 from penguinmails_sender.engine.results import AWAY
 from penguinmails_sender.smtp import Envelope, Outcome, RecipientResult
@@ -60,6 +61,7 @@ class Dispatcher:
         decided: Callable[[Iterable[Decision]], None],
         abandoned: Callable[[Sequence[Job]], None],
         start: Callable[[Coroutine[Any, Any, None]], None],
+        personal: Personalizer | None = None,
     ) -> None:
         self._database = database
         self._content = content
@@ -71,6 +73,7 @@ class Dispatcher:
         self._decided = decided
         self._abandoned = abandoned
         self._start = start
+        self._personal = personal
         self._budget = Budget(_IN_MEMORY)
         self._content_away = False
         # Twice the connections: while one half waits for the network, the other half is built and signed.
@@ -94,7 +97,7 @@ class Dispatcher:
             log.warning("sender: the database is away (%s); %d go back", type(error).__name__, len(jobs))
             self._decided(hand_back(job, "the database is not reachable", _SOON) for job in jobs)
             return
-        for groups in _slices(group_jobs(jobs)):
+        for groups in _slices(group_jobs(jobs, self._personal)):
             await self._budget.take(sum(group.size for group in groups))
             ready = await self._load(groups)
             for group in groups:
@@ -166,7 +169,7 @@ class Dispatcher:
             keys = await self._keys.keys(row["organization_id"], row["from_domain"])
             if not keys:  # deleted, or no longer verified, since the accept: unsigned mail would burn the domain
                 return _dead(group, "domain_not_verified")
-            return seal(group, keys)
+            return seal(group, keys, self._personal)
         except (ValueError, CryptoError) as error:
             log.error("sender: message %s cannot be written: %s", row["message_id"], error)
             return _dead(group, "not_sendable", str(error))

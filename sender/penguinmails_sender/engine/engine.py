@@ -30,6 +30,7 @@ from penguinmails_core.sending import repository
 from penguinmails_sender.engine.announce import tell_finished, tell_lost
 from penguinmails_sender.engine.dispatch import Dispatcher
 from penguinmails_sender.engine.outcomes import Decision, Job
+from penguinmails_sender.engine.personal import Personalizer
 from penguinmails_sender.engine.results import AWAY, ResultWriter
 from penguinmails_sender.engine.rotation import Rotation
 from penguinmails_sender.transports import Transport
@@ -64,6 +65,7 @@ class SenderEngine:
         worker_name: str,
         *,
         rng: random.Random | None = None,
+        personal: Personalizer | None = None,
     ) -> None:
         self._database = database
         self._doorbell = doorbell
@@ -80,6 +82,7 @@ class SenderEngine:
             decided=self._writer.add,
             abandoned=self._abandon,
             start=self._start,
+            personal=personal,
         )
         self._rotation = Rotation()
         self._open: dict[UUID, Job] = {}

@@ -20,6 +20,7 @@ from penguinmails_core.kit.db import Database
 from penguinmails_core.sending import repository
 from penguinmails_sender.dkim import DkimKey, sign
 from penguinmails_sender.engine.outcomes import Job
+from penguinmails_sender.engine.personal import Personalizer
 from penguinmails_sender.message import Attachment, Mailbox, OutgoingMessage
 from penguinmails_sender.mime import build
 from penguinmails_sender.smtp import Envelope
@@ -90,32 +91,42 @@ class KeyRing:
         return keys
 
 
-def group_jobs(jobs: Sequence[Job]) -> list[Group]:
-    """Recipients of one message together, in the order of the claim."""
-    groups: dict[MessageKey, Group] = {}
+def group_jobs(jobs: Sequence[Job], personal: Personalizer | None = None) -> list[Group]:
+    """Recipients of one message together, in the order of the claim; each alone where they get different octets."""
+    groups: list[Group] = []
+    shared: dict[MessageKey, Group] = {}
     for job in jobs:
+        if personal is not None and personal.wanted(job.row):
+            groups.append(Group([job], None, []))
+            continue
         key = (job.row["organization_id"], job.row["message_id"])
-        group = groups.get(key)
+        group = shared.get(key)
         if group is None:
-            groups[key] = Group([job], None, [])
+            shared[key] = Group([job], None, [])
+            groups.append(shared[key])
         else:
             group.jobs.append(job)
-    return list(groups.values())
+    return groups
 
 
 async def load(database: Database, content: ContentService, groups: Sequence[Group]) -> None:
     """Fill in what live messages need, in bulk. Raises `Unavailable` when the content tier is away."""
-    by_key = {group.key: group for group in groups if group.row["mode"] == "live"}
+    by_key: dict[MessageKey, list[Group]] = {}
+    for group in groups:
+        if group.row["mode"] == "live":
+            by_key.setdefault(group.key, []).append(group)
     if not by_key:
         return
     keys = list(by_key)
     loaded = await content.load_many(keys)
     visible = await repository.visible_recipients(database.worker, [k[0] for k in keys], [k[1] for k in keys])
-    for key, group in by_key.items():
-        group.content = loaded.get(key)
-        group.visible = []
+    seen: dict[MessageKey, list[Any]] = {}
     for row in visible:
-        by_key[(row["organization_id"], row["message_id"])].visible.append(row)
+        seen.setdefault((row["organization_id"], row["message_id"]), []).append(row)
+    for key, same in by_key.items():
+        for group in same:
+            group.content = loaded.get(key)
+            group.visible = seen.get(key, [])
 
 
 def compose(group: Group) -> OutgoingMessage:
@@ -144,9 +155,11 @@ def compose(group: Group) -> OutgoingMessage:
     )
 
 
-def seal(group: Group, keys: Sequence[DkimKey]) -> Envelope:
+def seal(group: Group, keys: Sequence[DkimKey], personal: Personalizer | None = None) -> Envelope:
     """Build, sign and address. Raises ValueError (`MimeError`, `AddressError`) for a message that cannot be written."""
     message = compose(group)
+    if personal is not None and personal.wanted(group.row):
+        message = personal.apply(message, group.row)
     addresses = tuple(job.row["address"] for job in group.jobs)
     smtputf8 = message.needs_smtputf8 or not all(address.isascii() for address in addresses)
     sender = f"bounces+{ids.encode('msg', group.row['message_id'])}@{group.row['from_domain']}"

@@ -22,6 +22,7 @@ from penguinmails_core.kit.crypto import SecretBox
 from penguinmails_core.kit.db import Database
 from penguinmails_core.kit.doorbell import MAIL, Doorbell
 from penguinmails_sender.engine.engine import SenderEngine
+from penguinmails_sender.engine.personal import Personalizer
 from penguinmails_sender.inbox.smtp_server import Received, SmtpServer
 from penguinmails_sender.transports import Envelope, RecipientResult, SimulatedTransport, SmtpTransport, Transport
 from tests.fixtures.factories import Tenant, make_tenant
@@ -94,10 +95,17 @@ class World:
     smtp: SmtpTransport
     bell: Doorbell = field(default_factory=Doorbell)
 
-    def engine(self, *, live: Transport | None = None, name: str = "one", **settings: Any) -> SenderEngine:
+    def engine(
+        self,
+        *,
+        live: Transport | None = None,
+        name: str = "one",
+        personal: Personalizer | None = None,
+        **settings: Any,
+    ) -> SenderEngine:
         transports: dict[str, Transport] = {"live": live or self.smtp, "test": SimulatedTransport()}
         options = SenderSettings(_env_file=None, **{"poll": timedelta(milliseconds=50), **settings})
-        return SenderEngine(self.database, self.content, transports, BOX, self.bell, options, name)
+        return SenderEngine(self.database, self.content, transports, BOX, self.bell, options, name, personal=personal)
 
     @asynccontextmanager
     async def running(self, *engines: SenderEngine) -> AsyncIterator[None]:

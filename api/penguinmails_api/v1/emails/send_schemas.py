@@ -13,7 +13,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from penguinmails_api.v1.limits import AtMost
-from penguinmails_core.emails import draft_rules
+from penguinmails_core.emails import draft_rules, options
 from penguinmails_core.kit import addresses, headers
 
 MAX_BODY_CHARACTERS = 100_000_000  # more than any server can be configured to take
@@ -35,6 +35,7 @@ Tag = Annotated[str, AtMost(maxLength=draft_rules.MAX_TAG_CHARACTERS)]
 MetadataValue = Annotated[str, AtMost(maxLength=draft_rules.MAX_METADATA_VALUE)]
 HeaderValue = Annotated[str, AtMost(maxLength=headers.MAX_VALUE_CHARACTERS)]
 Headers = Annotated[dict[str, HeaderValue], AtMost(maxProperties=headers.MAX_HEADERS)]
+ListName = Annotated[str, AtMost(maxLength=options.MAX_LIST_CHARACTERS)]
 Filename = Annotated[str, AtMost(maxLength=draft_rules.MAX_FILENAME_CHARACTERS)]
 
 
@@ -62,6 +63,19 @@ class AttachmentCreate(Request):
         None, description="Media type; guessed from the file name when left out.", examples=["application/pdf"]
     )
     content_id: Text | None = Field(None, description="Makes the attachment inline.", examples=["logo"])
+
+
+class UnsubscribeCreate(Request):
+    """The way out of a message: `List-Unsubscribe` with one click (RFC 8058), and a link for the body."""
+
+    enabled: bool = Field(
+        True, description="`false` leaves it out; refused for `campaign`, unless `headers` has an own List-Unsubscribe."
+    )
+    list: ListName | None = Field(
+        None,
+        description="The list that the message is of, shown to people: 1 to 64 of `a-z 0-9 . _ -`. Left out: all mail.",
+        examples=["product-news"],
+    )
 
 
 class EmailCreate(Request):
@@ -110,6 +124,11 @@ class EmailCreate(Request):
         EmailClass.TRANSACTIONAL,
         alias="class",
         description="`transactional` is delivered at least once, `campaign` at most once.",
+    )
+    unsubscribe: UnsubscribeCreate | None = Field(
+        None,
+        description="One-click unsubscribe. Left out: `campaign` has it, `transactional` does not. Each recipient gets "
+        "an own copy, in which `{{unsubscribe_url}}` stands for their link.",
     )
 
 

@@ -21,6 +21,7 @@ from penguinmails_api.v1.emails.send_schemas import (
     Request,
     Tag,
     Text,
+    UnsubscribeCreate,
 )
 from penguinmails_api.v1.limits import AtMost
 from penguinmails_core.emails import draft_rules
@@ -118,6 +119,9 @@ class EmailCreate(Request):
         alias="class",
         description="`transactional` is delivered at least once, `campaign` at most once.",
     )
+    unsubscribe: UnsubscribeCreate | None = Field(
+        None, description="One-click unsubscribe (RFC 8058). Left out: `campaign` has it, `transactional` does not."
+    )
 
 
 class EmailAccepted(Answer):
@@ -177,6 +181,7 @@ class AsInput:
     metadata: Mapping[str, str]
     scheduled_at: datetime | None
     message_class: str
+    unsubscribe: UnsubscribeCreate | None
     places: Mapping[str, Sequence[int]]
 
     @classmethod
@@ -200,5 +205,6 @@ class AsInput:
             metadata=email.metadata,
             scheduled_at=email.send_at,
             message_class=email.message_class,
+            unsubscribe=email.unsubscribe,
             places=places,
         )

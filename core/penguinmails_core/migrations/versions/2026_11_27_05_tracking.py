@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import sqlalchemy as sa
+from alembic import op
+from sqlalchemy.dialects.postgresql import JSONB
+
 revision = "core_tracking"
 down_revision = "core_templates"
 branch_labels = None
@@ -9,8 +13,11 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """Nothing yet."""
+    options = sa.Column("options", JSONB(), server_default=sa.text("'{}'"), nullable=False)
+    op.add_column("email_messages", options)
+    op.execute("alter type accept_message add attribute options text")
 
 
 def downgrade() -> None:
-    """Nothing yet."""
+    op.execute("alter type accept_message drop attribute options")
+    op.drop_column("email_messages", "options")

@@ -50,6 +50,7 @@ __all__ = [
     "WorkspaceRoleInput",
     "WorkspaceStatusInput",
     "AttachmentCreateInput",
+    "UnsubscribeCreateInput",
     "EmailCreateInput",
     "InboundSettingsGivenInput",
     "MemberWorkspaceInput",
@@ -190,6 +191,15 @@ class AttachmentCreateInput(TypedDict, total=False):
     """File name without a path, at most 255 characters."""
 
 
+class UnsubscribeCreateInput(TypedDict, total=False):
+    """The way out of a message: `List-Unsubscribe` with one click (RFC 8058), and a link for the body."""
+
+    enabled: bool
+    """`false` leaves it out; refused for `campaign`, unless `headers` has an own List-Unsubscribe."""
+    list: str | None
+    """The list that the message is of, shown to people: 1 to 64 of `a-z 0-9 . _ -`. Left out: all mail."""
+
+
 EmailCreateInput = TypedDict(
     "EmailCreateInput",
     {
@@ -207,6 +217,7 @@ EmailCreateInput = TypedDict(
         "tags": "Sequence[str]",
         "text": "str | None",
         "to": Required["Sequence[str] | str"],
+        "unsubscribe": "UnsubscribeCreateInput | None",
     },
     total=False,
 )

@@ -35,3 +35,5 @@ class EmailUnsubscribed(Model):
     subject: str
     tags: list[str]
     """As given when the message was sent"""
+    list_: str | None = wire("list", default=None)
+    """The list that was left; null for all mail"""

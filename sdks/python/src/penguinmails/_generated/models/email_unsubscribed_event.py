@@ -16,8 +16,7 @@ if TYPE_CHECKING:
 
 @attrs.define(kw_only=True)
 class EmailUnsubscribedEvent(Model):
-    """The recipient asked by this message not to be mailed again; the address is suppressed from now on. Announced: its
-    feature is still to come, and it is not sent yet."""
+    """The recipient asked by this message not to be mailed again; the address is suppressed from now on."""
 
     data: EmailUnsubscribed
     """The recipient asked by this message not to be mailed again; the address is suppressed from now on."""

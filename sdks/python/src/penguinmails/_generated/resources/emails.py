@@ -188,6 +188,7 @@ class EmailsResource:
         scheduled_at: datetime.datetime | str | None = None,
         tags: Sequence[str] | None = None,
         text: str | None = None,
+        unsubscribe: inputs.UnsubscribeCreateInput | None = None,
         **options: Unpack[IdempotentOptions],
     ) -> EmailAccepted:
         """Send an email.
@@ -215,6 +216,8 @@ class EmailsResource:
             scheduled_at: When to send: RFC 3339 with an offset, at most 365 days ahead. Left out: now.
             tags: At most 10 labels of at most 64 characters, to filter by.
             text: Plain text body.
+            unsubscribe: One-click unsubscribe. Left out: `campaign` has it, `transactional` does not. Each recipient
+                gets an own copy, in which `{{unsubscribe_url}}` stands for their link.
         """
         return self._transport.call(
             _SEND,
@@ -238,6 +241,7 @@ class EmailsResource:
                         "scheduled_at": scheduled_at,
                         "tags": tags,
                         "text": text,
+                        "unsubscribe": unsubscribe,
                     }
                 ),
             },
@@ -641,6 +645,7 @@ class AsyncEmailsResource:
         scheduled_at: datetime.datetime | str | None = None,
         tags: Sequence[str] | None = None,
         text: str | None = None,
+        unsubscribe: inputs.UnsubscribeCreateInput | None = None,
         **options: Unpack[IdempotentOptions],
     ) -> EmailAccepted:
         """Send an email.
@@ -668,6 +673,8 @@ class AsyncEmailsResource:
             scheduled_at: When to send: RFC 3339 with an offset, at most 365 days ahead. Left out: now.
             tags: At most 10 labels of at most 64 characters, to filter by.
             text: Plain text body.
+            unsubscribe: One-click unsubscribe. Left out: `campaign` has it, `transactional` does not. Each recipient
+                gets an own copy, in which `{{unsubscribe_url}}` stands for their link.
         """
         return await self._transport.call(
             _SEND,
@@ -691,6 +698,7 @@ class AsyncEmailsResource:
                         "scheduled_at": scheduled_at,
                         "tags": tags,
                         "text": text,
+                        "unsubscribe": unsubscribe,
                     }
                 ),
             },

@@ -1,0 +1,150 @@
+"""A person's wish not to be mailed, and its end: suppression, events and audit record in one transaction.
+
+Nobody signs in for it: the link proves who it is (RFC 8058 §3.1 forbids cookies and anything else). Asking twice
+changes nothing and tells nothing.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from penguinmails_core.audit import service as audit
+from penguinmails_core.audit.actor import Actor, Resource
+from penguinmails_core.emails.payload import email_data
+from penguinmails_core.events import repository as events
+from penguinmails_core.events.types import EventType
+from penguinmails_core.kit import ids
+from penguinmails_core.kit.clock import rfc3339, utcnow
+from penguinmails_core.kit.ids import Prefix, encode
+from penguinmails_core.models import EmailMessage, EmailRecipient, Suppression
+from penguinmails_core.suppressions.payload import event_data
+from penguinmails_core.unsubscribes import repository
+from penguinmails_core.unsubscribes.links import Subscriber
+
+OWN_WISH = frozenset({"unsubscribe", "complaint"})
+WORDS = {
+    "one_click": "unsubscribed with one click (RFC 8058)",
+    "link": "unsubscribed on the page that a link in the message leads to",
+    "mailto": "unsubscribed by mail to the address of List-Unsubscribe",
+    "preferences": "unsubscribed on the preference page",
+}
+
+
+async def is_unsubscribed(session: AsyncSession, subscriber: Subscriber) -> bool:
+    """Whether the person's own wish holds already."""
+    return any(_is_own_wish(row) for row in await repository.in_force(session, subscriber))
+
+
+async def unsubscribe(session: AsyncSession, subscriber: Subscriber, method: str) -> bool:
+    """Whether anything changed; `method` is a key of `WORDS`.
+
+    A wish has no end, and outlives what others may lift: it takes the place of a bounce or of an entry made by hand.
+    """
+    await repository.lock(session, subscriber)
+    if await is_unsubscribed(session, subscriber):
+        return False
+    found = await repository.message_of(session, subscriber)
+    await repository.make_way(session, subscriber)
+    row = await repository.suppress(session, _values(subscriber, found, method))
+    if row is None:
+        return False
+    _tell(session, row, EventType.SUPPRESSION_CREATED)
+    if found is not None:  # long gone mail has no more events; the suppression is told all the same
+        await _tell_of_message(session, *found, method=method, list=subscriber.list)
+    return True
+
+
+async def resubscribe(session: AsyncSession, subscriber: Subscriber) -> bool:
+    """The person wants mail again; whether anything changed. Only their own unsubscribing is taken back: not a
+    complaint, not a bounce, not what the sender put on the list."""
+    await repository.lock(session, subscriber)
+    rows = [row for row in await repository.in_force(session, subscriber) if row.reason == "unsubscribe"]
+    for row in rows:
+        row.lifted_at = utcnow()
+        row.lifted_by = None
+        row.event_sequence += 1
+        await session.flush()
+        _tell(session, row, EventType.SUPPRESSION_LIFTED, consent=True)
+        after = audit.facts(row, "address", "reason") | {"consent": True}
+        actor = Actor.system(subscriber.organization_id, "the person, by a link in their mail")
+        resource = Resource(Prefix.SUPPRESSION, row.id, row.workspace_id)
+        await audit.record(session, actor, "suppression.lifted", resource, after=after)
+    return bool(rows)
+
+
+def _is_own_wish(row: Suppression) -> bool:
+    return row.reason in OWN_WISH and row.expires_at is None
+
+
+def _values(subscriber: Subscriber, found: tuple[EmailMessage, EmailRecipient] | None, method: str) -> dict[str, Any]:
+    message = found[0] if found is not None else None
+    evidence = {
+        "email_id": encode(Prefix.EMAIL, message.id) if message is not None else None,
+        "recipient_id": encode(Prefix.RECIPIENT, subscriber.recipient_id),
+        "code": None,
+        "enhanced_code": None,
+        "reply": WORDS[method],
+        "remote_host": None,
+        "observed_at": rfc3339(utcnow()),
+    }
+    return {
+        "organization_id": subscriber.organization_id,
+        "id": ids.new_uuid(),
+        "mode": "live",
+        "workspace_id": message.workspace_id if message is not None else None,
+        "address": subscriber.address,
+        "reason": "unsubscribe",
+        "evidence": evidence,
+        "event_sequence": 1,
+    }
+
+
+def _tell(session: AsyncSession, row: Suppression, event: EventType, **what: Any) -> None:
+    data = event_data(
+        row.id,
+        address=row.address,
+        reason=row.reason,
+        note=row.note,
+        evidence=row.evidence,
+        expires_at=row.expires_at,
+    )
+    events.add(
+        session,
+        organization_id=row.organization_id,
+        workspace_id=row.workspace_id,
+        mode=row.mode,
+        event=event,
+        resource_id=row.id,
+        sequence=row.event_sequence,
+        payload=data | what,
+    )
+
+
+async def _tell_of_message(
+    session: AsyncSession, message: EmailMessage, recipient: EmailRecipient, **what: Any
+) -> None:
+    data = email_data(
+        email_id=encode(Prefix.EMAIL, message.id),
+        recipient_id=encode(Prefix.RECIPIENT, recipient.id),
+        kind=recipient.kind,
+        address=recipient.address,
+        name=recipient.name,
+        from_address=message.from_address,
+        from_domain=message.from_domain,
+        subject=message.subject,
+        message_class=message.message_class,
+        tags=message.tags,
+        metadata=message.metadata_,
+    )
+    events.add(
+        session,
+        organization_id=message.organization_id,
+        workspace_id=message.workspace_id,
+        mode=message.mode,
+        event=EventType.EMAIL_UNSUBSCRIBED,
+        resource_id=recipient.id,
+        sequence=await repository.next_sequence(session, recipient),
+        payload=data | what,
+    )
