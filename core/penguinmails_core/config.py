@@ -171,16 +171,33 @@ class SenderSettings(BaseSettings):
 
     model_config = _concern("PENGUINMAILS_SENDER_")
 
-    transport: Literal["capture", "smarthost"] = Field(
+    transport: Literal["capture", "smarthost", "direct"] = Field(
         "capture",
-        description="`capture` keeps mail in the local inbox; `smarthost` hands it to an SMTP relay",
+        description="`capture` keeps mail in the local inbox; `smarthost` hands it to an SMTP relay; `direct` delivers "
+        "to the recipients' own servers (MX)",
     )
     host: str = Field("127.0.0.1", description="SMTP server of the transport")
-    port: int = Field(0, ge=0, le=65535, description="SMTP port; 0 with `capture` means the built-in inbox")
+    port: int = Field(
+        0, ge=0, le=65535, description="SMTP port; 0 means the built-in inbox with `capture`, 25 with `direct`"
+    )
     username: str | None = Field(None, description="SMTP AUTH user")
     password: SecretStr | None = Field(None, description="SMTP AUTH password")
-    tls: Literal["off", "opportunistic", "required", "implicit"] = Field("opportunistic", description="TLS policy")
-    hostname: str = Field("localhost", description="Name in EHLO")
+    tls: Literal["off", "opportunistic", "encrypted", "required", "implicit"] = Field(
+        "opportunistic",
+        description="TLS policy: `encrypted` wants STARTTLS, `required` a verified certificate as well; with `direct` "
+        "`implicit` makes no sense",
+    )
+    hostname: str = Field(
+        "localhost", description="Name in EHLO; with `direct` a public name whose address points back"
+    )
+    source_address: str | None = Field(
+        None, description="Local IP address that mail leaves from; default: the system's"
+    )
+    connections_per_host: int = Field(10, ge=1, le=100, description="With `direct`: connections at once to one server")
+    messages_per_connection: int = Field(100, ge=1, le=10_000, description="With `direct`: then a connection is closed")
+    allow_private: bool = Field(
+        False, description="With `direct`: deliver to servers on loopback and private addresses too (closed networks)"
+    )
     check_null_mx: bool = Field(
         True, description="With `smarthost`: ask DNS for a null MX (RFC 7505) and bounce at once where there is one"
     )

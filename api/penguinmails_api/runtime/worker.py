@@ -22,7 +22,7 @@ from penguinmails_core.errors import Unavailable
 from penguinmails_core.inbound.worker import InboundWorker
 from penguinmails_core.kit.crypto import SecretBox
 from penguinmails_core.kit.db import Database
-from penguinmails_core.kit.dns import SystemResolver
+from penguinmails_core.kit.dns import Resolver, SystemResolver
 from penguinmails_core.kit.doorbell import EVENTS, MAIL, Doorbell
 from penguinmails_core.kit.http import OutgoingHttp
 from penguinmails_core.kit.tasks import end
@@ -32,7 +32,10 @@ from penguinmails_core.system_mail.service import SystemMail
 from penguinmails_core.unsubscribes.links import UnsubscribeLinks
 from penguinmails_sender.engine.engine import SenderEngine
 from penguinmails_sender.engine.personal import Personalizer
-from penguinmails_sender.transports import NullMxGuard, SimulatedTransport, SmtpTransport, Transport
+from penguinmails_sender.lanes.policy import ConnectionPolicy
+from penguinmails_sender.mx.pools import SMTP_PORT, Pools
+from penguinmails_sender.mx.routes import Routes
+from penguinmails_sender.transports import DirectMxTransport, NullMxGuard, SimulatedTransport, SmtpTransport, Transport
 from penguinmails_webhooks.engine import WebhookEngine
 from penguinmails_webhooks.owner_mail import OwnerMail
 from penguinmails_webhooks.replays import Replays
@@ -48,6 +51,8 @@ def worker_name() -> str:
 
 def open_transport(settings: SenderSettings) -> Transport:
     """The transport of live mail. Raises `ConfigError` when it has nowhere to go."""
+    if settings.transport == "direct":
+        return open_direct(settings, SystemResolver())
     if not settings.port:
         raise ConfigError(
             "set PENGUINMAILS_SENDER_HOST and PENGUINMAILS_SENDER_PORT: the SMTP server that live mail goes to "
@@ -61,6 +66,7 @@ def open_transport(settings: SenderSettings) -> Transport:
         password=password,
         tls=settings.tls,
         hostname=settings.hostname,
+        source_address=settings.source_address,
         max_connections=settings.connections,
         final=settings.transport == "capture",
     )
@@ -77,6 +83,29 @@ def require_public_url(settings: Settings) -> None:
         raise ConfigError(
             "set PENGUINMAILS_PUBLIC_URL: unsubscribe links in mail lead there, such as https://mail.example.com"
         )
+
+
+def open_direct(settings: SenderSettings, resolver: Resolver) -> Transport:
+    """Delivery to the recipients' own servers. Raises `ConfigError` for settings that receivers would refuse."""
+    hostname = settings.hostname.rstrip(".")
+    if "." not in hostname:
+        raise ConfigError(
+            "set PENGUINMAILS_SENDER_HOSTNAME to the public name of this machine, such as mail.example.com: receivers "
+            "refuse mail from a server that greets without one"
+        )
+    if settings.tls == "implicit":
+        raise ConfigError("PENGUINMAILS_SENDER_TLS=implicit is for a relay; with `direct` use required")
+    policy = ConnectionPolicy(
+        settings.source_address,
+        settings.tls,
+        settings.messages_per_connection,
+        settings.connections_per_host,
+    )
+    return DirectMxTransport(
+        Routes(resolver, own_names=(hostname,), allow_private=settings.allow_private),
+        Pools(hostname, port=settings.port or SMTP_PORT, allow_private=settings.allow_private),
+        policy,
+    )
 
 
 class Worker:

@@ -279,20 +279,27 @@ class Connection(asyncio.Protocol):
         self._settle(TimedOut(stage))
 
 
-async def connect(addresses: Sequence[str], port: int, *, allow_private: bool) -> socket.socket:
-    """A connected socket to the first address that answers (happy eyeballs, RFC 8305).
+async def connect(
+    addresses: Sequence[str], port: int, *, allow_private: bool, source: str | None = None
+) -> socket.socket:
+    """A connected socket to the first address that answers (happy eyeballs, RFC 8305). `source`: the local address to
+    call from; only addresses of its family can be called then.
 
     Raises `ConnectFailed`, or `ForbiddenAddress` when one may not be called.
     """
+    if source is not None:
+        addresses = [address for address in addresses if (":" in address) == (":" in source)]
+        if not addresses:
+            raise ConnectFailed("no connection: no address of the family that is called from")
     order = _interleaved(addresses)[:_MOST_ADDRESSES]
     if len(order) == 1:
-        return await _connect_one(order[0], port, allow_private)
+        return await _connect_one(order[0], port, allow_private, source)
     running: set[asyncio.Task[socket.socket]] = set()
     problem: OutgoingError = ConnectFailed("no connection: unreachable")
     try:
         while order or running:
             if order:
-                running.add(asyncio.create_task(_connect_one(order.pop(0), port, allow_private)))
+                running.add(asyncio.create_task(_connect_one(order.pop(0), port, allow_private, source)))
             done, running = await asyncio.wait(
                 running, timeout=_NEXT_ADDRESS if order else None, return_when=asyncio.FIRST_COMPLETED
             )
@@ -316,7 +323,7 @@ def _drop(task: asyncio.Task[socket.socket]) -> None:
         task.result().close()
 
 
-async def _connect_one(address: str, port: int, allow_private: bool) -> socket.socket:
+async def _connect_one(address: str, port: int, allow_private: bool, source: str | None) -> socket.socket:
     """The one place where a socket is connected: the address is checked right before, and the peer's right after."""
     check_address(address, allow_private=allow_private)
     try:
@@ -327,6 +334,8 @@ async def _connect_one(address: str, port: int, allow_private: bool) -> socket.s
         opened.setblocking(False)
         with suppress(OSError):
             opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if source is not None:
+            opened.bind((source, 0))
         await asyncio.get_running_loop().sock_connect(opened, (address, port))
         check_address(opened.getpeername()[0], allow_private=allow_private)
     except OSError as error:

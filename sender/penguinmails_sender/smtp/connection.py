@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import random
 import ssl
 from base64 import b64encode
 from dataclasses import replace
 
+from penguinmails_core.kit.http_connection import connect
+from penguinmails_core.kit.http_guard import OutgoingError
 from penguinmails_sender.smtp.replies import Reply
 from penguinmails_sender.smtp.settings import SmtpOptions, TlsPolicy
 from penguinmails_sender.smtp.wire import ConnectionLost, Wire
@@ -85,6 +88,9 @@ async def _connect(options: SmtpOptions, wire: Wire) -> None:
     loop = asyncio.get_running_loop()
     where = f"{options.host}:{options.port}"
     implicit = options.tls is TlsPolicy.IMPLICIT
+    if options.addresses:
+        await _connect_to_addresses(options, wire)
+        return
     local = (options.source_address, 0) if options.source_address else None
     try:
         async with asyncio.timeout(options.timeouts.connect):
@@ -105,6 +111,25 @@ async def _connect(options: SmtpOptions, wire: Wire) -> None:
         raise SmtpError(f"no connection to {where}: {error.strerror or error}") from None
 
 
+async def _connect_to_addresses(options: SmtpOptions, wire: Wire) -> None:
+    """Happy eyeballs; of equal addresses none is always the first, so that load spreads (RFC 5321 §5.1)."""
+    order = random.sample(options.addresses, len(options.addresses))
+    try:
+        async with asyncio.timeout(options.timeouts.connect):
+            opened = await connect(
+                order, options.port, allow_private=options.allow_private, source=options.source_address
+            )
+    except TimeoutError:
+        raise SmtpError(f"no connection to {options.host} within {options.timeouts.connect:g} seconds") from None
+    except OutgoingError as error:
+        raise SmtpError(f"{options.host}: {error}") from None
+    try:
+        await asyncio.get_running_loop().create_connection(lambda: wire, sock=opened)
+    except BaseException:
+        opened.close()
+        raise
+
+
 async def _greet(connection: SmtpConnection) -> None:
     options = connection.options
     try:
@@ -114,7 +139,7 @@ async def _greet(connection: SmtpConnection) -> None:
     if greeting.code != 220:
         raise SmtpError("the server does not want to talk", greeting)
     await _hello(connection)
-    if options.tls in (TlsPolicy.OPPORTUNISTIC, TlsPolicy.REQUIRED):
+    if options.tls in (TlsPolicy.OPPORTUNISTIC, TlsPolicy.ENCRYPTED, TlsPolicy.REQUIRED):
         await _start_tls(connection)
     if options.username is not None and options.password is not None:
         if not connection.tls and options.tls is not TlsPolicy.OFF:
@@ -137,7 +162,7 @@ async def _hello(connection: SmtpConnection) -> None:
 
 async def _start_tls(connection: SmtpConnection) -> None:
     options, wire = connection.options, connection.wire
-    required = options.tls is TlsPolicy.REQUIRED
+    required = options.tls is not TlsPolicy.OPPORTUNISTIC
     if "STARTTLS" not in connection.extensions:
         if required:
             raise SmtpError("TLS is required and the server does not offer STARTTLS", enhanced_code="4.7.4")

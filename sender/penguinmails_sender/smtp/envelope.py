@@ -14,13 +14,17 @@ _UNSAFE_UNQUOTED = re.compile(r"[\x00-\x20\x7f<>]").search
 @dataclass(frozen=True, slots=True)
 class Envelope:
     """One SMTP transaction. `envelope_sender` is the return path, empty for a bounce (`<>`). `content` is the signed
-    message with CRLF line ends. `smtputf8` says that its header holds non-ASCII addresses (RFC 6531)."""
+    message with CRLF line ends. `smtputf8` says that its header holds non-ASCII addresses (RFC 6531). `envelope_id`:
+    what a server that knows DSN (RFC 3461) names in its reports, printable ASCII; it is asked to report failures and
+    delays and to return the header only. `policy`: what the lane wants of the connection; transports to one fixed
+    server have their own."""
 
     envelope_sender: str
     recipients: tuple[str, ...]
     content: bytes
     smtputf8: bool = False
-    policy: ConnectionPolicy | None = None  # how the lane wants it to leave; None: as the transport is set up
+    envelope_id: str | None = None
+    policy: ConnectionPolicy | None = None
 
 
 def is_safe_path(address: str) -> bool:
@@ -37,6 +41,14 @@ def _has_surrogate(address: str) -> bool:
     except UnicodeEncodeError:
         return True
     return False
+
+
+_NOT_XTEXT = re.compile(r"[^!-*,-<>-~]")
+
+
+def xtext(text: str) -> str:
+    """`text` as a parameter's value (RFC 3461 §4); it has to be ASCII."""
+    return _NOT_XTEXT.sub(lambda found: f"+{ord(found[0]):02X}", text)
 
 
 def has_bare_line_ends(content: bytes) -> bool:

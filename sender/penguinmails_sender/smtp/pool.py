@@ -27,10 +27,31 @@ class SmtpPool:
         self._open: set[SmtpConnection] = set()
         self._reaper: asyncio.TimerHandle | None = None
         self._closed = False
+        self._users = 0
+
+    @property
+    def unused(self) -> bool:
+        """No connection is open, and nobody waits for one."""
+        return not self._open and self._users == 0
 
     async def deliver(self, envelope: Envelope) -> list[RecipientResult]:
         """A result for each recipient, in order; a server that cannot be reached defers all of them. Raises nothing
         but cancellation (and RuntimeError after `aclose`)."""
+        try:
+            return await self.attempt(envelope)
+        except SmtpError as error:
+            return unreachable(envelope, error, self.options.host)
+
+    async def attempt(self, envelope: Envelope) -> list[RecipientResult]:
+        """As `deliver`, but raises SmtpError when no conversation could be opened, so that another host may be tried:
+        nothing has been said yet."""
+        self._users += 1
+        try:
+            return await self._attempt(envelope)
+        finally:
+            self._users -= 1
+
+    async def _attempt(self, envelope: Envelope) -> list[RecipientResult]:
         if self._closed:
             raise RuntimeError("the pool is closed")
         async with self._gate:
@@ -42,15 +63,12 @@ class SmtpPool:
                     continue
                 self._give_back(connection)
                 return results
-            try:
-                connection = await open_connection(self.options)
-            except SmtpError as error:
-                return self._unreachable(envelope, error)
+            connection = await open_connection(self.options)
             self._watch(connection)
             try:
                 results = await deliver(connection, envelope)
             except Stale as stale:
-                return self._unreachable(envelope, SmtpError(stale.detail, stale.reply))
+                raise SmtpError(stale.detail, stale.reply) from None
             self._give_back(connection)
             return results
 
@@ -90,15 +108,6 @@ class SmtpPool:
         if self._idle:
             self._schedule(self._idle[0][0] + self.limits.idle - now)
 
-    def _unreachable(self, envelope: Envelope, error: SmtpError) -> list[RecipientResult]:
-        """Before MAIL nothing is the recipient's fault, so even a 5yz defers."""
-        reply = error.reply
-        code, text = (None, error.detail) if reply is None else (reply.code, f"{error.detail}: {reply.text}")
-        return [
-            RecipientResult(address, Outcome.DEFERRED, code, error.enhanced_code, text, self.options.host)
-            for address in envelope.recipients
-        ]
-
     async def aclose(self) -> None:
         """Say goodbye on every idle connection; those in use follow when they are done."""
         self._closed = True
@@ -110,3 +119,13 @@ class SmtpPool:
         ending = [item.wire.closed for item in self._open if item.wire.quitting or item.wire.lost is not None]
         if ending:
             await asyncio.wait(ending)
+
+
+def unreachable(envelope: Envelope, error: SmtpError, host: str) -> list[RecipientResult]:
+    """Before MAIL nothing is the recipient's fault, so even a 5yz defers."""
+    reply = error.reply
+    code, text = (None, error.detail) if reply is None else (reply.code, f"{error.detail}: {reply.text}")
+    return [
+        RecipientResult(address, Outcome.DEFERRED, code, error.enhanced_code, text, host)
+        for address in envelope.recipients
+    ]

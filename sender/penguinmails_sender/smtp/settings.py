@@ -10,6 +10,7 @@ from enum import StrEnum
 class TlsPolicy(StrEnum):
     OFF = "off"
     OPPORTUNISTIC = "opportunistic"  # STARTTLS when offered, certificate not checked; plain text otherwise (RFC 7435)
+    ENCRYPTED = "encrypted"  # STARTTLS or nothing is sent; the certificate is not checked
     REQUIRED = "required"  # STARTTLS with a verified certificate, or nothing is sent
     IMPLICIT = "implicit"  # TLS from the first octet with a verified certificate (RFC 8314)
 
@@ -46,8 +47,9 @@ class PoolLimits:
 class SmtpOptions:
     """A server and how to speak to it. `hostname` is our name in EHLO, `source_address` the local IP address to send
     from. `ssl_context` replaces the default one of the policy (a private CA); the certificate must name `tls_name`,
-    `host` when None. Credentials are never sent in the clear unless the policy is `off`. Raises ValueError for values
-    that no conversation could carry."""
+    `host` when None. Credentials are never sent in the clear unless the policy is `off`. `addresses`: where `host` is,
+    tried as in RFC 8305; without them the system resolves the name, with them only addresses that `allow_private`
+    allows are called. Raises ValueError for values that no conversation could carry."""
 
     host: str
     port: int
@@ -59,6 +61,8 @@ class SmtpOptions:
     password: str | None = field(default=None, repr=False)
     source_address: str | None = None
     timeouts: Timeouts = field(default_factory=Timeouts)
+    addresses: tuple[str, ...] = ()
+    allow_private: bool = True
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "tls", TlsPolicy(self.tls))  # a plain string compares equal but is not the same

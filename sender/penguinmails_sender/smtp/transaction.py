@@ -9,7 +9,7 @@ What a failure means depends on when it comes: before the final dot is written t
 from __future__ import annotations
 
 from penguinmails_sender.smtp.connection import SmtpConnection
-from penguinmails_sender.smtp.envelope import Envelope, dot_stuffed, has_bare_line_ends, is_safe_path
+from penguinmails_sender.smtp.envelope import Envelope, dot_stuffed, has_bare_line_ends, is_safe_path, xtext
 from penguinmails_sender.smtp.replies import Reply
 from penguinmails_sender.smtp.results import Outcome, RecipientResult, outcome_of
 from penguinmails_sender.smtp.wire import ConnectionLost
@@ -95,6 +95,12 @@ def _local(
     return RecipientResult(address, outcome, None, enhanced_code, text, connection.options.host, connection.tls)
 
 
+def _reports(address: str) -> str:
+    """What a recipient's reports are wanted for, and the address that they shall name (RFC 3461 §4.1, §4.2)."""
+    original = f" ORCPT=rfc822;{xtext(address)}" if address.isascii() else ""
+    return f" NOTIFY=FAILURE,DELAY{original}"
+
+
 class _Transaction:
     """`pending` is what a recipient without a result gets if the conversation breaks now."""
 
@@ -148,7 +154,12 @@ class _Transaction:
             mail += " BODY=8BITMIME"
         if _is_utf8(envelope):
             mail += " SMTPUTF8"
-        return [mail + "\r\n", *[f"RCPT TO:<{address}>\r\n" for address in envelope.recipients], "DATA\r\n"]
+        if envelope.envelope_id is None or "DSN" not in extensions:
+            recipients = [f"RCPT TO:<{address}>\r\n" for address in envelope.recipients]
+        else:
+            mail += f" RET=HDRS ENVID={xtext(envelope.envelope_id)}"
+            recipients = [f"RCPT TO:<{address}>{_reports(address)}\r\n" for address in envelope.recipients]
+        return [mail + "\r\n", *recipients, "DATA\r\n"]
 
     async def _recipients(self, commands: list[str], refused: Reply | None) -> bool:
         """Read the answer for each; True if one is left. After a refused MAIL all get its reply."""

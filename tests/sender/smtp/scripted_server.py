@@ -88,6 +88,7 @@ class Session(asyncio.Protocol):
         self.chunks: list[bytes] = []  # as they arrived: shows what was written at once
         self.gone = False
         self.encrypted = False
+        self.peer = ""
         self._buffer = b""
         self._in_data = False
         self._silent = False
@@ -97,6 +98,7 @@ class Session(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = transport
+        self.peer = transport.get_extra_info("peername")[0]
         self.server.sessions.append(self)
         self.do(self.server.answer("greeting"))
 
@@ -177,9 +179,11 @@ class Session(asyncio.Protocol):
 
 
 @asynccontextmanager
-async def running(server: ScriptedServer, *, implicit_tls: bool = False) -> AsyncIterator[ScriptedServer]:
+async def running(
+    server: ScriptedServer, *, implicit_tls: bool = False, address: str = "127.0.0.1", port: int = 0
+) -> AsyncIterator[ScriptedServer]:
     listener = await asyncio.get_running_loop().create_server(
-        lambda: Session(server), "127.0.0.1", 0, ssl=server.tls if implicit_tls else None
+        lambda: Session(server), address, port, ssl=server.tls if implicit_tls else None
     )
     server.port = listener.sockets[0].getsockname()[1]
     try:

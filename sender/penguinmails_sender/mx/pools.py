@@ -1,0 +1,71 @@
+"""Connections to many servers: a pool for each server, source address and kind of connection."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+
+from penguinmails_sender.lanes.policy import ConnectionPolicy
+from penguinmails_sender.smtp import PoolLimits, SmtpOptions, SmtpPool, Timeouts, TlsPolicy
+
+SMTP_PORT = 25
+_SWEEP = 512  # pools
+
+
+class Pools:
+    """`hostname` is our name in EHLO. `ports` names the port of hosts that do not listen on `port` (tests). `idle` is
+    how many seconds a silent connection is kept: large receivers dislike idle ones, so it is short."""
+
+    def __init__(
+        self,
+        hostname: str,
+        *,
+        port: int = SMTP_PORT,
+        ports: Mapping[str, int] | None = None,
+        allow_private: bool = False,
+        timeouts: Timeouts | None = None,
+        idle: float = 5.0,
+    ) -> None:
+        self._hostname = hostname
+        self._port = port
+        self._ports = ports or {}
+        self._allow_private = allow_private
+        self._timeouts = timeouts or Timeouts()
+        self._idle = idle
+        self._pools: dict[tuple[str, tuple[str, ...], ConnectionPolicy], SmtpPool] = {}
+        self._sweep_at = _SWEEP
+
+    def get(self, host: str, addresses: tuple[str, ...], policy: ConnectionPolicy) -> SmtpPool:
+        """The pool of connections to `host` as `policy` wants them. Raises ValueError for a policy that is none."""
+        key = (host, addresses, policy)
+        pool = self._pools.get(key)
+        if pool is None:
+            if len(self._pools) >= self._sweep_at:
+                self._sweep()
+            pool = self._pools[key] = self._new(host, addresses, policy)
+        return pool
+
+    def _new(self, host: str, addresses: tuple[str, ...], policy: ConnectionPolicy) -> SmtpPool:
+        tls = TlsPolicy(policy.tls)
+        if tls is TlsPolicy.IMPLICIT:
+            raise ValueError("tls: mail servers are not spoken to in implicit TLS")
+        options = SmtpOptions(
+            host,
+            self._ports.get(host, self._port),
+            hostname=self._hostname,
+            tls=tls,
+            source_address=policy.source_address,
+            timeouts=self._timeouts,
+            addresses=addresses,
+            allow_private=self._allow_private,
+        )
+        return SmtpPool(options, PoolLimits(policy.max_connections, policy.messages_per_connection, self._idle))
+
+    def _sweep(self) -> None:
+        """Forget pools that hold no connection; what they would have limited is nothing."""
+        self._pools = {key: pool for key, pool in self._pools.items() if not pool.unused}
+        self._sweep_at = max(_SWEEP, 2 * len(self._pools))
+
+    async def aclose(self) -> None:
+        pools, self._pools = list(self._pools.values()), {}
+        await asyncio.gather(*[pool.aclose() for pool in pools])
