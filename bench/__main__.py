@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable
 import uvloop
 from rich.console import Console
 
-from bench.cases import accept, limits, outgoing, pipeline, webhooks
+from bench.cases import accept, dkim, limits, outgoing, pipeline, webhooks
 from bench.report import Result, table
 from bench.world import World, open_world
 
@@ -19,6 +19,7 @@ CASES: dict[str, Case] = {
     "accept": accept.accept,
     "batch100": accept.batch100,
     "limits": limits.limits,
+    "dkim": dkim.dkim,
     "send_rsa": pipeline.send_rsa,
     "flat_queue": pipeline.flat_queue,
     "end_to_end": pipeline.end_to_end,
