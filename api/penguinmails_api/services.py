@@ -40,6 +40,7 @@ from penguinmails_core.config import (
     SenderSettings,
     StackSettings,
     TelemetrySettings,
+    TrackingSettings,
     WebhookSettings,
     WorkerSettings,
 )
@@ -66,6 +67,8 @@ from penguinmails_core.models import SsoConnection
 from penguinmails_core.sso.service import SsoConnections
 from penguinmails_core.sso.sign_in import SingleSignOn
 from penguinmails_core.system_mail.service import SystemMail
+from penguinmails_core.tracking.hits import HitLog
+from penguinmails_core.tracking.links import TrackingLinks
 from penguinmails_core.unsubscribes.links import UnsubscribeLinks
 from penguinmails_core.usage.recorder import UsageRecorder
 from penguinmails_core.usage.thresholds import ThresholdWatch
@@ -98,6 +101,7 @@ class Settings:
     worker: WorkerSettings = field(default_factory=WorkerSettings)
     webhooks: WebhookSettings = field(default_factory=WebhookSettings)
     inbound: InboundSettings = field(default_factory=InboundSettings)
+    tracking: TrackingSettings = field(default_factory=TrackingSettings)
 
 
 @dataclass(slots=True)
@@ -133,11 +137,13 @@ class Services:
     addresses: ClientAddresses
     request_log: RequestLog
     event_streams: EventStreams
+    hits: HitLog
     box: SecretBox | None = None
     telemetry: Telemetry | None = None
     inbound_handlers: Sequence[InboundHandler] = field(init=False)
     oauth: OAuth = field(init=False)
     unsubscribe_links: UnsubscribeLinks | None = field(init=False, default=None)
+    tracking_links: TrackingLinks | None = field(init=False, default=None)
     _schemes: dict[str, Scheme] = field(init=False)
     _receiver: Receiver | None = field(init=False, default=None)
 
@@ -146,6 +152,7 @@ class Services:
         self._schemes = schemes(self.outgoing)
         if self.box is not None:
             self.unsubscribe_links = UnsubscribeLinks(self.box, lambda: self.public.base)
+            self.tracking_links = TrackingLinks(self.box, lambda: self.settings.tracking.url or self.public.base)
         self.oauth = OAuth(self.database, self.doorbell, self.settings.oauth, self.box, lambda: self.public)
 
     def serve_at(self, url: str) -> None:
@@ -228,6 +235,7 @@ class Services:
         await self.limits.stop()
         await self.domain_groups.stop()
         await self.usage.stop()
+        await self.hits.stop()
         await self.thresholds.stop()
         await self.authenticator.stop()
         await self.oauth.stop()
@@ -286,6 +294,8 @@ async def open_services(
     await thresholds.start()
     event_streams = EventStreams(database, doorbell, render)
     await event_streams.start()
+    hits = HitLog(database.worker)
+    await hits.start()
     acceptor = Acceptor(database.ingest, content, on_accepted=lambda: doorbell.ring(MAIL, EVENTS))
     mail = SystemMail(acceptor, draft_limits(settings), settings.stack.system_mail_from)
     identity = Identity(database, redis, settings.auth, box, mail)
@@ -321,6 +331,7 @@ async def open_services(
         addresses=addresses,
         request_log=request_log,
         event_streams=event_streams,
+        hits=hits,
         box=box,
     )
     await services.oauth.start()

@@ -400,6 +400,24 @@ class WebhookSettings(BaseSettings):
         return list(dict.fromkeys(str(ipaddress.ip_network(part)) for part in value))
 
 
+class TrackingSettings(BaseSettings):
+    """Opens and clicks, for messages that ask for it."""
+
+    model_config = _concern("PENGUINMAILS_TRACKING_")
+
+    url: str | None = Field(
+        None,
+        description="Where tracked links lead, such as https://links.example.com: another name of this server. "
+        "Default: PENGUINMAILS_PUBLIC_URL",
+    )
+    retention: Duration = Field(timedelta(days=90), description="How long single opens and clicks stay")
+
+    @field_validator("url")
+    @classmethod
+    def _check_url(cls, value: str | None) -> str | None:
+        return None if value is None else public_origin(value)
+
+
 CONCERNS: tuple[type[BaseSettings], ...] = (
     StackSettings,
     DatabaseSettings,
@@ -415,6 +433,7 @@ CONCERNS: tuple[type[BaseSettings], ...] = (
     WorkerSettings,
     WebhookSettings,
     InboundSettings,
+    TrackingSettings,
 )
 # Read elsewhere: the SDK and the embedded stack.
 _OTHER_NAMES = {

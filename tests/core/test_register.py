@@ -164,6 +164,14 @@ async def _fill(database: Database, table: str, organization: object) -> None:
             "select id from email_messages where organization_id = $1", organization
         )
         values[names.index("message_id")] = message
+    for child, key, parent in (
+        ("tracked_links", "id", "email_messages"),
+        ("tracking_hits", "recipient_id", "email_recipients"),
+    ):
+        if table == child:
+            await _fill(database, parent, organization)
+            found = await database.worker.fetchval(f"select id from {parent} where organization_id = $1", organization)
+            values[names.index(key)] = found
     if "connection_id" in names and table != "sso_connections" and tables()[table].tenancy == "tenant":
         await _fill(database, "sso_connections", organization)
         values[names.index("connection_id")] = await database.worker.fetchval(
@@ -220,6 +228,8 @@ def _value(table: str, name: str, kind: str, organization: object) -> object:
     }
     if name == "organization_id" or (table == "organizations" and name == "id"):
         return organization
+    if table == "tracking_hits" and name == "kind":
+        return "open"
     if table == "workspace_members" and name == "role":
         return "viewer"
     if name in known:

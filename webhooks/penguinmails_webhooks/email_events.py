@@ -141,7 +141,8 @@ class EmailCancelled(EmailEventData, EventData, event=EventType.EMAIL_CANCELLED,
 
 _OPEN: dict[str, Any] = {
     "actor": "human",
-    "confidence": 0.9,
+    "confidence": 0.85,
+    "rule": "browser_click",
     "first": True,
     "user_agent": "Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7)",
 }
@@ -152,12 +153,16 @@ class EngagementEventData(EmailEventData):
 
     actor: Actor = Field(description="Who it was: most opens and many clicks are those of machines")
     confidence: float = Field(ge=0, le=1, description="How sure that is")
+    rule: str = Field(description="The rule that said so, such as `gmail_image_proxy`; docs/tracking.md lists them")
     first: bool = Field(description="Whether it is the first one of this recipient by an actor of this kind")
     user_agent: str | None = Field(None, description="As the client gave it")
 
 
 class EmailOpened(
-    EngagementEventData, EventData, event=EventType.EMAIL_OPENED, example=_EMAIL | _OPEN, available=False
+    EngagementEventData,
+    EventData,
+    event=EventType.EMAIL_OPENED,
+    example=_EMAIL | _OPEN | {"confidence": 0.6, "rule": "mail_program_open"},
 ):
     """The tracking image of the message was loaded, by its reader or by a machine: see `actor`."""
 
@@ -167,7 +172,6 @@ class EmailClicked(
     EventData,
     event=EventType.EMAIL_CLICKED,
     example=_EMAIL | _OPEN | {"url": "https://penguins.example/orders/4711"},
-    available=False,
 ):
     """A tracked link of the message was followed, by its reader or by a machine: see `actor`."""
 

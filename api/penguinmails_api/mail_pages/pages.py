@@ -37,7 +37,7 @@ HEADERS = {
 }
 # Mail services call for very many people from few addresses, so good links are counted by person, bad ones by address.
 _PERSON = Bucket("unsubscribe", 60, 60)
-_GUESSES = Bucket("unsubscribe-guesses", 60, 60)
+_GUESSES = Bucket("mail-link-guesses", 60, 60)
 
 
 def page(template: str, *, status: int = 200, **values: Any) -> HTMLResponse:
@@ -57,18 +57,24 @@ async def subscriber_of(context: RequestContext, request: Request, token: str) -
     """Whom the link is for. Raises `NotFound` for what is no link of ours and `RateLimited`."""
     subscriber = links_of(context).read(token)
     if subscriber is None:
-        line = Line(_GUESSES, f"ug:{request.state.client_address}")
-    else:
-        line = Line(_PERSON, f"u:{subscriber.recipient_id}")
-    verdict = await context.services.limiter.take(Bound([line]))
-    if not verdict.allowed:
-        raise refusal(verdict, 1, 0, None)
-    if subscriber is None:
+        await refuse_guesses(context, request)
         raise NotFound(
             "This link is not complete. Mail programs sometimes break long links: copy all of it from the message, or "
             "answer the message and ask to be taken off the list."
         )
+    await _take(context, Line(_PERSON, f"u:{subscriber.recipient_id}"))
     return subscriber
+
+
+async def refuse_guesses(context: RequestContext, request: Request) -> None:
+    """Called for what is no link. Raises `RateLimited` for who tries many."""
+    await _take(context, Line(_GUESSES, f"ug:{request.state.client_address}"))
+
+
+async def _take(context: RequestContext, line: Line) -> None:
+    verdict = await context.services.limiter.take(Bound([line]))
+    if not verdict.allowed:
+        raise refusal(verdict, 1, 0, None)
 
 
 def masked(address: str) -> str:

@@ -1,5 +1,5 @@
 """All pages behind links in mail."""
 
-from penguinmails_api.mail_pages import unsubscribe
+from penguinmails_api.mail_pages import tracking, unsubscribe
 
-ROUTERS = (unsubscribe.router,)
+ROUTERS = (unsubscribe.router, tracking.router)

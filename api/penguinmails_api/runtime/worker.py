@@ -29,6 +29,8 @@ from penguinmails_core.kit.tasks import end
 from penguinmails_core.limits.reputation import Reputation
 from penguinmails_core.maintenance.service import Maintenance
 from penguinmails_core.system_mail.service import SystemMail
+from penguinmails_core.tracking.judge import HitJudge
+from penguinmails_core.tracking.links import TrackingLinks
 from penguinmails_core.unsubscribes.links import UnsubscribeLinks
 from penguinmails_sender.engine.engine import SenderEngine
 from penguinmails_sender.engine.personal import Personalizer
@@ -143,7 +145,8 @@ class Worker:
             stack.push_async_callback(transport.aclose)
         public = public_url_of(settings)
         links = UnsubscribeLinks(self._box, lambda: public.base)
-        personal = Personalizer(links, one_click=public.secure or public.local)
+        tracking = TrackingLinks(self._box, lambda: settings.tracking.url or public.base)
+        personal = Personalizer(links, tracking, one_click=public.secure or public.local)
         sender = SenderEngine(
             database, content, transports, self._box, doorbell, settings.sender, worker_name(), personal=personal
         )
@@ -151,7 +154,7 @@ class Worker:
         acceptor = Acceptor(database.ingest, content, on_accepted=lambda: doorbell.ring(MAIL, EVENTS))
         mail = SystemMail(acceptor, draft_limits(settings), settings.stack.system_mail_from)
         owner_mail = OwnerMail(database.worker, mail, settings.webhooks.probe_for.days)
-        maintenance = Maintenance(database, settings.audit, settings.request_log, settings.inbound)
+        maintenance = Maintenance(database, settings.audit, settings.request_log, settings.inbound, settings.tracking)
         http = OutgoingHttp(allow_private=False)  # for what others ask us to call
         stack.push_async_callback(http.close)
         inbound = InboundWorker(database, doorbell, settings.inbound, handlers(http))
@@ -159,6 +162,7 @@ class Worker:
         for name, engine in (("sender", sender), ("webhooks", webhooks), ("inbound", inbound)):
             self._supervise(name, engine.run(), engine.stop)
         self._supervise("webhook mail", owner_mail.run(), None)
+        self._supervise("tracking", HitJudge(database, doorbell).run(), None)
         self._supervise("replays", Replays(database, doorbell).run(), None)
         self._supervise("maintenance", maintenance.run(), None)
         self._supervise("reputation", Reputation(database, doorbell).run(), None)

@@ -14,12 +14,16 @@ _OWN = "list-unsubscribe"
 
 
 def message_options(email: EmailInput, faults: Faults) -> dict[str, Any]:
-    """``{}`` for most mail, else ``{"unsubscribe": {"list": "news"}}`` and the like."""
+    """``{}`` for most mail, else ``{"unsubscribe": {"list": "news"}, "tracking": {"clicks": true}}`` and the like."""
     options: dict[str, Any] = {}
     if email.unsubscribe is not None or email.message_class == "campaign":
         unsubscribe = _unsubscribe(email, faults)
         if unsubscribe is not None:
             options["unsubscribe"] = unsubscribe
+    if email.tracking is not None and email.html is not None:  # plain text has nothing to follow
+        tracking = {name: True for name in ("opens", "clicks") if getattr(email.tracking, name)}
+        if tracking:
+            options["tracking"] = tracking
     return options
 
 

@@ -11,7 +11,7 @@ import asyncpg
 
 from penguinmails_core.api_keys.notices import forget_ended, notice_expiring
 from penguinmails_core.audit.service import drop_old
-from penguinmails_core.config import AuditSettings, InboundSettings, RequestLogSettings
+from penguinmails_core.config import AuditSettings, InboundSettings, RequestLogSettings, TrackingSettings
 from penguinmails_core.events.repository import DEFAULT_DAYS
 from penguinmails_core.idempotency.service import sweep
 from penguinmails_core.identity.repository import sweep as sweep_identity
@@ -23,6 +23,7 @@ from penguinmails_core.oauth.sweep_repository import sweep as sweep_oauth
 from penguinmails_core.request_logs import repository as request_logs
 from penguinmails_core.sso.flow_repository import sweep as sweep_sso
 from penguinmails_core.suppressions.repository import forget as forget_suppressions
+from penguinmails_core.tracking.repository import forget_hits
 from penguinmails_core.webhook_portal.repository import forget as forget_portal_links
 
 log = logging.getLogger(__name__)
@@ -47,11 +48,13 @@ class Maintenance:
         audit: AuditSettings | None = None,
         request_log: RequestLogSettings | None = None,
         inbound: InboundSettings | None = None,
+        tracking: TrackingSettings | None = None,
     ) -> None:
         self._database = database
         self._audit = audit or AuditSettings()
         self._request_log = request_log or RequestLogSettings()
         self._inbound = inbound or InboundSettings()
+        self._tracking = tracking or TrackingSettings()
 
     async def run(self) -> None:
         """At once and every hour, until cancelled; a round that fails is tried again with the next: the default
@@ -84,6 +87,8 @@ class Maintenance:
         while await forget_invitations(pool, KEEP_INVITATIONS, _SIP) >= _SIP:
             pass
         while await forget_messages(pool, self._inbound.retention, _SIP) >= _SIP:
+            pass
+        while await forget_hits(pool, self._tracking.retention, _BITE) >= _BITE:
             pass
         while await forget_suppressions(pool, KEEP_SUPPRESSIONS, _SIP) >= _SIP:
             pass

@@ -56,6 +56,7 @@ from penguinmails_core.models.sso import (
     SsoRequest,
 )
 from penguinmails_core.models.suppression import Suppression
+from penguinmails_core.models.tracking import TrackedLinks, TrackingHit
 from penguinmails_core.models.usage import DeliveryHour, UsageCounter, UsageRollup, UsageSends, UsageThreshold
 from penguinmails_core.models.webhook import WebhookAttempt, WebhookDelivery, WebhookEndpoint
 from penguinmails_core.models.webhook_portal import WebhookPortalLink
@@ -126,6 +127,8 @@ __all__ = [
     "SsoRequest",
     "Suppression",
     "TableFacts",
+    "TrackedLinks",
+    "TrackingHit",
     "UsageCounter",
     "UsageRollup",
     "UsageSends",

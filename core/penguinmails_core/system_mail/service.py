@@ -58,6 +58,7 @@ class _Message:
     scheduled_at: datetime | None = None
     message_class: str = "transactional"
     unsubscribe: None = None
+    tracking: None = None
 
 
 class SystemMail:

@@ -35,6 +35,12 @@ class UnsubscribeInput:
     )
 
 
+@strawberry.input(description="What is told about readers. Both are off unless asked for.")
+class TrackingInput:
+    opens: bool = strawberry.field(default=False, description="`email.opened`, by an image that nobody sees.")
+    clicks: bool = strawberry.field(default=False, description="`email.clicked`: links lead through this server.")
+
+
 @strawberry.input(description="One message, for at most 50 recipients.")
 class SendEmailInput:
     from_: str = strawberry.field(name="from", description="The sender; its domain must be verified.")
@@ -54,6 +60,7 @@ class SendEmailInput:
     unsubscribe: UnsubscribeInput | None = strawberry.field(
         default=None, description="Left out: campaign mail has it, transactional mail does not."
     )
+    tracking: TrackingInput | None = strawberry.field(default=None, description="Left out: nothing is tracked.")
 
     def to_message(self) -> Message:
         return Message(
@@ -72,6 +79,7 @@ class SendEmailInput:
             scheduled_at=self.scheduled_at,
             message_class=str(self.message_class),
             unsubscribe=self.unsubscribe,
+            tracking=self.tracking,
         )
 
 
@@ -94,3 +102,4 @@ class Message:
     scheduled_at: datetime | None
     message_class: str
     unsubscribe: UnsubscribeInput | None
+    tracking: TrackingInput | None

@@ -109,7 +109,7 @@ class Dispatcher:
     async def _load(self, groups: Sequence[Group]) -> Sequence[Group]:
         """The groups that can be sent; the others have their decision."""
         try:
-            await load(self._database, self._content, groups)
+            await load(self._database, self._content, groups, self._personal)
         except (Unavailable, *AWAY) as error:
             self._content_away = True
             log.warning("sender: content is not reachable (%s); %d go back", type(error).__name__, len(groups))
@@ -134,7 +134,7 @@ class Dispatcher:
             self._abandoned(group.jobs)
         finally:
             self._budget.give(group.size)
-            group.content = None
+            group.content = group.marked = None
 
     async def _attempt(self, group: Group) -> Sequence[Decision]:
         transport = self._transports[group.row["mode"]]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -18,11 +18,13 @@ from penguinmails_core.kit.addresses import parse_mailbox
 from penguinmails_core.kit.crypto import SecretBox
 from penguinmails_core.kit.db import Database
 from penguinmails_core.sending import repository
+from penguinmails_core.tracking.repository import keep_links
 from penguinmails_sender.dkim import DkimKey, sign
 from penguinmails_sender.engine.outcomes import Job
 from penguinmails_sender.engine.personal import Personalizer
 from penguinmails_sender.message import Attachment, Mailbox, OutgoingMessage
 from penguinmails_sender.mime import build
+from penguinmails_sender.mime.links import MarkedHtml
 from penguinmails_sender.smtp import Envelope
 
 MessageKey = tuple[UUID, UUID]
@@ -37,6 +39,7 @@ class Group:
     jobs: list[Job]
     content: MessageContent | None
     visible: list[Any]
+    marked: MarkedHtml | None = None
 
     @property
     def row(self) -> Any:
@@ -109,7 +112,9 @@ def group_jobs(jobs: Sequence[Job], personal: Personalizer | None = None) -> lis
     return groups
 
 
-async def load(database: Database, content: ContentService, groups: Sequence[Group]) -> None:
+async def load(
+    database: Database, content: ContentService, groups: Sequence[Group], personal: Personalizer | None = None
+) -> None:
     """Fill in what live messages need, in bulk. Raises `Unavailable` when the content tier is away."""
     by_key: dict[MessageKey, list[Group]] = {}
     for group in groups:
@@ -127,6 +132,23 @@ async def load(database: Database, content: ContentService, groups: Sequence[Gro
         for group in same:
             group.content = loaded.get(key)
             group.visible = seen.get(key, [])
+    if personal is not None:
+        await _mark(database, by_key, personal)
+
+
+async def _mark(database: Database, by_key: Mapping[MessageKey, Sequence[Group]], personal: Personalizer) -> None:
+    """Find links to follow, and keep where they lead before anybody gets them."""
+    marked: dict[MessageKey, MarkedHtml] = {}
+    for key, same in by_key.items():
+        content = same[0].content
+        found = personal.mark(same[0].row, content.html) if content is not None else None
+        if found is not None:
+            marked[key] = found
+            for group in same:
+                group.marked = found
+    if marked:
+        urls = [found.urls for found in marked.values()]
+        await keep_links(database.worker, [key[0] for key in marked], [key[1] for key in marked], urls)
 
 
 def compose(group: Group) -> OutgoingMessage:
@@ -159,7 +181,7 @@ def seal(group: Group, keys: Sequence[DkimKey], personal: Personalizer | None = 
     """Build, sign and address. Raises ValueError (`MimeError`, `AddressError`) for a message that cannot be written."""
     message = compose(group)
     if personal is not None and personal.wanted(group.row):
-        message = personal.apply(message, group.row)
+        message = personal.apply(message, group.row, group.marked)
     addresses = tuple(job.row["address"] for job in group.jobs)
     smtputf8 = message.needs_smtputf8 or not all(address.isascii() for address in addresses)
     sender = f"bounces+{ids.encode('msg', group.row['message_id'])}@{group.row['from_domain']}"

@@ -10,13 +10,15 @@ import dkim
 import pytest
 
 from penguinmails_core.domains.service import txt_lookup
+from penguinmails_core.tracking.links import TrackingLinks
 from penguinmails_core.unsubscribes.links import Subscriber, UnsubscribeLinks
 from penguinmails_sender.engine.personal import Personalizer
 from penguinmails_sender.inbox.smtp_server import Received
 from tests.sender.engine.world import BOX, DOMAIN, World
 
 LINKS = UnsubscribeLinks(BOX, lambda: "https://mail.penguins.example")
-PERSONAL = Personalizer(LINKS, one_click=True)
+TRACKING = TrackingLinks(BOX, lambda: "https://links.penguins.example")
+PERSONAL = Personalizer(LINKS, TRACKING, one_click=True)
 
 
 def url_of(message: Message) -> str:
@@ -117,7 +119,7 @@ async def test_every_attempt_has_the_same_octets(world: World) -> None:
 @pytest.mark.parametrize("one_click", [True, False])
 async def test_without_https_mail_programs_are_not_told_to_post(world: World, one_click: bool) -> None:
     await world.accept(unsubscribe={})
-    await world.engine(personal=Personalizer(LINKS, one_click=one_click)).run_once()
+    await world.engine(personal=Personalizer(LINKS, TRACKING, one_click=one_click)).run_once()
     message = message_from_bytes(world.inbox.received[0].raw)
     assert ("List-Unsubscribe-Post" in message) is one_click
     assert "List-Unsubscribe" in message

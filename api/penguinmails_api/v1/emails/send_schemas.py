@@ -78,6 +78,15 @@ class UnsubscribeCreate(Request):
     )
 
 
+class TrackingCreate(Request):
+    """What is told about readers. Both are off unless asked for."""
+
+    opens: bool = Field(False, description="Adds an image to `html` that nobody sees; `email.opened` tells of it.")
+    clicks: bool = Field(
+        False, description="Leads the links of `html` through this server; `email.clicked` tells who followed which."
+    )
+
+
 class EmailCreate(Request):
     """One message. Everything is checked before it is accepted; an accepted message is on disk."""
 
@@ -129,6 +138,9 @@ class EmailCreate(Request):
         None,
         description="One-click unsubscribe. Left out: `campaign` has it, `transactional` does not. Each recipient gets "
         "an own copy, in which `{{unsubscribe_url}}` stands for their link.",
+    )
+    tracking: TrackingCreate | None = Field(
+        None, description="Opens and clicks, each with a verdict about who it was. Left out: nothing is tracked."
     )
 
 

@@ -21,6 +21,7 @@ from penguinmails_api.v1.emails.send_schemas import (
     Request,
     Tag,
     Text,
+    TrackingCreate,
     UnsubscribeCreate,
 )
 from penguinmails_api.v1.limits import AtMost
@@ -122,6 +123,7 @@ class EmailCreate(Request):
     unsubscribe: UnsubscribeCreate | None = Field(
         None, description="One-click unsubscribe (RFC 8058). Left out: `campaign` has it, `transactional` does not."
     )
+    tracking: TrackingCreate | None = Field(None, description="Opens and clicks. Left out: nothing is tracked.")
 
 
 class EmailAccepted(Answer):
@@ -182,6 +184,7 @@ class AsInput:
     scheduled_at: datetime | None
     message_class: str
     unsubscribe: UnsubscribeCreate | None
+    tracking: TrackingCreate | None
     places: Mapping[str, Sequence[int]]
 
     @classmethod
@@ -206,5 +209,6 @@ class AsInput:
             scheduled_at=email.send_at,
             message_class=email.message_class,
             unsubscribe=email.unsubscribe,
+            tracking=email.tracking,
             places=places,
         )

@@ -50,6 +50,7 @@ __all__ = [
     "WorkspaceRoleInput",
     "WorkspaceStatusInput",
     "AttachmentCreateInput",
+    "TrackingCreateInput",
     "UnsubscribeCreateInput",
     "EmailCreateInput",
     "InboundSettingsGivenInput",
@@ -191,6 +192,15 @@ class AttachmentCreateInput(TypedDict, total=False):
     """File name without a path, at most 255 characters."""
 
 
+class TrackingCreateInput(TypedDict, total=False):
+    """What is told about readers. Both are off unless asked for."""
+
+    clicks: bool
+    """Leads the links of `html` through this server; `email.clicked` tells who followed which."""
+    opens: bool
+    """Adds an image to `html` that nobody sees; `email.opened` tells of it."""
+
+
 class UnsubscribeCreateInput(TypedDict, total=False):
     """The way out of a message: `List-Unsubscribe` with one click (RFC 8058), and a link for the body."""
 
@@ -217,6 +227,7 @@ EmailCreateInput = TypedDict(
         "tags": "Sequence[str]",
         "text": "str | None",
         "to": Required["Sequence[str] | str"],
+        "tracking": "TrackingCreateInput | None",
         "unsubscribe": "UnsubscribeCreateInput | None",
     },
     total=False,

@@ -16,8 +16,7 @@ if TYPE_CHECKING:
 
 @attrs.define(kw_only=True)
 class EmailClickedEvent(Model):
-    """A tracked link of the message was followed, by its reader or by a machine: see `actor`. Announced: its feature is
-    still to come, and it is not sent yet."""
+    """A tracked link of the message was followed, by its reader or by a machine: see `actor`."""
 
     data: EmailClicked
     """A tracked link of the message was followed, by its reader or by a machine: see `actor`."""

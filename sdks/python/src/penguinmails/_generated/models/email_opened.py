@@ -37,6 +37,8 @@ class EmailOpened(Model):
     """Whom the event is about."""
     recipient_id: str
     """This recipient of the message"""
+    rule: str
+    """The rule that said so, such as `gmail_image_proxy`; docs/tracking.md lists them"""
     subject: str
     tags: list[str]
     """As given when the message was sent"""

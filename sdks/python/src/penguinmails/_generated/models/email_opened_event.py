@@ -16,8 +16,7 @@ if TYPE_CHECKING:
 
 @attrs.define(kw_only=True)
 class EmailOpenedEvent(Model):
-    """The tracking image of the message was loaded, by its reader or by a machine: see `actor`. Announced: its feature is
-    still to come, and it is not sent yet."""
+    """The tracking image of the message was loaded, by its reader or by a machine: see `actor`."""
 
     data: EmailOpened
     """The tracking image of the message was loaded, by its reader or by a machine: see `actor`."""

@@ -188,6 +188,7 @@ class EmailsResource:
         scheduled_at: datetime.datetime | str | None = None,
         tags: Sequence[str] | None = None,
         text: str | None = None,
+        tracking: inputs.TrackingCreateInput | None = None,
         unsubscribe: inputs.UnsubscribeCreateInput | None = None,
         **options: Unpack[IdempotentOptions],
     ) -> EmailAccepted:
@@ -216,6 +217,7 @@ class EmailsResource:
             scheduled_at: When to send: RFC 3339 with an offset, at most 365 days ahead. Left out: now.
             tags: At most 10 labels of at most 64 characters, to filter by.
             text: Plain text body.
+            tracking: Opens and clicks, each with a verdict about who it was. Left out: nothing is tracked.
             unsubscribe: One-click unsubscribe. Left out: `campaign` has it, `transactional` does not. Each recipient
                 gets an own copy, in which `{{unsubscribe_url}}` stands for their link.
         """
@@ -241,6 +243,7 @@ class EmailsResource:
                         "scheduled_at": scheduled_at,
                         "tags": tags,
                         "text": text,
+                        "tracking": tracking,
                         "unsubscribe": unsubscribe,
                     }
                 ),
@@ -645,6 +648,7 @@ class AsyncEmailsResource:
         scheduled_at: datetime.datetime | str | None = None,
         tags: Sequence[str] | None = None,
         text: str | None = None,
+        tracking: inputs.TrackingCreateInput | None = None,
         unsubscribe: inputs.UnsubscribeCreateInput | None = None,
         **options: Unpack[IdempotentOptions],
     ) -> EmailAccepted:
@@ -673,6 +677,7 @@ class AsyncEmailsResource:
             scheduled_at: When to send: RFC 3339 with an offset, at most 365 days ahead. Left out: now.
             tags: At most 10 labels of at most 64 characters, to filter by.
             text: Plain text body.
+            tracking: Opens and clicks, each with a verdict about who it was. Left out: nothing is tracked.
             unsubscribe: One-click unsubscribe. Left out: `campaign` has it, `transactional` does not. Each recipient
                 gets an own copy, in which `{{unsubscribe_url}}` stands for their link.
         """
@@ -698,6 +703,7 @@ class AsyncEmailsResource:
                         "scheduled_at": scheduled_at,
                         "tags": tags,
                         "text": text,
+                        "tracking": tracking,
                         "unsubscribe": unsubscribe,
                     }
                 ),
