@@ -139,7 +139,7 @@ async def killed_while_claiming(world: CrashWorld, message_class: str, name: str
     answer = await world.post("/v1/emails", world.email(name, message_class), name)
     async with locked(world, "email_attempts") as observer:
         await world.worker.start()
-        await until_blocked(observer, "penguinmails worker", "r.lane = $1")
+        await until_blocked(observer, "penguinmails worker", "r.lane = q.lane")
         await world.worker.kill()
         await end_sessions(observer, "penguinmails worker")
     await world.worker.start()

@@ -9,6 +9,7 @@ import socket
 from contextlib import AsyncExitStack
 from datetime import timedelta
 
+import asyncpg
 from redis.asyncio import Redis
 
 from penguinmails_api.inbound.handlers import handlers
@@ -26,6 +27,8 @@ from penguinmails_core.kit.dns import Resolver, SystemResolver
 from penguinmails_core.kit.doorbell import EVENTS, MAIL, Doorbell
 from penguinmails_core.kit.http import OutgoingHttp
 from penguinmails_core.kit.tasks import end
+from penguinmails_core.lanes.domains import DomainGroups, recheck
+from penguinmails_core.lanes.policies import PolicyError
 from penguinmails_core.limits.reputation import Reputation
 from penguinmails_core.maintenance.service import Maintenance
 from penguinmails_core.system_mail.service import SystemMail
@@ -45,6 +48,7 @@ from penguinmails_webhooks.replays import Replays
 log = logging.getLogger(__name__)
 
 _COLLECT_EVERY = timedelta(hours=1)
+_RECHECK_EVERY = timedelta(minutes=1)
 
 
 def worker_name() -> str:
@@ -147,9 +151,10 @@ class Worker:
         links = UnsubscribeLinks(self._box, lambda: public.base)
         tracking = TrackingLinks(self._box, lambda: settings.tracking.url or public.base)
         personal = Personalizer(links, tracking, one_click=public.secure or public.local)
-        sender = SenderEngine(
-            database, content, transports, self._box, doorbell, settings.sender, worker_name(), personal=personal
-        )
+        groups = DomainGroups(database.worker)
+        await groups.start()
+        stack.push_async_callback(groups.stop)
+        sender = self._open_sender(database, content, transports, doorbell, personal)
         webhooks = WebhookEngine(database, self._box, doorbell, settings.webhooks)
         acceptor = Acceptor(database.ingest, content, on_accepted=lambda: doorbell.ring(MAIL, EVENTS))
         mail = SystemMail(acceptor, draft_limits(settings), settings.stack.system_mail_from)
@@ -168,6 +173,34 @@ class Worker:
         self._supervise("reputation", Reputation(database, doorbell).run(), None)
         self._supervise("collector", _collect_for_ever(database, content), None)
         return self
+
+    def _open_sender(
+        self,
+        database: Database,
+        content: ContentService,
+        transports: dict[str, Transport],
+        doorbell: Doorbell,
+        personal: Personalizer,
+    ) -> SenderEngine:
+        settings = self._settings.sender
+        # What the local inbox captures never leaves, so the names of its recipients are nobody's business.
+        resolver = None if settings.transport == "capture" else SystemResolver()
+        if resolver is not None:
+            self._supervise("recipient domains", _recheck_for_ever(database, resolver), None)
+        try:
+            return SenderEngine(
+                database,
+                content,
+                transports,
+                self._box,
+                doorbell,
+                settings,
+                worker_name(),
+                resolver=resolver,
+                personal=personal,
+            )
+        except (PolicyError, OSError) as error:
+            raise ConfigError(f"PENGUINMAILS_SENDER_LANES_FILE: {error}") from None
 
     async def _observe(self, sender: SenderEngine, webhooks: WebhookEngine) -> None:
         """Metrics for those who asked for them."""
@@ -193,6 +226,17 @@ class Worker:
 
     async def __aexit__(self, *_: object) -> None:
         await self._stack.aclose()
+
+
+async def _recheck_for_ever(database: Database, resolver: Resolver) -> None:
+    while True:
+        await asyncio.sleep(_RECHECK_EVERY.total_seconds())
+        try:
+            asked = await recheck(database.worker, resolver)
+        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+            log.warning("recipient domains: skipped a round (%s)", type(error).__name__)
+        else:
+            log.debug("recipient domains: asked %d again", asked)
 
 
 async def _collect_for_ever(database: Database, content: ContentService) -> None:

@@ -8,6 +8,7 @@ another is chosen.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import NamedTuple
 
 from penguinmails_core.kit.providers import provider_group
@@ -27,6 +28,7 @@ def lane_of(mode: str, message_class: str, domain: str, source: str = DEFAULT_SO
     return f"{mode}/{message_class}/{source}/{provider_group(domain)}"
 
 
+@lru_cache(maxsize=65536)
 def key_of(name: str) -> LaneKey:
     """The lane of a queue."""
     _mode, _message_class, source, group = name.split("/")

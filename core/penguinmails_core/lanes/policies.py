@@ -102,7 +102,7 @@ def parse(text: str, *, whole: bool = True) -> Policies:
         raw = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise PolicyError(f"not TOML: {error}") from None
-    unknown = set(raw) - {"policy", "rule"}
+    unknown = set(raw) - {"policy", "rule", "pool", "schedule"}
     if unknown:
         raise PolicyError(f"unknown tables: {', '.join(sorted(unknown))}")
     policies = [_policy(row) for row in raw.get("policy", [])]

@@ -110,14 +110,22 @@ class LaneDay(Base):
 
 
 class LaneDecision(Base):
-    """What a lane did, by which rule. `before` and `after` are its limits; whose mail was the cause is not in it."""
+    """What a lane did, by which rule. `before` and `after` are its limits; whose mail was the cause is not in it. One
+    with an `organization_id` concerns that one alone."""
 
     __tablename__ = "lane_decisions"
     __table_args__ = (Index("ix_lane_decisions_lane", "lane_id", "id"),)
-    facts = TableFacts("reference", "400 days", app=("select",), policy=_MEMBER.format(lane="lane_decisions.lane_id"))
+    facts = TableFacts(
+        "reference",
+        "400 days",
+        app=("select",),
+        policy="(organization_id is null or organization_id = {organization}) and "
+        + _MEMBER.format(lane="lane_decisions.lane_id"),
+    )
 
     id: Mapped[uuid.UUID] = mapped_column(primary_key=True)
     lane_id: Mapped[uuid.UUID]
+    organization_id: Mapped[uuid.UUID | None]
     at: Mapped[datetime] = mapped_column(server_default=text("now()"))
     action: Mapped[str] = mapped_column(Text)
     rule: Mapped[str] = mapped_column(Text)

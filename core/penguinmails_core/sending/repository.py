@@ -1,7 +1,7 @@
-"""SQL of the sending engine: lanes, claims, leases, results. Role `worker`, plain asyncpg, always in bulk.
+"""SQL of the sending engine: leases, results, what a claim's neighbours need. Role `worker`, plain asyncpg, in bulk.
 
-Hot: the claim and the result are what a message costs in the database. The claim reads one index, (lane, due_at), and
-nulls the due time; the result touches no indexed column of the recipient, so both stay cheap whatever waits behind.
+Hot: the claim (`claim_repository`) and the result are what a message costs in the database. The result touches no
+indexed column of the recipient, so it stays cheap whatever waits behind.
 """
 
 from __future__ import annotations
@@ -12,56 +12,6 @@ from typing import Any
 from uuid import UUID
 
 from penguinmails_core.kit.db import Connection, Pool
-
-# One step of the index per lane, however many recipients wait in it.
-_LANES = """
-with recursive found as (
-  (select lane from email_recipients where due_at is not null order by lane limit 1)
-  union all
-  select (select r.lane from email_recipients r where r.due_at is not null and r.lane > f.lane order by r.lane limit 1)
-  from found f where f.lane is not null
-)
-select lane from found where lane is not null
-"""
-
-# What must not happen any more is judged here, in the claiming statement: an opt-out of a second ago counts. A cancel
-# writes the recipient's own row, so the row lock and the re-check after it cover that race. Columns of the recipient
-# are those of the locked row: the statement's snapshot may be older than a reschedule that has just committed.
-_CLAIM = """
-with picked as materialized (
-  select r.organization_id, r.id, r.message_id, r.kind, r.address, r.name, r.attempts, r.event_sequence
-  from email_recipients r
-  where r.lane = $1 and r.due_at <= now() order by r.due_at limit $2 for update of r skip locked
-),
-judged as materialized (
-  select r.organization_id, r.id, r.message_id, r.kind, r.address, r.name, r.attempts + 1 as number, r.event_sequence,
-    m.workspace_id, m.mode, m.message_class, m.from_address, m.from_name, m.from_domain, m.reply_to, m.subject, m.tags,
-    m.metadata, m.size_bytes, m.created_at, m.scheduled_at, m.expires_at, m.options, row_number() over () as n,
-    case
-      when exists (select from suppressions s where s.organization_id = r.organization_id and s.mode = m.mode
-        and s.address = lower(r.address) and s.lifted_at is null and (s.expires_at is null or s.expires_at > now()))
-        then 'suppressed'
-      when m.expires_at <= now() then 'expired'
-      else 'sending'
-    end as verdict
-  from picked r
-  join email_messages m on (m.organization_id, m.id) = (r.organization_id, r.message_id)
-),
-claimed as (
-  update email_recipients r set due_at = null, updated_at = now(),
-    status = case j.verdict when 'expired' then 'failed' else j.verdict end,
-    reason = case j.verdict when 'sending' then r.reason else j.verdict end,
-    attempts = case j.verdict when 'sending' then j.number else r.attempts end,
-    event_sequence = r.event_sequence + case j.verdict when 'sending' then 0 else 1 end
-  from judged j where (r.organization_id, r.id) = (j.organization_id, j.id)
-),
-opened as (
-  insert into email_attempts (organization_id, id, message_id, recipient_id, number, worker, lease_until)
-  select organization_id, ($3::uuid[])[n], message_id, id, number, $4, now() + $5::interval
-  from judged where verdict = 'sending'
-)
-select j.*, ($3::uuid[])[n] as attempt_id from judged j
-"""
 
 _RESULTS = """
 with d as materialized (
@@ -159,22 +109,6 @@ select organization_id, workspace_id, id, mode, type, resource_id, sequence, pay
 from unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::text[], $5::text[], $6::uuid[], $7::int[], $8::text[])
   as t (organization_id, workspace_id, id, mode, type, resource_id, sequence, payload)
 """
-
-
-async def lanes(pool: Pool) -> list[str]:
-    """Lanes in which somebody waits, now or later."""
-    return [row["lane"] for row in await pool.fetch(_LANES)]
-
-
-async def claim(
-    connection: Connection, lane: str, attempt_ids: Sequence[UUID], worker: str, lease: timedelta
-) -> list[Any]:
-    """Claim up to ``len(attempt_ids)`` due recipients of a lane, attempt rows included; call it in a transaction.
-
-    Rows with a `verdict` other than ``sending`` are finished by the claim; their event is the caller's to write, in the
-    same transaction, with `event_sequence` + 1.
-    """
-    return list(await connection.fetch(_CLAIM, lane, len(attempt_ids), attempt_ids, worker, lease))
 
 
 async def write_events(connection: Connection, columns: Sequence[Sequence[Any]]) -> None:

@@ -7,11 +7,13 @@ import logging
 import random
 import time
 from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
+from contextlib import AbstractAsyncContextManager, nullcontext, suppress
+from dataclasses import replace
 from typing import Any
 
 from penguinmails_core.config import SenderSettings
 from penguinmails_core.content.service import ContentService
+from penguinmails_core.emails.lanes import is_live, key_of
 from penguinmails_core.errors import Unavailable
 from penguinmails_core.kit import trace
 from penguinmails_core.kit.addresses import AddressError, canonical
@@ -34,6 +36,7 @@ from penguinmails_sender.engine.outcomes import (
 from penguinmails_sender.engine.personal import Personalizer
 from penguinmails_sender.engine.prepare import Group, KeyRing, group_jobs, load, seal
 from penguinmails_sender.engine.results import AWAY
+from penguinmails_sender.lanes.book import LaneBook
 from penguinmails_sender.smtp import Envelope, Outcome, RecipientResult
 from penguinmails_sender.transports import Transport
 
@@ -57,6 +60,7 @@ class Dispatcher:
         box: SecretBox,
         settings: SenderSettings,
         rng: random.Random,
+        book: LaneBook,
         *,
         decided: Callable[[Iterable[Decision]], None],
         abandoned: Callable[[Sequence[Job]], None],
@@ -70,6 +74,7 @@ class Dispatcher:
         self._policy = RetryPolicy(settings.retry_base)
         self._least = settings.lease.total_seconds() / 3
         self._rng = rng
+        self._book = book
         self._decided = decided
         self._abandoned = abandoned
         self._start = start
@@ -126,7 +131,7 @@ class Dispatcher:
 
     async def _send(self, group: Group) -> None:
         try:
-            async with self._gate:
+            async with self._turn(group), self._gate:
                 self._decided(await self._attempt(group))
         except Exception:
             # A defect of ours after the answer. Sending again could double the mail: the lease and the class decide.
@@ -135,6 +140,11 @@ class Dispatcher:
         finally:
             self._budget.give(group.size)
             group.content = group.marked = None
+
+    def _turn(self, group: Group) -> AbstractAsyncContextManager[None]:
+        """Until the lane has a connection for it."""
+        lane = group.row["lane"]
+        return self._book.gate(key_of(lane)).entered() if is_live(lane) else nullcontext()
 
     async def _attempt(self, group: Group) -> Sequence[Decision]:
         transport = self._transports[group.row["mode"]]
@@ -169,7 +179,8 @@ class Dispatcher:
             keys = await self._keys.keys(row["organization_id"], row["from_domain"])
             if not keys:  # deleted, or no longer verified, since the accept: unsigned mail would burn the domain
                 return _dead(group, "domain_not_verified")
-            return seal(group, keys, self._personal)
+            envelope = seal(group, keys, self._personal)
+            return replace(envelope, policy=self._book.connection(key_of(row["lane"]), row["message_id"]))
         except (ValueError, CryptoError) as error:
             log.error("sender: message %s cannot be written: %s", row["message_id"], error)
             return _dead(group, "not_sendable", str(error))

@@ -12,7 +12,7 @@ import logging
 import random
 import time
 from collections import Counter
-from collections.abc import Coroutine, Mapping, Sequence
+from collections.abc import Coroutine, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
@@ -22,17 +22,23 @@ import asyncpg
 
 from penguinmails_core.config import SenderSettings
 from penguinmails_core.content.service import ContentService
+from penguinmails_core.emails.lanes import is_live, key_of
 from penguinmails_core.kit.crypto import SecretBox
 from penguinmails_core.kit.db import Database
+from penguinmails_core.kit.dns import Resolver
 from penguinmails_core.kit.doorbell import EVENTS, MAIL, Doorbell
-from penguinmails_core.kit.ids import new_uuid
+from penguinmails_core.lanes.policies import load
 from penguinmails_core.sending import repository
-from penguinmails_sender.engine.announce import tell_finished, tell_lost
+from penguinmails_sender.engine.announce import tell_lost
+from penguinmails_sender.engine.claiming import FINISHED, Claimer
 from penguinmails_sender.engine.dispatch import Dispatcher
 from penguinmails_sender.engine.outcomes import Decision, Job
 from penguinmails_sender.engine.personal import Personalizer
 from penguinmails_sender.engine.results import AWAY, ResultWriter
-from penguinmails_sender.engine.rotation import Rotation
+from penguinmails_sender.lanes.book import LaneBook, Limits
+from penguinmails_sender.lanes.governor import Governor
+from penguinmails_sender.lanes.pools import load_pools
+from penguinmails_sender.lanes.sorting import Sorter
 from penguinmails_sender.transports import Transport
 
 log = logging.getLogger(__name__)
@@ -40,6 +46,7 @@ log = logging.getLogger(__name__)
 _LOST_AT_ONCE = 500
 _BACKLOG = 2000  # results waiting for the database; beyond it nothing new is claimed
 _DRAIN_SECONDS = 10.0
+_SHORTEST = 0.02  # seconds between looks for what a paced lane may send
 
 
 @dataclass(slots=True)
@@ -51,8 +58,16 @@ class Counters:
     outcomes: Counter[str] = field(default_factory=Counter)
 
 
+def limits_of(settings: SenderSettings) -> Limits:
+    """What the capture inbox takes goes nowhere, so nothing is paced. Raises `PolicyError`."""
+    paced = settings.transport != "capture"
+    return Limits(load(settings.lanes_file), load_pools(settings.lanes_file), paced)
+
+
 class SenderEngine:
-    """`transports` by mode: ``live`` and ``test``. `run` works until cancelled; `stop` finishes what is claimed."""
+    """`transports` by mode: ``live`` and ``test``. `run` works until cancelled; `stop` finishes what is claimed. With a
+    `resolver`, mail to domains that nobody has mailed yet is sorted by their MX. `limits` are the settings' unless
+    given. Raises `PolicyError` for a lanes file that makes no sense."""
 
     def __init__(
         self,
@@ -66,11 +81,18 @@ class SenderEngine:
         *,
         rng: random.Random | None = None,
         personal: Personalizer | None = None,
+        resolver: Resolver | None = None,
+        limits: Limits | None = None,
     ) -> None:
         self._database = database
         self._doorbell = doorbell
         self._settings = settings
-        self._worker = worker_name
+        self.book = LaneBook(database.worker, limits or limits_of(settings), worker_name)
+        self._claimer = Claimer(
+            database, self.book, worker_name, settings.claim_size, settings.lease, sort=resolver is not None
+        )
+        self._governor = Governor(database.worker, self.book, lambda: doorbell.ring(MAIL))
+        self._sorter = None if resolver is None else Sorter(database.worker, resolver)
         self._writer = ResultWriter(database.worker, self._written, self._refused)
         self._dispatcher = Dispatcher(
             database,
@@ -79,12 +101,12 @@ class SenderEngine:
             box,
             settings,
             rng or random.Random(),
+            self.book,
             decided=self._writer.add,
             abandoned=self._abandon,
             start=self._start,
             personal=personal,
         )
-        self._rotation = Rotation()
         self._open: dict[UUID, Job] = {}
         self._sends: set[asyncio.Task[None]] = set()
         self._stopping = asyncio.Event()
@@ -92,7 +114,6 @@ class SenderEngine:
         self._ended.set()
         self._room = asyncio.Event()
         self.most_open = 4 * settings.claim_size  # recipients in hand at once
-        self.unconfirmed: list[UUID] = []  # attempts of claims whose commit nobody confirmed
         self.sent = 0
         self.counters = Counters()
 
@@ -105,6 +126,7 @@ class SenderEngine:
             asyncio.create_task(self._writer.run(), name="sender results"),
             asyncio.create_task(self._keep_leases(), name="sender leases"),
             asyncio.create_task(self._take_over(), name="sender takeover"),
+            asyncio.create_task(self._governor.run(), name="sender lanes"),
         ]
         try:
             while not self._stopping.is_set():
@@ -124,6 +146,8 @@ class SenderEngine:
             with suppress(TimeoutError):
                 async with asyncio.timeout(_DRAIN_SECONDS):
                     await self.drained()
+                await self._governor.flush()
+                await self.book.leave()
         finally:
             for task in (*helpers, *self._sends):
                 task.cancel()
@@ -148,13 +172,15 @@ class SenderEngine:
         await self._writer.drained()
 
     async def run_once(self) -> int:
-        """One round for tests: take over what is lost, claim every lane once, send, write. Returns how many were
-        claimed."""
+        """One round for tests: take over what is lost, claim every queue once, send, write, look after the lanes.
+        Returns how many were claimed."""
         writer = asyncio.create_task(self._writer.run())
         try:
             await self.take_over_once()
+            await self.book.refresh()
             claimed = await self.claim_round()
             await self.drained()
+            await self._governor.tick()
             return claimed
         finally:
             writer.cancel()
@@ -171,7 +197,9 @@ class SenderEngine:
             if self._full and not self._stopping.is_set():
                 await self._room.wait()
             return
-        await self._doorbell.wait(MAIL, self._settings.poll.total_seconds())
+        wait = self._settings.poll.total_seconds()
+        opens = self._claimer.next_open
+        await self._doorbell.wait(MAIL, wait if opens is None else min(wait, max(opens, _SHORTEST)))
 
     @property
     def in_hand(self) -> int:
@@ -189,46 +217,49 @@ class SenderEngine:
 
     # ------------------------------------------------------------------ claiming
 
+    @property
+    def unconfirmed(self) -> list[UUID]:
+        """Attempts of claims whose commit nobody confirmed."""
+        return self._claimer.unconfirmed
+
     async def claim_round(self) -> int:
-        """Every lane gets its turn with at most `claim_size`, so that one busy lane delays the others by one claim, not
-        by its queue; what does not fit now comes first soon (`Rotation`)."""
+        """Every queue gets its turn, urgent ones first, so that a long one delays the others by one claim and not by
+        its length; what does not fit now comes first soon (`Rotation`)."""
         if self._full or not await self._dispatcher.can_work():
             return 0
         if self.unconfirmed:
             await repository.take_back(self._database.worker, self.unconfirmed)
             self.unconfirmed.clear()
+        await self._claimer.look()
         total = 0
-        for lane in self._rotation.order(await repository.lanes(self._database.worker)):
-            if self._full or self._stopping.is_set():
-                break
-            total += await self._claim_lane(lane)
-            self._rotation.served(lane)
+        while part := await self._claimer.next_part(lambda: self._full or self._stopping.is_set()):
+            deadline = time.monotonic() + self._settings.lease.total_seconds()
+            total += self._take(await self._claimer.claim(part), deadline)
         return total
 
-    async def _claim_lane(self, lane: str) -> int:
-        attempt_ids = [new_uuid() for _ in range(self._settings.claim_size)]
-        lease = self._settings.lease
-        deadline = time.monotonic() + lease.total_seconds()
-        try:
-            async with self._database.worker.acquire() as connection, connection.transaction():
-                rows = await repository.claim(connection, lane, attempt_ids, self._worker, lease)
-                finished = [row for row in rows if row["verdict"] != "sending"]
-                if finished:
-                    await tell_finished(connection, finished)
-        except AWAY:
-            # It may have committed all the same. Nothing of it is sent, so it can be taken back without a doubt.
-            self.unconfirmed += attempt_ids
-            raise
+    def _take(self, rows: Sequence[Any], deadline: float) -> int:
         # From here on the attempts are on disk: a kill before their results makes them ambiguous, never unknown.
-        if finished:
+        if any(row["verdict"] in FINISHED for row in rows):
             self._doorbell.ring(EVENTS)
         self.counters.claimed += len(rows)
         jobs = [Job(row, row["attempt_id"], deadline) for row in rows if row["verdict"] == "sending"]
         for job in jobs:
             self._open[job.attempt_id] = job
+            if is_live(job.row["lane"]):
+                self.book.in_hand[key_of(job.row["lane"])] += 1
         if jobs:
             self._start(self._work(jobs))
+        unsorted = [row for row in rows if row["verdict"] == "unsorted"]
+        if unsorted and self._sorter is not None:
+            self._start(self._sort(self._sorter, unsorted))
         return len(rows)
+
+    async def _sort(self, sorter: Sorter, rows: Sequence[Any]) -> None:
+        try:
+            await sorter.sort(rows)
+        except Exception as error:  # they are due again in some seconds
+            log.warning("sender: %d recipients were not sorted (%s)", len(rows), type(error).__name__)
+        self._doorbell.ring(MAIL)
 
     async def _work(self, jobs: Sequence[Job]) -> None:
         try:
@@ -245,8 +276,8 @@ class SenderEngine:
     # ------------------------------------------------------------------ what became of it
 
     def _written(self, decisions: Sequence[Decision]) -> None:
-        for decision in decisions:
-            self._open.pop(decision.job.attempt_id, None)
+        self._forget(decision.job for decision in decisions)
+        self._governor.observe(decisions)
         self.counters.outcomes.update(decision.outcome for decision in decisions)
         self.sent += sum(decision.outcome in ("sent", "delivered") for decision in decisions)
         self._room.set()
@@ -259,9 +290,13 @@ class SenderEngine:
 
     def _abandon(self, jobs: Sequence[Job]) -> None:
         """Let the leases run out: the takeover decides by the class of the message."""
-        for job in jobs:
-            self._open.pop(job.attempt_id, None)
+        self._forget(jobs)
         self._room.set()
+
+    def _forget(self, jobs: Iterable[Job]) -> None:
+        for job in jobs:
+            if self._open.pop(job.attempt_id, None) is not None and is_live(job.row["lane"]):
+                self.book.done(key_of(job.row["lane"]))
 
     # ------------------------------------------------------------------ leases
 

@@ -34,7 +34,8 @@ _MOST_KEYS = 1000
 
 @dataclass(slots=True)
 class Group:
-    """Recipients of one message that were claimed together: one SMTP transaction. `content` is None when it is lost."""
+    """Recipients of one message and lane that were claimed together: one SMTP transaction. `content` is None when it is
+    lost."""
 
     jobs: list[Job]
     content: MessageContent | None
@@ -95,14 +96,15 @@ class KeyRing:
 
 
 def group_jobs(jobs: Sequence[Job], personal: Personalizer | None = None) -> list[Group]:
-    """Recipients of one message together, in the order of the claim; each alone where they get different octets."""
+    """Recipients of one message together, in the order of the claim; those of other lanes take another connection, and
+    each is alone where they get different octets."""
     groups: list[Group] = []
-    shared: dict[MessageKey, Group] = {}
+    shared: dict[tuple[UUID, UUID, str], Group] = {}
     for job in jobs:
         if personal is not None and personal.wanted(job.row):
             groups.append(Group([job], None, []))
             continue
-        key = (job.row["organization_id"], job.row["message_id"])
+        key = (job.row["organization_id"], job.row["message_id"], job.row["lane"])
         group = shared.get(key)
         if group is None:
             shared[key] = Group([job], None, [])

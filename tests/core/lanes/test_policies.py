@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -21,7 +22,7 @@ RULE = f'[[rule]]\nid = "rate"\nreasons = ["rate_limited"]\naction = "slow"\ncou
 
 def test_every_row_says_where_it_is_from_and_when_it_was_checked() -> None:
     policies = shipped()
-    rows = [*policies.policies.values(), *policies.rules, *mx_rows().values()]
+    rows: list[Any] = [*policies.policies.values(), *policies.rules, *mx_rows().values()]
     assert all(row.source and isinstance(row.checked, date) for row in rows)
 
 

@@ -11,7 +11,6 @@ import pytest
 
 from penguinmails_core.emails.service import cancel_email
 from penguinmails_core.kit.ids import new_uuid
-from penguinmails_core.sending import repository
 from penguinmails_sender.transports import Envelope, Outcome, RecipientResult
 from tests.sender.engine.world import Gate, NoTransport, World
 
@@ -39,9 +38,7 @@ class Broken(NoTransport):
 async def abandon(world: World, message_class: str) -> Any:
     """Claim as a worker that dies at once."""
     async with world.database.worker.acquire() as connection, connection.transaction():
-        [row] = await repository.claim(
-            connection, LANE.format(message_class), [new_uuid()], "dead", timedelta(seconds=60)
-        )
+        [row] = await world.claim(connection, LANE.format(message_class), [new_uuid()], "dead", timedelta(seconds=60))
     await world.expire_leases()
     return row
 
@@ -92,7 +89,7 @@ async def test_a_dead_workers_campaign_mail_is_given_up(world: World) -> None:
 async def test_a_held_lease_is_left_alone(world: World) -> None:
     await world.accept()
     async with world.database.worker.acquire() as connection, connection.transaction():
-        await repository.claim(connection, LANE.format("transactional"), [new_uuid()], "alive", timedelta(seconds=60))
+        await world.claim(connection, LANE.format("transactional"), [new_uuid()], "alive", timedelta(seconds=60))
     assert await world.engine(live=NoTransport(), name="two").run_once() == 0
     assert (await world.recipient())["status"] == "sending"
 
@@ -255,8 +252,8 @@ async def test_a_claim_whose_commit_was_not_confirmed_is_taken_back(world: World
     engine = world.engine()
     attempt = new_uuid()
     async with world.database.worker.acquire() as connection, connection.transaction():
-        await repository.claim(connection, LANE.format("campaign"), [attempt], "one", timedelta(seconds=60))
-    engine.unconfirmed.append(attempt)  # as `_claim_lane` does when the database goes away
+        await world.claim(connection, LANE.format("campaign"), [attempt], "one", timedelta(seconds=60))
+    engine.unconfirmed.append(attempt)  # as the claim does when the database goes away
     assert await engine.run_once() == 1
     assert len(world.inbox.received) == 1
     assert await world.story() == ["queued", "sent", "delivered"]

@@ -20,10 +20,13 @@ from penguinmails_core.domains.service import create_domain
 from penguinmails_core.emails.accept import Acceptor, MessageRows
 from penguinmails_core.kit.crypto import SecretBox
 from penguinmails_core.kit.db import Database
+from penguinmails_core.kit.dns import Resolver
 from penguinmails_core.kit.doorbell import MAIL, Doorbell
+from penguinmails_core.sending import claim_repository
 from penguinmails_sender.engine.engine import SenderEngine
 from penguinmails_sender.engine.personal import Personalizer
 from penguinmails_sender.inbox.smtp_server import Received, SmtpServer
+from penguinmails_sender.lanes.book import Limits
 from penguinmails_sender.transports import Envelope, RecipientResult, SimulatedTransport, SmtpTransport, Transport
 from tests.fixtures.factories import Tenant, make_tenant
 from tests.fixtures.mail import draft, request_of
@@ -101,11 +104,31 @@ class World:
         live: Transport | None = None,
         name: str = "one",
         personal: Personalizer | None = None,
+        resolver: Resolver | None = None,
+        limits: Limits | None = None,
         **settings: Any,
     ) -> SenderEngine:
         transports: dict[str, Transport] = {"live": live or self.smtp, "test": SimulatedTransport()}
         options = SenderSettings(_env_file=None, **{"poll": timedelta(milliseconds=50), **settings})
-        return SenderEngine(self.database, self.content, transports, BOX, self.bell, options, name, personal=personal)
+        return SenderEngine(
+            self.database,
+            self.content,
+            transports,
+            BOX,
+            self.bell,
+            options,
+            name,
+            resolver=resolver,
+            limits=limits,
+            personal=personal,
+        )
+
+    async def claim(
+        self, connection: Any, lane: str, attempt_ids: list[UUID], worker: str, lease: timedelta
+    ) -> list[Any]:
+        """What an engine claims from one queue of the tenant."""
+        portion = claim_repository.Portion(lane, self.tenant.id, len(attempt_ids))
+        return await claim_repository.claim(connection, [portion], attempt_ids, worker, lease)
 
     @asynccontextmanager
     async def running(self, *engines: SenderEngine) -> AsyncIterator[None]:

@@ -113,6 +113,7 @@ def _what_was_done() -> None:
         "lane_decisions",
         sa.Column("id", sa.UUID(), nullable=False),
         sa.Column("lane_id", sa.UUID(), nullable=False),
+        sa.Column("organization_id", sa.UUID(), nullable=True),
         sa.Column("at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
         sa.Column("action", sa.Text(), nullable=False),
         sa.Column("rule", sa.Text(), nullable=False),
