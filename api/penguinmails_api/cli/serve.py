@@ -152,6 +152,7 @@ def worker(
     from penguinmails_api.runtime.connect import database_url, redis_url
     from penguinmails_api.runtime.patience import database_reachable
     from penguinmails_api.runtime.secrets import configured_keys, secret_box
+    from penguinmails_api.runtime.server import calm_collector
     from penguinmails_api.runtime.worker import Worker
     from penguinmails_api.services import Settings
 
@@ -162,6 +163,7 @@ def worker(
     async def main(stop: asyncio.Event) -> None:
         await database_reachable(url)
         async with Worker(url, redis_url(settings), box, settings):
+            calm_collector()
             typer.echo("ready")
             await stop.wait()
 

@@ -32,7 +32,7 @@ _KEY_SECONDS = 60.0
 _MOST_KEYS = 1000
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Group:
     """Recipients of one message and lane that were claimed together: one SMTP transaction. `content` is None when it is
     lost."""
