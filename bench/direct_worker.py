@@ -9,6 +9,7 @@ import asyncio
 import json
 import os
 import sys
+from typing import Any
 
 import uvloop
 
@@ -25,7 +26,7 @@ from penguinmails_sender.mx.pools import Pools
 from penguinmails_sender.mx.routes import Routes
 from penguinmails_sender.transports import DirectMxTransport, SimulatedTransport
 
-DNS = {"*": {"MX": [(10, "mx.example.com")]}, "mx.example.com": {"A": ["127.0.0.1"]}}
+DNS: dict[str, dict[str, Any]] = {"*": {"MX": [(10, "mx.example.com")]}, "mx.example.com": {"A": ["127.0.0.1"]}}
 
 
 async def main() -> None:

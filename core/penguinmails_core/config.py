@@ -201,6 +201,14 @@ class SenderSettings(BaseSettings):
     check_null_mx: bool = Field(
         True, description="With `smarthost`: ask DNS for a null MX (RFC 7505) and bounce at once where there is one"
     )
+    mta_sts: bool = Field(
+        True, description="With `direct`: obey the MTA-STS policies of recipients' domains (RFC 8461)"
+    )
+    dane: bool = Field(
+        False,
+        description="With `direct`: obey TLSA records (DANE, RFC 7672). Only where the system's resolver validates "
+        "DNSSEC and nobody stands between it and us: its word is taken",
+    )
     spf: str = Field(
         "",
         description="SPF mechanisms of the servers that mail leaves from, such as `include:_spf.example.net`: what "

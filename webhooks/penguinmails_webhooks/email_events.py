@@ -24,7 +24,14 @@ _EMAIL: dict[str, Any] = {
 
 
 def _smtp(code: int, enhanced_code: str, reply: str) -> dict[str, Any]:
-    return {"code": code, "enhanced_code": enhanced_code, "reply": reply, "remote_host": "mx.example.com"}
+    return {
+        "code": code,
+        "enhanced_code": enhanced_code,
+        "reply": reply,
+        "remote_host": "mx.example.com",
+        "tls_version": "TLSv1.3",
+        "tls_source": "mta-sts",
+    }
 
 
 _ATTEMPT = Field(None, ge=1, description="Which attempt it was, counting from 1")

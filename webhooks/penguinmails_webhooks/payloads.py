@@ -90,6 +90,12 @@ class SmtpReply(Part):
     enhanced_code: str | None = Field(None, description="Enhanced status code (RFC 3463), such as 5.1.1")
     reply: str | None = Field(None, description="The text of the reply, possibly shortened")
     remote_host: str | None = Field(None, description="The server that was spoken to")
+    tls_version: str | None = Field(None, description="Such as `TLSv1.3`; null for plain text")
+    tls_source: str | None = Field(
+        None,
+        description="Who asked for the TLS policy: `setting`, `lane`, or the recipient's domain by `mta-sts`, "
+        "`mta-sts-testing` or `dane`",
+    )
 
 
 class EmailEventData(Part):

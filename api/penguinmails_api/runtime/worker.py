@@ -14,6 +14,7 @@ from redis.asyncio import Redis
 
 from penguinmails_api.inbound.handlers import handlers
 from penguinmails_api.observability.worker_metrics import MetricsServer, worker_registry
+from penguinmails_api.runtime.direct import open_direct
 from penguinmails_api.services import Settings, draft_limits, open_telemetry, public_url_of
 from penguinmails_core.config import ConfigError, SenderSettings
 from penguinmails_core.content.collector import collect
@@ -37,10 +38,7 @@ from penguinmails_core.tracking.links import TrackingLinks
 from penguinmails_core.unsubscribes.links import UnsubscribeLinks
 from penguinmails_sender.engine.engine import SenderEngine
 from penguinmails_sender.engine.personal import Personalizer
-from penguinmails_sender.lanes.policy import ConnectionPolicy
-from penguinmails_sender.mx.pools import SMTP_PORT, Pools
-from penguinmails_sender.mx.routes import Routes
-from penguinmails_sender.transports import DirectMxTransport, NullMxGuard, SimulatedTransport, SmtpTransport, Transport
+from penguinmails_sender.transports import NullMxGuard, SimulatedTransport, SmtpTransport, Transport
 from penguinmails_webhooks.engine import WebhookEngine
 from penguinmails_webhooks.owner_mail import OwnerMail
 from penguinmails_webhooks.replays import Replays
@@ -89,29 +87,6 @@ def require_public_url(settings: Settings) -> None:
         raise ConfigError(
             "set PENGUINMAILS_PUBLIC_URL: unsubscribe links in mail lead there, such as https://mail.example.com"
         )
-
-
-def open_direct(settings: SenderSettings, resolver: Resolver) -> Transport:
-    """Delivery to the recipients' own servers. Raises `ConfigError` for settings that receivers would refuse."""
-    hostname = settings.hostname.rstrip(".")
-    if "." not in hostname:
-        raise ConfigError(
-            "set PENGUINMAILS_SENDER_HOSTNAME to the public name of this machine, such as mail.example.com: receivers "
-            "refuse mail from a server that greets without one"
-        )
-    if settings.tls == "implicit":
-        raise ConfigError("PENGUINMAILS_SENDER_TLS=implicit is for a relay; with `direct` use required")
-    policy = ConnectionPolicy(
-        settings.source_address,
-        settings.tls,
-        settings.messages_per_connection,
-        settings.connections_per_host,
-    )
-    return DirectMxTransport(
-        Routes(resolver, own_names=(hostname,), allow_private=settings.allow_private),
-        Pools(hostname, port=settings.port or SMTP_PORT, allow_private=settings.allow_private),
-        policy,
-    )
 
 
 class Worker:

@@ -8,14 +8,24 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import dns.asyncresolver
 import dns.exception
+import dns.flags
 import dns.name
 import dns.resolver
 
 MxRecord = tuple[int, str]
+
+
+class Tlsa(NamedTuple):
+    """A certificate association (RFC 6698 §2.1)."""
+
+    usage: int
+    selector: int
+    matching: int
+    data: bytes
 
 
 class DnsError(Exception):
@@ -51,6 +61,18 @@ class Resolver(Protocol):
         ...
 
 
+class ValidatingResolver(Resolver, Protocol):
+    """One whose servers validate DNSSEC and are reached on a way that nobody can forge answers on."""
+
+    async def is_secure(self, name: str, kind: str) -> bool:
+        """Whether DNSSEC vouches for the answer, also for that there is no such record. Raises DnsError."""
+        ...
+
+    async def tlsa(self, name: str) -> tuple[list[Tlsa], bool]:
+        """The records, and whether DNSSEC vouches for them. Raises DnsError."""
+        ...
+
+
 def is_null_mx(records: Sequence[MxRecord]) -> bool:
     """The domain says that it takes no mail: a single MX whose host is the root (RFC 7505 §3).
 
@@ -64,6 +86,7 @@ class StaticResolver:
     """Answers from a table: `{"example.test": {"MX": [(10, "mx.example.test")], "TXT": [b"v=spf1 -all"],
     "A": ["127.0.0.1"], "AAAA": ["::1"]}}`. Names that are not in it do not exist; a DnsError in place of a list is
     raised. TXT records may be str. A table under the name "*" answers for every name that has none of its own.
+    `"TLSA": [(3, 1, 1, digest)]` are certificate associations; DNSSEC vouches for a table that says `"SECURE": True`.
     """
 
     def __init__(self, records: Mapping[str, Mapping[str, Any]]) -> None:
@@ -78,10 +101,21 @@ class StaticResolver:
     async def addresses(self, host: str) -> list[str]:
         return [*self._get(host, "A"), *self._get(host, "AAAA")]
 
-    def _get(self, name: str, kind: str) -> Sequence[Any]:
+    async def is_secure(self, name: str, kind: str) -> bool:
+        self._get(name, kind)
+        return bool(self._table(name).get("SECURE"))
+
+    async def tlsa(self, name: str) -> tuple[list[Tlsa], bool]:
+        return [Tlsa(*record) for record in self._get(name, "TLSA")], bool(self._table(name).get("SECURE"))
+
+    def _table(self, name: str) -> dict[str, Any]:
         table = self._records.get(_plain(name), self._records.get("*"))
         if table is None:
             raise NameNotFound(name, "the name does not exist")
+        return table
+
+    def _get(self, name: str, kind: str) -> Sequence[Any]:
+        table = self._table(name)
         found: Sequence[Any] | DnsError = table.get(kind, ())
         if isinstance(found, DnsError):
             raise found
@@ -125,6 +159,15 @@ class SystemResolver:
                 raise answer
         return [address for address, _ in found], float(min((ttl for _, ttl in found), default=0))
 
+    async def is_secure(self, name: str, kind: str) -> bool:
+        """What the server says by its AD flag (RFC 4035 §3.2.3): it has to be one that validates, on a safe way."""
+        return _authentic(await self._ask(name, kind))
+
+    async def tlsa(self, name: str) -> tuple[list[Tlsa], bool]:
+        answer = await self._ask(name, "TLSA")
+        records = [Tlsa(item.usage, item.selector, item.mtype, item.cert) for item in answer.rrset or ()]
+        return records, _authentic(answer)
+
     async def _resolve(self, name: str, kind: str) -> list[Any]:
         return list((await self._ask(name, kind)).rrset or ())
 
@@ -148,8 +191,14 @@ class SystemResolver:
                 resolver.nameservers = self._nameservers
             resolver.port = self._port
             resolver.timeout = min(2.0, self._timeout)
+            # AD in a question: "tell me whether you have validated the answer" (RFC 6840 §5.7).
+            resolver.flags = dns.flags.RD | dns.flags.AD
             self._resolver = resolver
         return self._resolver
+
+
+def _authentic(answer: dns.resolver.Answer) -> bool:
+    return bool(answer.response.flags & dns.flags.AD)
 
 
 def _plain(name: str) -> str:

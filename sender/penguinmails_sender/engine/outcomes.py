@@ -100,6 +100,8 @@ def decide(
         "enhanced_code": result.enhanced_code,
         "reply": result.reply,
         "remote_host": result.remote_host or None,
+        "tls_version": result.tls_version,
+        "tls_source": result.tls_source,
     }
     match result.outcome:
         case Outcome.DELIVERED:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 from collections.abc import Mapping
 
 from penguinmails_sender.lanes.policy import ConnectionPolicy
-from penguinmails_sender.smtp import PoolLimits, SmtpOptions, SmtpPool, Timeouts, TlsPolicy
+from penguinmails_sender.mx.security import Demand
+from penguinmails_sender.smtp import PoolLimits, SmtpOptions, SmtpPool, Timeouts
 
 SMTP_PORT = 25
 _SWEEP = 512  # pools
@@ -14,7 +16,8 @@ _SWEEP = 512  # pools
 
 class Pools:
     """`hostname` is our name in EHLO. `ports` names the port of hosts that do not listen on `port` (tests). `idle` is
-    how many seconds a silent connection is kept: large receivers dislike idle ones, so it is short."""
+    how many seconds a silent connection is kept: large receivers dislike idle ones, so it is short. `verified_context`
+    says whom to trust where certificates are checked, by default the system's authorities."""
 
     def __init__(
         self,
@@ -25,6 +28,7 @@ class Pools:
         allow_private: bool = False,
         timeouts: Timeouts | None = None,
         idle: float = 5.0,
+        verified_context: ssl.SSLContext | None = None,
     ) -> None:
         self._hostname = hostname
         self._port = port
@@ -32,32 +36,33 @@ class Pools:
         self._allow_private = allow_private
         self._timeouts = timeouts or Timeouts()
         self._idle = idle
-        self._pools: dict[tuple[str, tuple[str, ...], ConnectionPolicy], SmtpPool] = {}
+        self._verified_context = verified_context
+        self._pools: dict[tuple[str, tuple[str, ...], ConnectionPolicy, Demand], SmtpPool] = {}
         self._sweep_at = _SWEEP
 
-    def get(self, host: str, addresses: tuple[str, ...], policy: ConnectionPolicy) -> SmtpPool:
-        """The pool of connections to `host` as `policy` wants them. Raises ValueError for a policy that is none."""
-        key = (host, addresses, policy)
+    def get(self, host: str, addresses: tuple[str, ...], policy: ConnectionPolicy, demand: Demand) -> SmtpPool:
+        """The pool of connections to `host`, as the lane's `policy` and `demand` want them."""
+        key = (host, addresses, policy, demand)
         pool = self._pools.get(key)
         if pool is None:
             if len(self._pools) >= self._sweep_at:
                 self._sweep()
-            pool = self._pools[key] = self._new(host, addresses, policy)
+            pool = self._pools[key] = self._new(host, addresses, policy, demand)
         return pool
 
-    def _new(self, host: str, addresses: tuple[str, ...], policy: ConnectionPolicy) -> SmtpPool:
-        tls = TlsPolicy(policy.tls)
-        if tls is TlsPolicy.IMPLICIT:
-            raise ValueError("tls: mail servers are not spoken to in implicit TLS")
+    def _new(self, host: str, addresses: tuple[str, ...], policy: ConnectionPolicy, demand: Demand) -> SmtpPool:
         options = SmtpOptions(
             host,
             self._ports.get(host, self._port),
             hostname=self._hostname,
-            tls=tls,
+            tls=demand.tls,
+            ssl_context=self._verified_context if demand.tls.verified else None,
             source_address=policy.source_address,
             timeouts=self._timeouts,
             addresses=addresses,
             allow_private=self._allow_private,
+            check_peer=demand.check if demand.records else None,
+            tls_source=demand.source,
         )
         return SmtpPool(options, PoolLimits(policy.max_connections, policy.messages_per_connection, self._idle))
 

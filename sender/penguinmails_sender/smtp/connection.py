@@ -30,7 +30,7 @@ class SmtpConnection:
     """An open session. `extensions` maps EHLO keywords to their parameters; `messages` counts transactions;
     `needs_reset` says that a transaction was left open, to be reset before the next (RFC 5321 §4.1.1.5)."""
 
-    __slots__ = ("extensions", "messages", "needs_reset", "options", "tls", "wire")
+    __slots__ = ("extensions", "messages", "needs_reset", "options", "tls", "tls_version", "wire")
 
     def __init__(self, options: SmtpOptions, wire: Wire) -> None:
         self.options = options
@@ -39,6 +39,7 @@ class SmtpConnection:
         self.messages = 0
         self.needs_reset = False
         self.tls = options.tls is TlsPolicy.IMPLICIT
+        self.tls_version: str | None = None
 
     @property
     def usable(self) -> bool:
@@ -77,6 +78,8 @@ async def _open(options: SmtpOptions) -> SmtpConnection:
     try:
         await _connect(options, wire)
         connection = SmtpConnection(options, wire)
+        if connection.tls:
+            _look_at_peer(connection, wire.transport)
         await _greet(connection)
     except BaseException:
         wire.abort()
@@ -192,9 +195,22 @@ async def _start_tls(connection: SmtpConnection) -> None:
         raise _HandshakeFailed(_reason(error)) from None
     if transport is None:
         raise _HandshakeFailed("the server closed the connection")
+    _look_at_peer(connection, transport)
     wire.replace_transport(transport)
     connection.tls = True
     await _hello(connection)
+
+
+def _look_at_peer(connection: SmtpConnection, transport: asyncio.BaseTransport) -> None:
+    found: ssl.SSLObject | None = transport.get_extra_info("ssl_object")
+    if found is None:
+        return
+    connection.tls_version = found.version()
+    check = connection.options.check_peer
+    problem = check(found) if check is not None else None
+    if problem is not None:
+        transport.abort()  # type: ignore[attr-defined]
+        raise _HandshakeFailed(problem)
 
 
 async def _authenticate(connection: SmtpConnection, username: str, password: str) -> None:

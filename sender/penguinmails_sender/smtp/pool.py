@@ -40,7 +40,7 @@ class SmtpPool:
         try:
             return await self.attempt(envelope)
         except SmtpError as error:
-            return unreachable(envelope, error, self.options.host)
+            return unreachable(envelope, error, self.options.host, self.options.tls_source)
 
     async def attempt(self, envelope: Envelope) -> list[RecipientResult]:
         """As `deliver`, but raises SmtpError when no conversation could be opened, so that another host may be tried:
@@ -121,11 +121,11 @@ class SmtpPool:
             await asyncio.wait(ending)
 
 
-def unreachable(envelope: Envelope, error: SmtpError, host: str) -> list[RecipientResult]:
+def unreachable(envelope: Envelope, error: SmtpError, host: str, tls_source: str) -> list[RecipientResult]:
     """Before MAIL nothing is the recipient's fault, so even a 5yz defers."""
     reply = error.reply
     code, text = (None, error.detail) if reply is None else (reply.code, f"{error.detail}: {reply.text}")
     return [
-        RecipientResult(address, Outcome.DEFERRED, code, error.enhanced_code, text, host)
+        RecipientResult(address, Outcome.DEFERRED, code, error.enhanced_code, text, host, tls_source=tls_source)
         for address in envelope.recipients
     ]

@@ -24,7 +24,8 @@ class RecipientResult:
     `enhanced_code` is `class.subject.detail` (RFC 3463), the server's or, for local refusals, ours. `reply` is the text
     without the code, one line per reply line, printable, at most 2,000 characters. `tls` says whether the conversation
     was encrypted; `complained` marks a simulated complaint. `command` is what was answered: `MAIL`, `RCPT` or `DATA`
-    (the end of the message too), empty when no command was."""
+    (the end of the message too), empty when no command was. `tls_version` such as `TLSv1.3`; `tls_source` says who
+    asked for the TLS policy (`setting`, `lane`, `mta-sts`, `mta-sts-testing`, `dane`), None if no server was tried."""
 
     address: str
     outcome: Outcome
@@ -35,6 +36,8 @@ class RecipientResult:
     tls: bool = False
     complained: bool = False
     command: str = ""
+    tls_version: str | None = None
+    tls_source: str | None = None
 
 
 def outcome_of(reply: Reply) -> Outcome:

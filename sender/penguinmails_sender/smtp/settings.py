@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ssl
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -49,7 +50,9 @@ class SmtpOptions:
     from. `ssl_context` replaces the default one of the policy (a private CA); the certificate must name `tls_name`,
     `host` when None. Credentials are never sent in the clear unless the policy is `off`. `addresses`: where `host` is,
     tried as in RFC 8305; without them the system resolves the name, with them only addresses that `allow_private`
-    allows are called. Raises ValueError for values that no conversation could carry."""
+    allows are called. `check_peer` looks at a finished handshake and says why the peer is not the right one, if it is
+    not. `tls_source`: who asked for this TLS policy, for the record. Raises ValueError for values that no conversation
+    could carry."""
 
     host: str
     port: int
@@ -63,6 +66,8 @@ class SmtpOptions:
     timeouts: Timeouts = field(default_factory=Timeouts)
     addresses: tuple[str, ...] = ()
     allow_private: bool = True
+    check_peer: Callable[[ssl.SSLObject], str | None] | None = None
+    tls_source: str = "setting"
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "tls", TlsPolicy(self.tls))  # a plain string compares equal but is not the same

@@ -92,7 +92,17 @@ def _is_utf8(envelope: Envelope) -> bool:
 def _local(
     connection: SmtpConnection, address: str, outcome: Outcome, text: str, enhanced_code: str | None = None
 ) -> RecipientResult:
-    return RecipientResult(address, outcome, None, enhanced_code, text, connection.options.host, connection.tls)
+    return RecipientResult(
+        address,
+        outcome,
+        None,
+        enhanced_code,
+        text,
+        connection.options.host,
+        connection.tls,
+        tls_version=connection.tls_version,
+        tls_source=connection.options.tls_source,
+    )
 
 
 def _reports(address: str) -> str:
@@ -243,4 +253,6 @@ class _Transaction:
             connection.options.host,
             connection.tls,
             command=command,
+            tls_version=connection.tls_version,
+            tls_source=connection.options.tls_source,
         )

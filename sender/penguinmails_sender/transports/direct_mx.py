@@ -9,7 +9,8 @@ from dataclasses import replace
 from penguinmails_sender.lanes.policy import ConnectionPolicy
 from penguinmails_sender.mx.pools import Pools
 from penguinmails_sender.mx.routes import NoRoute, Route, Routes
-from penguinmails_sender.smtp import Envelope, Outcome, RecipientResult
+from penguinmails_sender.mx.security import Security
+from penguinmails_sender.smtp import Envelope, Outcome, RecipientResult, TlsPolicy
 from penguinmails_sender.smtp.connection import SmtpError
 from penguinmails_sender.smtp.pool import unreachable
 
@@ -18,7 +19,7 @@ _MOST_REFUSALS = 2  # hosts that were reached and did not want to talk: they ten
 
 
 class DirectMxTransport:
-    """Implements `Transport`. `policy` is for mail whose lane says nothing.
+    """Implements `Transport`. `policy` is for mail whose lane says nothing. Raises ValueError for one that is none.
 
     A host that cannot be reached, that greets with a refusal or that hangs up without a word is followed by the next;
     what a server says about a recipient is final for this attempt, since a retry at its backup would be taken for a
@@ -28,11 +29,19 @@ class DirectMxTransport:
     final = True
 
     def __init__(
-        self, routes: Routes, pools: Pools, policy: ConnectionPolicy | None = None, *, rng: random.Random | None = None
+        self,
+        routes: Routes,
+        pools: Pools,
+        policy: ConnectionPolicy | None = None,
+        security: Security | None = None,
+        *,
+        rng: random.Random | None = None,
     ) -> None:
         self._routes = routes
         self._pools = pools
+        self._security = security or Security()
         self._policy = policy or ConnectionPolicy()
+        _lane_tls(self._policy)
         self._rng = rng or random.Random()
 
     async def deliver(self, envelope: Envelope) -> list[RecipientResult]:
@@ -62,9 +71,14 @@ class DirectMxTransport:
         results: dict[str, RecipientResult] = {}
         left, refusals = envelope, 0
         policy = envelope.policy or self._policy
+        try:
+            lane = _lane_tls(policy)
+        except ValueError as error:
+            return _nowhere(envelope, NoRoute(Outcome.DEFERRED, "4.3.5", f"the lane's policy cannot be used: {error}"))
         for host in route.order(self._rng)[:_MOST_HOSTS]:
             try:
-                pool = self._pools.get(host, await self._routes.addresses(host), policy)
+                demand = await self._security.demand(route, host, lane)
+                pool = self._pools.get(host, await self._routes.addresses(host), policy, demand)
                 found = await pool.attempt(left)
             except NoRoute as problem:
                 # A host that is not there says nothing about one that only did not answer.
@@ -73,7 +87,8 @@ class DirectMxTransport:
                         results[result.address] = result
                 continue
             except SmtpError as error:
-                results.update((result.address, result) for result in unreachable(left, error, host))
+                found = unreachable(left, error, host, pool.options.tls_source)
+                results.update((result.address, result) for result in found)
                 refusals += error.reply is not None
                 if refusals == _MOST_REFUSALS:
                     break
@@ -90,6 +105,14 @@ class DirectMxTransport:
     async def aclose(self) -> None:
         """Say goodbye on idle connections; `deliver` must not be called any more."""
         await self._pools.aclose()
+
+
+def _lane_tls(policy: ConnectionPolicy) -> TlsPolicy:
+    """Raises ValueError for a policy that is none."""
+    tls = TlsPolicy(policy.tls)
+    if tls is TlsPolicy.IMPLICIT:
+        raise ValueError("tls: mail servers are not spoken to in implicit TLS")
+    return tls
 
 
 def _nowhere(envelope: Envelope, problem: NoRoute, host: str = "") -> list[RecipientResult]:

@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 import re
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 import dkim
@@ -32,7 +33,7 @@ KEYS = [
 RECORDS = {key.record_name(): key.public_record() for key in KEYS}
 # Strict alignment: the signature and the return path name the domain itself.
 POLICY = {"acme.test": "v=spf1 ip4:127.0.0.1 -all", "_dmarc.acme.test": "v=DMARC1; p=reject; adkim=s; aspf=s"}
-TAMPERED = {
+TAMPERED: dict[str, Callable[[bytes], bytes]] = {
     "second From": lambda raw: b"From: Mallory <m@evil.test>\r\n" + raw,
     "other From": lambda raw: raw.replace(b"hello@acme.test", b"holla@acme.test", 1),
     "one-click taken away": lambda raw: re.sub(rb"\r\nList-Unsubscribe-Post: [^\r]*", b"", raw),

@@ -9,7 +9,6 @@ import pytest
 
 from penguinmails_core.kit.dns import DnsUnavailable
 from penguinmails_sender.lanes.policy import ConnectionPolicy
-from penguinmails_sender.mx.pools import Pools
 from penguinmails_sender.mx.routes import Routes
 from penguinmails_sender.smtp import Envelope
 from penguinmails_sender.transports import Transport
@@ -323,6 +322,10 @@ async def test_reports_are_asked_for_where_the_server_knows_dsn() -> None:
 
 
 @pytest.mark.parametrize("tls", ["maybe", "implicit"])
-def test_an_unknown_tls_policy_is_no_policy(tls: str) -> None:
-    with pytest.raises(ValueError, match=tls):
-        Pools("me.test").get("mx.test", ("192.0.2.1",), ConnectionPolicy(tls=tls))
+async def test_an_unknown_tls_policy_is_no_policy(tls: str) -> None:
+    async with direct({"127.0.0.11": ScriptedServer()}, ONE) as transport:
+        message = Envelope("s@acme.test", ("ada@example.test",), CONTENT, policy=ConnectionPolicy(tls=tls))
+        assert outcomes(await transport.deliver(message)) == [("deferred", None, "4.3.5")]
+    with pytest.raises(ValueError, match=r"tls|maybe"):
+        async with direct({}, ONE, ConnectionPolicy(tls=tls)):
+            pass

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from penguinmails_api.runtime.worker import open_direct, open_transport
+from penguinmails_api.runtime.direct import open_direct
+from penguinmails_api.runtime.worker import open_transport
 from penguinmails_core.config import ConfigError, SenderSettings
 from penguinmails_core.kit.dns import StaticResolver
 from penguinmails_sender.transports import DirectMxTransport

@@ -12,6 +12,7 @@ from penguinmails_core.kit.dns import StaticResolver
 from penguinmails_sender.lanes.policy import ConnectionPolicy
 from penguinmails_sender.mx.pools import Pools
 from penguinmails_sender.mx.routes import Routes
+from penguinmails_sender.mx.security import Security
 from penguinmails_sender.smtp import Timeouts
 from penguinmails_sender.transports import DirectMxTransport
 from tests.sender.smtp.scripted_server import ScriptedServer, running
@@ -33,6 +34,7 @@ async def direct(
     servers: Mapping[str, ScriptedServer],
     records: Any,
     policy: ConnectionPolicy = PLAIN,
+    security: Security | None = None,
     *,
     allow_private: bool = True,
     own_names: tuple[str, ...] = ("me.test",),
@@ -48,6 +50,7 @@ async def direct(
             Routes(StaticResolver(records), own_names=own_names, allow_private=allow_private),
             Pools("me.test", port=port, allow_private=allow_private, timeouts=QUICK, **options),
             policy,
+            security,
             rng=random.Random(seed),
         )
         try:

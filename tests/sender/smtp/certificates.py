@@ -15,13 +15,16 @@ from cryptography.x509.oid import NameOID
 
 @dataclass(frozen=True)
 class Pair:
-    """Contexts of a server that is called `name` and of a client that trusts its authority."""
+    """Contexts of a server that is called `name` and of a client that trusts its authority; both certificates."""
 
     server: ssl.SSLContext
     client: ssl.SSLContext
+    certificate: x509.Certificate
+    authority: x509.Certificate
 
 
 def make_pair(name: str, folder: Path) -> Pair:
+    """The server shows its authority's certificate too."""
     now = datetime.now(UTC)
     authority_key, server_key = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
     authority_name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Test authority")])
@@ -53,8 +56,9 @@ def make_pair(name: str, folder: Path) -> Pair:
             serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
         )
         + certificate.public_bytes(serialization.Encoding.PEM)
+        + authority.public_bytes(serialization.Encoding.PEM)
     )
     server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     server.load_cert_chain(pem)
     client = ssl.create_default_context(cadata=authority.public_bytes(serialization.Encoding.PEM).decode())
-    return Pair(server, client)
+    return Pair(server, client, certificate, authority)

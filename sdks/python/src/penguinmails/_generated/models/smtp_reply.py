@@ -19,3 +19,8 @@ class SmtpReply(Model):
     """The server that was spoken to"""
     reply: str | None = None
     """The text of the reply, possibly shortened"""
+    tls_source: str | None = None
+    """Who asked for the TLS policy: `setting`, `lane`, or the recipient's domain by `mta-sts`, `mta-sts-testing` or
+    `dane`"""
+    tls_version: str | None = None
+    """Such as `TLSv1.3`; null for plain text"""
