@@ -42,3 +42,22 @@ async def test_a_broken_link(site: str, mail: Mail) -> None:
         await tab.go("/u/broken")
         await tab.heading("This link does not work")
         await _check(tab)
+
+
+@pytest.mark.parametrize(("width", "scheme"), [(360, "dark"), (1280, "light")])
+async def test_preferences(site: str, mail: Mail, width: int, scheme: Literal["light", "dark"]) -> None:
+    await mail.subscriber(list_name="o" * 64)
+    ada = await mail.subscriber(list_name="news")
+    async with open_page(site, width=width, scheme=scheme) as tab:
+        await tab.go(mail.path(ada))
+        await tab.page.get_by_role("link", name="Choose what you get").click()
+        await tab.heading("Mail from Acme")
+        await _check(tab)
+        await tab.page.get_by_label("news").uncheck()
+        await tab.press("Save")
+        await tab.page.get_by_role("status").wait_for()
+        await _check(tab)
+        assert await mail.scopes() == [("list", "news")]
+        await tab.press("Unsubscribe from everything")
+        await tab.page.get_by_text("no newsletters and offers at all").wait_for()
+        await _check(tab)

@@ -118,10 +118,28 @@ async def test_a_link_outlives_its_message(mail: Mail) -> None:
 
 
 async def test_the_wish_takes_the_place_of_what_others_may_lift(mail: Mail) -> None:
-    ada = await mail.subscriber()
+    ada = await mail.subscriber(campaign=False)
     await mail.suppress("ada@example.com", "hard_bounce")
     await mail.one_click(mail.path(ada))
     assert [row["reason"] for row in await mail.suppressions()] == ["unsubscribe"]
+
+
+async def test_what_is_left_is_what_the_message_was_of(mail: Mail) -> None:
+    """Who leaves a newsletter still gets their receipts."""
+    await mail.one_click(mail.path(await mail.subscriber(list_name="news")))
+    assert await mail.scopes() == [("list", "news")]
+    await mail.one_click(mail.path(await mail.subscriber()))
+    assert await mail.scopes() == [("category", "campaign"), ("list", "news")]
+    await mail.one_click(mail.path(await mail.subscriber(campaign=False)))
+    assert await mail.scopes() == [("category", "campaign"), ("list", "news"), ("organization", "")]
+
+
+async def test_who_left_more_need_not_leave_less(mail: Mail) -> None:
+    await mail.one_click(mail.path(await mail.subscriber()))
+    answer = await mail.request("GET", mail.path(await mail.subscriber(list_name="news")))
+    assert "You are unsubscribed" in answer.text
+    await mail.one_click(mail.path(await mail.subscriber(list_name="news")))
+    assert await mail.scopes() == [("category", "campaign")]
 
 
 async def test_a_complaint_stands_and_is_not_taken_back_here(mail: Mail) -> None:

@@ -26,11 +26,19 @@ class Mail:
     async def __aexit__(self, *_: object) -> None:
         await self._http.aclose()
 
-    async def subscriber(self, address: str = "ada@example.com", list_name: str | None = None) -> Subscriber:
+    async def subscriber(
+        self, address: str = "ada@example.com", list_name: str | None = None, *, campaign: bool = True
+    ) -> Subscriber:
         """Of a delivered message."""
         recipient = Recipient(address, "delivered")
-        await make_email(self.services.database, self.tenant, [recipient], message_class="campaign")
-        return Subscriber(self.tenant.id, recipient.id, address, list_name)
+        message_class = "campaign" if campaign else "transactional"
+        message = await make_email(self.services.database, self.tenant, [recipient], message_class=message_class)
+        if list_name is not None:
+            options = {"unsubscribe": {"list": list_name}}
+            await self.services.database.worker.execute(
+                "update email_messages set options = $2 where id = $1", message, options
+            )
+        return Subscriber(self.tenant.id, recipient.id, address.lower(), list_name, campaign)
 
     def nobody(self) -> Subscriber:
         """Of a message that is gone."""
@@ -41,6 +49,15 @@ class Mail:
         assert links is not None
         return links.url(subscriber).removeprefix(self.services.public.base)
 
+    def preferences(self, subscriber: Subscriber) -> str:
+        links = self.services.unsubscribe_links
+        assert links is not None
+        return links.preferences_url(subscriber).removeprefix(self.services.public.base)
+
+    async def scopes(self) -> list[tuple[str, str]]:
+        """What is suppressed now."""
+        return sorted((row["scope"], row["scope_value"]) for row in await self.suppressions())
+
     async def request(self, method: str, path: str, body: str | bytes = b"", **headers: str) -> httpx.Response:
         return await self._http.request(method, path, content=body, headers=headers)
 
@@ -49,9 +66,10 @@ class Mail:
         headers = {"Content-Type": "application/x-www-form-urlencoded", **headers}
         return await self.request("POST", path, "List-Unsubscribe=One-Click", **headers)
 
-    async def press(self, path: str, step: str) -> httpx.Response:
-        """The button of our page."""
-        return await self.request("POST", path, f"step={step}", **{"Content-Type": "application/x-www-form-urlencoded"})
+    async def press(self, path: str, step: str, *lists: str) -> httpx.Response:
+        """The button of our page, with boxes that are checked."""
+        body = "&".join([f"step={step}", *(f"list={name}" for name in lists)])
+        return await self.request("POST", path, body, **{"Content-Type": "application/x-www-form-urlencoded"})
 
     async def rows(self, query: str, *arguments: Any) -> list[Any]:
         return list(await self.services.database.worker.fetch(query, *arguments))

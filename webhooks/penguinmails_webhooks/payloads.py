@@ -133,6 +133,11 @@ class SuppressionEventData(Part):
     note: str | None = Field(None, description="For people")
     evidence: EventEvidence | None = Field(None, description="Null for one that was added by hand")
     expires_at: Timestamp | None = Field(None, description="When it ends by itself; null: never")
+    scope: str = Field(
+        "organization",
+        description="What is not sent: all of the `organization`, a `category` of mail, or a `list`; more may be added",
+    )
+    scope_value: str | None = Field(None, description="Which category (`campaign`) or list; null for all mail")
 
 
 class DomainEventData(Part):

@@ -25,6 +25,8 @@ _SUPPRESSION: dict[str, Any] = {
         "observed_at": "2026-11-24T12:00:00.000Z",
     },
     "expires_at": None,
+    "scope": "organization",
+    "scope_value": None,
 }
 
 

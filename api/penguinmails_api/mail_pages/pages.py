@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs
 
 from fastapi import Request, Response
 from fastapi.responses import HTMLResponse
@@ -35,6 +36,7 @@ HEADERS = {
     "X-Frame-Options": "DENY",
     "Cross-Origin-Resource-Policy": "same-origin",
 }
+_FORM_BYTES = 8192  # our own forms have a few words, and names of lists
 # Mail services call for very many people from few addresses, so good links are counted by person, bad ones by address.
 _PERSON = Bucket("unsubscribe", 60, 60)
 _GUESSES = Bucket("mail-link-guesses", 60, 60)
@@ -75,6 +77,14 @@ async def _take(context: RequestContext, line: Line) -> None:
     verdict = await context.services.limiter.take(Bound([line]))
     if not verdict.allowed:
         raise refusal(verdict, 1, 0, None)
+
+
+async def read_form(request: Request) -> dict[str, list[str]]:
+    """The fields of one of our own forms; none for anything else."""
+    if not request.headers.get("content-type", "").lower().startswith("application/x-www-form-urlencoded"):
+        return {}
+    body = await request.body()
+    return parse_qs(body.decode("latin-1")) if len(body) <= _FORM_BYTES else {}
 
 
 def masked(address: str) -> str:

@@ -1,5 +1,5 @@
 """All pages behind links in mail."""
 
-from penguinmails_api.mail_pages import tracking, unsubscribe
+from penguinmails_api.mail_pages import preferences, tracking, unsubscribe
 
-ROUTERS = (unsubscribe.router, tracking.router)
+ROUTERS = (unsubscribe.router, preferences.router, tracking.router)

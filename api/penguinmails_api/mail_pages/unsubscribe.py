@@ -5,17 +5,14 @@ GET and HEAD change nothing: scanners follow every link of a message.
 
 from __future__ import annotations
 
-from urllib.parse import parse_qs
-
 from fastapi import APIRouter, Request, Response
 
-from penguinmails_api.mail_pages.pages import MailRoute, masked, page, subscriber_of
+from penguinmails_api.mail_pages.pages import MailRoute, masked, page, read_form, subscriber_of
 from penguinmails_api.routing import get_context
 from penguinmails_core.errors import NotFound
 from penguinmails_core.kit.doorbell import EVENTS
 from penguinmails_core.unsubscribes import repository, service
-
-_FORM_BYTES = 1024  # our own form has a few words
+from penguinmails_core.unsubscribes.links import PREFERENCES_PATH, Subscriber
 
 router = APIRouter(route_class=MailRoute, include_in_schema=False)
 
@@ -27,7 +24,7 @@ async def show(request: Request, token: str) -> Response:
     async with context.services.database.tenant(subscriber.organization_id) as session:
         name = await repository.sender_name(session, subscriber.organization_id)
         done = await service.is_unsubscribed(session, subscriber)
-    return _answer(name, subscriber.address, subscriber.list, "done" if done else "ask")
+    return _answer(name, subscriber, token, "done" if done else "ask")
 
 
 @router.post("/u/{token}")
@@ -47,20 +44,23 @@ async def act(request: Request, token: str) -> Response:
         else:
             await service.unsubscribe(session, subscriber, "link" if step == "unsubscribe" else "one_click")
     context.services.doorbell.ring(EVENTS)
-    return _answer(name, subscriber.address, subscriber.list, "back" if step == "resubscribe" else "done")
+    return _answer(name, subscriber, token, "back" if step == "resubscribe" else "done")
 
 
-def _answer(name: str | None, address: str, list_name: str | None, state: str) -> Response:
+def _answer(name: str | None, subscriber: Subscriber, token: str, state: str) -> Response:
     if name is None:
         raise NotFound("Whoever sent this message is no longer here, and can send you no more.")
-    return page("unsubscribe.html", name=name, address=masked(address), list=list_name, state=state)
+    return page(
+        "unsubscribe.html",
+        name=name,
+        address=masked(subscriber.address),
+        list=subscriber.list,
+        campaign=subscriber.campaign,
+        preferences=PREFERENCES_PATH + token,
+        state=state,
+    )
 
 
 async def _step(request: Request) -> str:
     """What our page's button says; empty for a mail program."""
-    if not request.headers.get("content-type", "").lower().startswith("application/x-www-form-urlencoded"):
-        return ""
-    body = await request.body()
-    if len(body) > _FORM_BYTES:
-        return ""
-    return parse_qs(body.decode("latin-1")).get("step", [""])[0]
+    return (await read_form(request)).get("step", [""])[0]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import Any
 
 from penguinmails_core.emails.draft_input import EmailInput
@@ -25,6 +26,12 @@ def message_options(email: EmailInput, faults: Faults) -> dict[str, Any]:
         if tracking:
             options["tracking"] = tracking
     return options
+
+
+def list_of(options: Mapping[str, Any]) -> str | None:
+    """The list that a message is of."""
+    name: str | None = options.get("unsubscribe", {}).get("list")
+    return name
 
 
 def _unsubscribe(email: EmailInput, faults: Faults) -> dict[str, Any] | None:

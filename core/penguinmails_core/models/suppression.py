@@ -14,8 +14,9 @@ from penguinmails_core.models.base import Base, TableFacts, TenantKey
 
 
 class Suppression(TenantKey, Base):
-    """Holds for the whole organization. `workspace_id` says where it came from, `created_by` and `lifted_by` name the
-    credential (a TypeID; null when the system did it)."""
+    """Holds in all workspaces: for all mail, for a class of it (`category`: campaign), or for one `list`.
+    `workspace_id` says where it came from, `created_by` and `lifted_by` name the credential (a TypeID; null when the
+    system did it)."""
 
     __tablename__ = "suppressions"
     __table_args__ = (
@@ -24,6 +25,8 @@ class Suppression(TenantKey, Base):
             "organization_id",
             "mode",
             "address",
+            "scope",
+            "scope_value",
             unique=True,
             postgresql_where=text("lifted_at is null"),
         ),
@@ -33,6 +36,10 @@ class Suppression(TenantKey, Base):
         Index("ix_suppressions_expires_at", "expires_at", postgresql_where=text("expires_at is not null")),
         CheckConstraint("reason in ('hard_bounce', 'complaint', 'unsubscribe', 'manual')", name="reason"),
         CheckConstraint("mode in ('live', 'test')", name="mode"),
+        CheckConstraint(
+            "scope = 'organization' and scope_value = '' or scope in ('category', 'list') and scope_value <> ''",
+            name="scope",
+        ),
     )
     facts = TableFacts("tenant", "until lifted or expired, then 400 days", personal=("address", "evidence", "note"))
 
@@ -48,3 +55,5 @@ class Suppression(TenantKey, Base):
     created_by: Mapped[str | None] = mapped_column(Text)
     lifted_by: Mapped[str | None] = mapped_column(Text)
     event_sequence: Mapped[int] = mapped_column(server_default="0")
+    scope: Mapped[str] = mapped_column(Text, server_default="organization")
+    scope_value: Mapped[str] = mapped_column(Text, server_default="")

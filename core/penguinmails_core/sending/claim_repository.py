@@ -57,7 +57,9 @@ judged as materialized (
     h.until as held_until, d.provider_group as learned,
     case
       when exists (select from suppressions s where s.organization_id = r.organization_id and s.mode = m.mode
-        and s.address = lower(r.address) and s.lifted_at is null and (s.expires_at is null or s.expires_at > now()))
+        and s.address = lower(r.address) and s.lifted_at is null and (s.expires_at is null or s.expires_at > now())
+        and (s.scope = 'organization' or s.scope = 'category' and s.scope_value = m.message_class
+          or s.scope = 'list' and s.scope_value = m.options #>> '{unsubscribe,list}'))
         then 'suppressed'
       when m.expires_at <= now() then 'expired'
       when h.until is not null then 'held'

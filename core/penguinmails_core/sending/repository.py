@@ -56,7 +56,7 @@ _MAKE_WAY = """
 update suppressions s set lifted_at = least(s.expires_at, now())
 from unnest($1::uuid[], $2::text[]) as t (organization_id, address)
 where (s.organization_id, s.address) = (t.organization_id, t.address)
-  and s.mode = 'live' and s.lifted_at is null and s.expires_at is not null
+  and s.mode = 'live' and s.scope = 'organization' and s.lifted_at is null and s.expires_at is not null
 """
 
 _SUPPRESS = """
@@ -69,7 +69,7 @@ with t as materialized (
 made as (
   insert into suppressions (organization_id, workspace_id, id, address, reason, evidence, event_sequence)
   select organization_id, workspace_id, id, address, reason, evidence::jsonb, 1 from t
-  on conflict (organization_id, mode, address) where lifted_at is null do nothing
+  on conflict (organization_id, mode, address, scope, scope_value) where lifted_at is null do nothing
   returning id
 )
 insert into events (organization_id, workspace_id, id, mode, type, resource_id, sequence, payload)
@@ -132,21 +132,30 @@ async def visible_recipients(pool: Pool, organizations: Sequence[UUID], messages
 
 
 async def suppressed(
-    pool: Pool, organizations: Sequence[UUID], modes: Sequence[str], addresses: Sequence[str]
-) -> set[tuple[UUID, str, str]]:
-    """Which canonical addresses are suppressed now: (organization, mode, address)."""
+    pool: Pool,
+    organizations: Sequence[UUID],
+    modes: Sequence[str],
+    addresses: Sequence[str],
+    classes: Sequence[str],
+    lists: Sequence[str | None],
+) -> set[tuple[UUID, str, str, str, str | None]]:
+    """Which canonical addresses are suppressed now for mail of that class and list: the arguments, row by row."""
     rows = await pool.fetch(
         """
-        select s.organization_id, s.mode, s.address from suppressions s
-        join unnest($1::uuid[], $2::text[], $3::text[]) w (organization_id, mode, address)
-          using (organization_id, mode, address)
+        select w.* from suppressions s
+        join unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::text[])
+          w (organization_id, mode, address, class, list) using (organization_id, mode, address)
         where s.lifted_at is null and (s.expires_at is null or s.expires_at > now())
+          and (s.scope = 'organization' or s.scope = 'category' and s.scope_value = w.class
+            or s.scope = 'list' and s.scope_value = w.list)
         """,
         organizations,
         modes,
         addresses,
+        classes,
+        lists,
     )
-    return {(row["organization_id"], row["mode"], row["address"]) for row in rows}
+    return {tuple(row) for row in rows}
 
 
 async def write_results(

@@ -40,6 +40,8 @@ def event_data(
     note: str | None,
     evidence: Mapping[str, Any],
     expires_at: datetime | None,
+    scope: str = "organization",
+    scope_value: str = "",
 ) -> dict[str, Any]:
     return {
         "suppression_id": encode(Prefix.SUPPRESSION, suppression_id),
@@ -48,4 +50,6 @@ def event_data(
         "note": note,
         "evidence": dict(evidence) or None,
         "expires_at": rfc3339(expires_at) if expires_at else None,
+        "scope": scope,
+        "scope_value": scope_value or None,
     }

@@ -21,6 +21,8 @@ _IN_FORCE = and_(
     Suppression.lifted_at.is_(None), or_(Suppression.expires_at.is_(None), Suppression.expires_at > func.now())
 )
 
+_OF_ALL_MAIL = Suppression.scope == "organization"
+
 # Each condition has an index of its own. Materialized: in a nested loop a subselect takes `limit` rows again and again.
 _FORGET = """
 with old as materialized (
@@ -38,6 +40,7 @@ class SuppressionFilter:
 
     reasons: Sequence[str] = ()
     statuses: Sequence[str] = ("active",)
+    scopes: Sequence[str] = ()
     address: str | None = None
     text: str | None = None
     created_after: datetime | None = None
@@ -84,6 +87,8 @@ def _conditions(wanted: SuppressionFilter) -> list[ColumnElement[bool]]:
         conditions.append(or_(*(_status(status) for status in wanted.statuses)))
     if wanted.reasons:
         conditions.append(Suppression.reason.in_(wanted.reasons))
+    if wanted.scopes:
+        conditions.append(Suppression.scope.in_(wanted.scopes))
     if wanted.address is not None:
         conditions.append(Suppression.address == wanted.address)
     if wanted.text is not None:
@@ -110,7 +115,7 @@ async def holding(
 ) -> dict[str, Suppression]:
     """By address, what holds its place in the whole organization: in force, or ended by time and not lifted."""
     query = select(Suppression).where(
-        *_own(principal), Suppression.address.in_(addresses), Suppression.lifted_at.is_(None)
+        *_own(principal), Suppression.address.in_(addresses), Suppression.lifted_at.is_(None), _OF_ALL_MAIL
     )
     if lock:
         query = query.order_by(Suppression.id).with_for_update()
@@ -119,8 +124,8 @@ async def holding(
 
 
 async def in_force(session: AsyncSession, principal: Principal, addresses: Sequence[str]) -> dict[str, Suppression]:
-    """By address, what the sender would stop at now."""
-    query = select(Suppression).where(*_own(principal), Suppression.address.in_(addresses), _IN_FORCE)
+    """By address, what stops all mail to it now."""
+    query = select(Suppression).where(*_own(principal), Suppression.address.in_(addresses), _IN_FORCE, _OF_ALL_MAIL)
     return {row.address: row for row in await session.scalars(query)}
 
 
@@ -152,7 +157,8 @@ async def insert_many(session: AsyncSession, values: Sequence[dict[str, Any]]) -
         insert(Suppression)
         .values(list(values))
         .on_conflict_do_nothing(
-            index_elements=["organization_id", "mode", "address"], index_where=Suppression.lifted_at.is_(None)
+            index_elements=["organization_id", "mode", "address", "scope", "scope_value"],
+            index_where=Suppression.lifted_at.is_(None),
         )
         .returning(Suppression)
     )

@@ -1,7 +1,8 @@
 """The list of those who are not mailed: look, add, lift, and take a lift back. Every change is told as an event.
 
-A suppression holds for the whole organization, in one mode (what a test key adds stops test mail only). Nothing is
-deleted: a lifted one stays with its evidence. The sender reads the list again when it claims a recipient.
+A suppression holds for all mail of the organization, for campaign mail, or for one list (the last two are of people who
+unsubscribed), and in one mode: what a test key adds stops test mail only. Nothing is deleted: a lifted one stays with
+its evidence. The sender reads the list again when it claims a recipient.
 """
 
 from __future__ import annotations
@@ -245,7 +246,8 @@ async def _audit(
     session: AsyncSession, principal: Principal, row: Suppression, action: str, more: dict[str, Any]
 ) -> None:
     resource = Resource(Prefix.SUPPRESSION, row.id, row.workspace_id)
-    await audit.record(session, principal, action, resource, after=audit.facts(row, "address", "reason") | more)
+    facts = audit.facts(row, "address", "reason", "scope", "scope_value")
+    await audit.record(session, principal, action, resource, after=facts | more)
 
 
 def _tell(session: AsyncSession, row: Suppression, event: EventType, **what: Any) -> None:
@@ -256,6 +258,8 @@ def _tell(session: AsyncSession, row: Suppression, event: EventType, **what: Any
         note=row.note,
         evidence=row.evidence,
         expires_at=row.expires_at,
+        scope=row.scope,
+        scope_value=row.scope_value,
     )
     events.add(
         session,

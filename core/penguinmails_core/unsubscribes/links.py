@@ -13,17 +13,31 @@ from uuid import UUID
 from penguinmails_core.kit.crypto import SecretBox
 from penguinmails_core.kit.tokens import TokenBox
 
-PATH = "/u/"
+PATH, PREFERENCES_PATH = "/u/", "/p/"
+EVERYTHING = ("organization", "")
+CAMPAIGNS = ("category", "campaign")
 
 
 @dataclass(frozen=True, slots=True)
 class Subscriber:
-    """Whom a link is for. `address` is canonical; `list` is the list that the message was of, None for none."""
+    """Whom a link is for. `address` is canonical; `list` is the list that the message was of, None for none; `campaign`
+    tells its class."""
 
     organization_id: UUID
     recipient_id: UUID
     address: str
     list: str | None = None
+    campaign: bool = True
+
+    @property
+    def scope(self) -> tuple[str, str]:
+        """What is left: the list, else all mail of that class. Who leaves a newsletter still gets their receipts."""
+        if self.list is not None:
+            return "list", self.list
+        return CAMPAIGNS if self.campaign else EVERYTHING
+
+
+_CAMPAIGN = 0x80  # beside the length of the list's name, which is at most 64
 
 
 class UnsubscribeLinks:
@@ -36,20 +50,25 @@ class UnsubscribeLinks:
     def url(self, subscriber: Subscriber) -> str:
         return self._base() + PATH + self.token(subscriber)
 
+    def preferences_url(self, subscriber: Subscriber) -> str:
+        return self._base() + PREFERENCES_PATH + self.token(subscriber)
+
     def token(self, subscriber: Subscriber) -> str:
         name = (subscriber.list or "").encode()
         ids = subscriber.organization_id.bytes + subscriber.recipient_id.bytes
-        return self._tokens.seal(ids + bytes((len(name),)) + name + subscriber.address.encode())
+        head = len(name) | (_CAMPAIGN if subscriber.campaign else 0)
+        return self._tokens.seal(ids + bytes((head,)) + name + subscriber.address.encode())
 
     def read(self, token: str) -> Subscriber | None:
         """None for what is no link of ours."""
         content = self._tokens.open(token)
         if content is None:
             return None
-        end = 33 + content[32]
+        end = 33 + (content[32] & ~_CAMPAIGN)
         return Subscriber(
             UUID(bytes=content[:16]),
             UUID(bytes=content[16:32]),
             content[end:].decode(),
             content[33:end].decode() or None,
+            bool(content[32] & _CAMPAIGN),
         )

@@ -59,14 +59,16 @@ async def in_force(session: AsyncSession, subscriber: Subscriber) -> list[Suppre
     return list(await session.scalars(query))
 
 
-async def make_way(session: AsyncSession, subscriber: Subscriber) -> None:
-    """What holds the address's place is lifted: when it ended, or now."""
+async def make_way(session: AsyncSession, subscriber: Subscriber, scope: tuple[str, str]) -> None:
+    """What holds the address's place in that scope is lifted: when it ended, or now."""
     await session.execute(
         update(Suppression)
         .where(
             Suppression.organization_id == subscriber.organization_id,
             Suppression.mode == "live",
             Suppression.address == subscriber.address,
+            Suppression.scope == scope[0],
+            Suppression.scope_value == scope[1],
             Suppression.lifted_at.is_(None),
         )
         .values(lifted_at=func.least(Suppression.expires_at, func.now()), lifted_by=None)
@@ -93,3 +95,21 @@ async def next_sequence(session: AsyncSession, recipient: EmailRecipient) -> int
     sequence = await session.scalar(query)
     assert sequence is not None
     return sequence
+
+
+async def lists_of(session: AsyncSession, subscriber: Subscriber, most: int) -> list[str]:
+    """The lists that mail to the person was of lately, by name."""
+    query = text(
+        "select distinct list from (select m.options #>> '{unsubscribe,list}' as list from email_recipients r "
+        "join email_messages m on (m.organization_id, m.id) = (r.organization_id, r.message_id) and m.mode = 'live' "
+        "where r.organization_id = :organization_id and r.address in (select :address union select o.address from "
+        "email_recipients o where (o.organization_id, o.id) = (:organization_id, :recipient_id)) "
+        "order by r.id desc limit 1000) sent where list is not null order by list limit :most"
+    )
+    parameters = {
+        "organization_id": subscriber.organization_id,
+        "address": subscriber.address,
+        "recipient_id": subscriber.recipient_id,
+        "most": most,
+    }
+    return list(await session.scalars(query, parameters))

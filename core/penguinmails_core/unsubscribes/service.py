@@ -6,6 +6,8 @@ changes nothing and tells nothing.
 
 from __future__ import annotations
 
+from collections.abc import Set
+from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -21,8 +23,9 @@ from penguinmails_core.kit.ids import Prefix, encode
 from penguinmails_core.models import EmailMessage, EmailRecipient, Suppression
 from penguinmails_core.suppressions.payload import event_data
 from penguinmails_core.unsubscribes import repository
-from penguinmails_core.unsubscribes.links import Subscriber
+from penguinmails_core.unsubscribes.links import CAMPAIGNS, Subscriber
 
+MAX_LISTS = 50  # on one page
 OWN_WISH = frozenset({"unsubscribe", "complaint"})
 WORDS = {
     "one_click": "unsubscribed with one click (RFC 8058)",
@@ -33,52 +36,124 @@ WORDS = {
 
 
 async def is_unsubscribed(session: AsyncSession, subscriber: Subscriber) -> bool:
-    """Whether the person's own wish holds already."""
-    return any(_is_own_wish(row) for row in await repository.in_force(session, subscriber))
+    """Whether the person's own wish stops mail such as the one that the link was in."""
+    return await has_left(session, subscriber, subscriber.scope)
 
 
-async def unsubscribe(session: AsyncSession, subscriber: Subscriber, method: str) -> bool:
-    """Whether anything changed; `method` is a key of `WORDS`.
+async def has_left(session: AsyncSession, subscriber: Subscriber, scope: tuple[str, str]) -> bool:
+    """Whether the person's own wish stops all mail of that scope."""
+    rows = await repository.in_force(session, subscriber)
+    return any(_is_own_wish(row) and _covers(row, scope, subscriber.campaign) for row in rows)
 
-    A wish has no end, and outlives what others may lift: it takes the place of a bounce or of an entry made by hand.
+
+async def unsubscribe(
+    session: AsyncSession, subscriber: Subscriber, method: str, scope: tuple[str, str] | None = None
+) -> bool:
+    """Whether anything changed; `method` is a key of `WORDS`, `scope` what is left, as the link says unless given.
+
+    A wish has no end. In its own scope it outlives what others may lift: it takes the place of an entry made by hand.
     """
+    scope = scope or subscriber.scope
     await repository.lock(session, subscriber)
-    if await is_unsubscribed(session, subscriber):
+    if await has_left(session, subscriber, scope):
         return False
     found = await repository.message_of(session, subscriber)
-    await repository.make_way(session, subscriber)
-    row = await repository.suppress(session, _values(subscriber, found, method))
+    await repository.make_way(session, subscriber, scope)
+    row = await repository.suppress(session, _values(subscriber, found, method, scope))
     if row is None:
         return False
     _tell(session, row, EventType.SUPPRESSION_CREATED)
     if found is not None:  # long gone mail has no more events; the suppression is told all the same
-        await _tell_of_message(session, *found, method=method, list=subscriber.list)
+        name = scope[1] if scope[0] == "list" else None
+        await _tell_of_message(session, *found, method=method, list=name)
     return True
 
 
-async def resubscribe(session: AsyncSession, subscriber: Subscriber) -> bool:
-    """The person wants mail again; whether anything changed. Only their own unsubscribing is taken back: not a
+async def resubscribe(session: AsyncSession, subscriber: Subscriber, scope: tuple[str, str] | None = None) -> bool:
+    """The person wants such mail again; whether anything changed. Only their own unsubscribing is taken back: not a
     complaint, not a bounce, not what the sender put on the list."""
+    scope = scope or subscriber.scope
     await repository.lock(session, subscriber)
-    rows = [row for row in await repository.in_force(session, subscriber) if row.reason == "unsubscribe"]
+    rows = [
+        row
+        for row in await repository.in_force(session, subscriber)
+        if row.reason == "unsubscribe" and _covers(row, scope, subscriber.campaign)
+    ]
     for row in rows:
         row.lifted_at = utcnow()
         row.lifted_by = None
         row.event_sequence += 1
         await session.flush()
         _tell(session, row, EventType.SUPPRESSION_LIFTED, consent=True)
-        after = audit.facts(row, "address", "reason") | {"consent": True}
+        after = audit.facts(row, "address", "reason", "scope", "scope_value") | {"consent": True}
         actor = Actor.system(subscriber.organization_id, "the person, by a link in their mail")
         resource = Resource(Prefix.SUPPRESSION, row.id, row.workspace_id)
         await audit.record(session, actor, "suppression.lifted", resource, after=after)
     return bool(rows)
 
 
+@dataclass(frozen=True, slots=True)
+class Preference:
+    """One list, and whether its mail is sent to the person."""
+
+    name: str
+    wanted: bool
+
+
+async def preferences(session: AsyncSession, subscriber: Subscriber) -> list[Preference]:
+    """Of the lists that the person had mail of, that the link names, and that they left; by name."""
+    rows = [row for row in await repository.in_force(session, subscriber) if _is_own_wish(row)]
+    names = set(await repository.lists_of(session, subscriber, MAX_LISTS))
+    names |= {row.scope_value for row in rows if row.scope == "list"}
+    if subscriber.list is not None:
+        names.add(subscriber.list)
+    return [
+        Preference(name, not any(_covers(row, ("list", name), subscriber.campaign) for row in rows))
+        for name in sorted(names)
+    ]
+
+
+async def choose(session: AsyncSession, subscriber: Subscriber, wanted: Set[str]) -> bool:
+    """Of the lists of `preferences`, mail of those in `wanted` only; whether anything changed. Who had left everything
+    and takes one list back goes on without the others."""
+    items = await preferences(session, subscriber)
+    changed = False
+    if any(item.name in wanted for item in items):
+        changed = await resubscribe(session, subscriber, CAMPAIGNS)
+    for item in items:
+        scope = ("list", item.name)
+        if item.name in wanted:
+            changed |= await resubscribe(session, subscriber, scope)
+        else:
+            changed |= await unsubscribe(session, subscriber, "preferences", scope)
+    return changed
+
+
+async def leave_everything(session: AsyncSession, subscriber: Subscriber) -> bool:
+    """All campaign mail, and all lists; whether anything changed."""
+    changed = await unsubscribe(session, subscriber, "preferences", CAMPAIGNS)
+    for preference in await preferences(session, subscriber):
+        changed |= await unsubscribe(session, subscriber, "preferences", ("list", preference.name))
+    return changed
+
+
+def _covers(row: Suppression, scope: tuple[str, str], campaign: bool) -> bool:
+    """Whether `row` stops all mail of `scope`; `campaign`: lists are of campaign mail."""
+    if row.scope == "organization" or (row.scope, row.scope_value) == scope:
+        return True
+    return scope[0] == "list" and campaign and (row.scope, row.scope_value) == CAMPAIGNS
+
+
 def _is_own_wish(row: Suppression) -> bool:
     return row.reason in OWN_WISH and row.expires_at is None
 
 
-def _values(subscriber: Subscriber, found: tuple[EmailMessage, EmailRecipient] | None, method: str) -> dict[str, Any]:
+def _values(
+    subscriber: Subscriber,
+    found: tuple[EmailMessage, EmailRecipient] | None,
+    method: str,
+    scope: tuple[str, str],
+) -> dict[str, Any]:
     message = found[0] if found is not None else None
     evidence = {
         "email_id": encode(Prefix.EMAIL, message.id) if message is not None else None,
@@ -96,6 +171,8 @@ def _values(subscriber: Subscriber, found: tuple[EmailMessage, EmailRecipient] |
         "workspace_id": message.workspace_id if message is not None else None,
         "address": subscriber.address,
         "reason": "unsubscribe",
+        "scope": scope[0],
+        "scope_value": scope[1],
         "evidence": evidence,
         "event_sequence": 1,
     }
@@ -109,6 +186,8 @@ def _tell(session: AsyncSession, row: Suppression, event: EventType, **what: Any
         note=row.note,
         evidence=row.evidence,
         expires_at=row.expires_at,
+        scope=row.scope,
+        scope_value=row.scope_value,
     )
     events.add(
         session,

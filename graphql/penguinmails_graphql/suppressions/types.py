@@ -30,6 +30,13 @@ class SuppressionStatus(StrEnum):
     LIFTED = "lifted"
 
 
+@strawberry.enum(description="What is not sent: all mail of the organization, a category of it, or one list.")
+class SuppressionScope(StrEnum):
+    ORGANIZATION = "organization"
+    CATEGORY = "category"
+    LIST = "list"
+
+
 @strawberry.type(description="What the mail system saw.")
 class SuppressionEvidence:
     email_id: strawberry.ID | None
@@ -46,6 +53,8 @@ class Suppression(Node):
     address: str
     reason: SuppressionReason
     status: SuppressionStatus
+    scope: SuppressionScope
+    scope_value: str | None
     note: str | None
     evidence: SuppressionEvidence | None
     workspace_id: strawberry.ID | None
@@ -62,6 +71,8 @@ class Suppression(Node):
             address=row.address,
             reason=SuppressionReason(row.reason),
             status=_status(row),
+            scope=SuppressionScope(row.scope),
+            scope_value=row.scope_value or None,
             note=row.note,
             evidence=_evidence(row.evidence),
             workspace_id=strawberry.ID(ids.encode(Prefix.WORKSPACE, row.workspace_id)) if row.workspace_id else None,

@@ -14,6 +14,7 @@ from typing import Any
 from penguinmails_core.config import SenderSettings
 from penguinmails_core.content.service import ContentService
 from penguinmails_core.emails.lanes import is_live, key_of
+from penguinmails_core.emails.options import list_of
 from penguinmails_core.errors import Unavailable
 from penguinmails_core.kit import trace
 from penguinmails_core.kit.addresses import AddressError, canonical
@@ -201,7 +202,10 @@ class Dispatcher:
                     special[job.attempt_id] = (job, canonical(address))
         if not special:
             return jobs
-        wanted = [(job.row["organization_id"], job.row["mode"], name) for job, name in special.values()]
+        wanted = [
+            (job.row["organization_id"], job.row["mode"], name, job.row["message_class"], list_of(job.row["options"]))
+            for job, name in special.values()
+        ]
         found = await repository.suppressed(self._database.worker, *map(list, zip(*wanted, strict=True)))
         stopped = {key for key, place in zip(special, wanted, strict=True) if not place[2] or place in found}
         self._decided(suppressed(job) for job in jobs if job.attempt_id in stopped)

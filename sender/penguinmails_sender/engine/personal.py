@@ -17,7 +17,9 @@ from penguinmails_sender.message import OutgoingMessage
 from penguinmails_sender.mime.links import MarkedHtml, mark, with_image
 
 # Also as editors of HTML write it: with spaces, or with the braces encoded in an attribute.
-_UNSUBSCRIBE_URL = re.compile(r"(?:\{\{|%7[Bb]%7[Bb])(?:\s|%20)*unsubscribe_url(?:\s|%20)*(?:\}\}|%7[Dd]%7[Dd])")
+_PLACE = re.compile(
+    r"(?:\{\{|%7[Bb]%7[Bb])(?:\s|%20){0,20}(unsubscribe|preferences)_url(?:\s|%20){0,20}(?:\}\}|%7[Dd]%7[Dd])"
+)
 
 
 class Personalizer:
@@ -61,20 +63,30 @@ class Personalizer:
         return lambda place: self._tracking.url(Target(row["organization_id"], row["id"], place))
 
     def _leavable(self, message: OutgoingMessage, row: Any, options: dict[str, Any]) -> OutgoingMessage:
-        url = self._unsubscribe.url(
-            Subscriber(row["organization_id"], row["id"], canonical(row["address"]), options.get("list"))
+        subscriber = Subscriber(
+            row["organization_id"],
+            row["id"],
+            canonical(row["address"]),
+            options.get("list"),
+            row["message_class"] == "campaign",
         )
+        url = self._unsubscribe.url(subscriber)
         headers = [*message.headers, ("List-Unsubscribe", f"<{url}>")]
         if self._one_click:
             headers.append(("List-Unsubscribe-Post", "List-Unsubscribe=One-Click"))
         return replace(
             message,
             headers=tuple(headers),
-            text=_with_url(message.text, url),
-            html=_with_url(message.html, url),
+            text=self._filled_in(message.text, subscriber),
+            html=self._filled_in(message.html, subscriber),
         )
 
-
-def _with_url(body: str | None, url: str) -> str | None:
-    """A URL of ours has no character that HTML or a regular expression's replacement would read as more."""
-    return _UNSUBSCRIBE_URL.sub(url, body) if body is not None and "unsubscribe_url" in body else body
+    def _filled_in(self, body: str | None, subscriber: Subscriber) -> str | None:
+        """A URL of ours has no character that HTML would read as more."""
+        if body is None or ("unsubscribe_url" not in body and "preferences_url" not in body):
+            return body
+        urls = {
+            "unsubscribe": self._unsubscribe.url(subscriber),
+            "preferences": self._unsubscribe.preferences_url(subscriber),
+        }
+        return _PLACE.sub(lambda found: urls[found[1]], body)

@@ -197,3 +197,35 @@ async def test_lanes_are_found_without_reading_the_queue(world: World) -> None:
         ("live/transactional/default/other", world.tenant.id),
     ]
     assert all(row["wait"] <= 0 for row in found)
+
+
+@pytest.mark.parametrize(
+    ("scope", "value", "sent"),
+    [
+        ("organization", "", set()),
+        ("category", "campaign", {"receipt"}),
+        ("category", "transactional", {"letter", "offer"}),
+        ("list", "news", {"receipt", "offer"}),
+    ],
+)
+async def test_what_is_suppressed_is_what_was_left(world: World, scope: str, value: str, sent: set[str]) -> None:
+    for address in ("ada@example.com", "bücher@example.com"):
+        await world.run_sql(
+            "insert into suppressions (organization_id, id, address, reason, scope, scope_value) "
+            "values ($1, $2, $3, 'unsubscribe', $4, $5)",
+            world.tenant.id,
+            new_uuid(),
+            address,
+            scope,
+            value,
+        )
+        await world.accept(to=[address], subject="receipt")
+        await world.accept(to=[address], subject="letter", message_class="campaign", unsubscribe={"list": "news"})
+        await world.accept(to=[address], subject="offer", message_class="campaign")
+    await world.engine().run_once()
+    rows = await world.rows(
+        "select m.subject, r.status from email_recipients r join email_messages m on m.id = r.message_id"
+    )
+    assert len(rows) == 6
+    assert {row["subject"] for row in rows if row["status"] != "suppressed"} == sent
+    assert sum(row["status"] == "suppressed" for row in rows) == 6 - 2 * len(sent)

@@ -120,6 +120,14 @@ class SuppressionCheckRequest(RequestBody):
     )
 
 
+class SuppressionScope(StrEnum):
+    """What is not sent to the address: all mail, a category of it, or one list."""
+
+    ORGANIZATION = "organization"
+    CATEGORY = "category"
+    LIST = "list"
+
+
 class SuppressionEvidence(Resource):
     """What the mail system saw."""
 
@@ -145,6 +153,10 @@ class Suppression(Resource):
     )
     reason: SuppressionReason
     status: SuppressionStatus
+    scope: SuppressionScope
+    scope_value: str | None = Field(
+        description="Which category (`campaign`) or list; null for all mail.", examples=["product-news"]
+    )
     note: str | None = Field(examples=["Asked by phone"])
     evidence: SuppressionEvidence | None = Field(description="Null for those that were added by hand.")
     workspace_id: Annotated[str, typeid(Prefix.WORKSPACE)] | None = Field(
@@ -166,6 +178,8 @@ class Suppression(Resource):
             address=row.address,
             reason=SuppressionReason(row.reason),
             status=_status(row),
+            scope=SuppressionScope(row.scope),
+            scope_value=row.scope_value or None,
             note=row.note,
             evidence=SuppressionEvidence.of(row.evidence),
             workspace_id=ids.encode(Prefix.WORKSPACE, row.workspace_id) if row.workspace_id else None,

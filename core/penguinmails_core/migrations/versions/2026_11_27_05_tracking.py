@@ -16,6 +16,7 @@ def upgrade() -> None:
     options = sa.Column("options", JSONB(), server_default=sa.text("'{}'"), nullable=False)
     op.add_column("email_messages", options)
     op.execute("alter type accept_message add attribute options text")
+    _suppressions_by_scope()
     op.create_table(
         "tracked_links",
         sa.Column("organization_id", sa.UUID(), nullable=False),
@@ -60,7 +61,34 @@ def upgrade() -> None:
     op.create_index("ix_tracking_hits_unjudged", "tracking_hits", ["at"], postgresql_where=sa.text("verdict is null"))
 
 
+def _suppressions_by_scope() -> None:
+    for name, default in (("scope", "organization"), ("scope_value", "")):
+        op.add_column("suppressions", sa.Column(name, sa.Text(), server_default=default, nullable=False))
+    op.create_check_constraint(
+        op.f("ck_suppressions_scope"),
+        "suppressions",
+        "scope = 'organization' and scope_value = '' or scope in ('category', 'list') and scope_value <> ''",
+    )
+    _one_at_a_time("scope", "scope_value")
+
+
+def _one_at_a_time(*scope: str) -> None:
+    op.drop_index("uq_suppressions_active", "suppressions")
+    op.create_index(
+        "uq_suppressions_active",
+        "suppressions",
+        ["organization_id", "mode", "address", *scope],
+        unique=True,
+        postgresql_where=sa.text("lifted_at is null"),
+    )
+
+
 def downgrade() -> None:
+    op.execute("delete from suppressions where scope <> 'organization'")
+    _one_at_a_time()
+    op.drop_constraint(op.f("ck_suppressions_scope"), "suppressions")
+    op.drop_column("suppressions", "scope_value")
+    op.drop_column("suppressions", "scope")
     op.drop_table("tracking_hits")
     op.drop_table("tracked_links")
     op.execute("alter type accept_message drop attribute options")

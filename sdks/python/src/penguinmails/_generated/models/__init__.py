@@ -234,6 +234,7 @@ from penguinmails._generated.models.suppression_list import SuppressionList
 from penguinmails._generated.models.suppression_reason import SuppressionReason
 from penguinmails._generated.models.suppression_restored import SuppressionRestored
 from penguinmails._generated.models.suppression_restored_event import SuppressionRestoredEvent
+from penguinmails._generated.models.suppression_scope import SuppressionScope
 from penguinmails._generated.models.suppression_status import SuppressionStatus
 from penguinmails._generated.models.thread_closed import ThreadClosed
 from penguinmails._generated.models.thread_closed_event import ThreadClosedEvent
@@ -569,6 +570,7 @@ __all__ = [
     "SuppressionReason",
     "SuppressionRestored",
     "SuppressionRestoredEvent",
+    "SuppressionScope",
     "SuppressionStatus",
     "ThreadClosed",
     "ThreadClosedEvent",

@@ -12,6 +12,7 @@ from penguinmails._models import Model
 if TYPE_CHECKING:
     from penguinmails._generated.models.suppression_evidence import SuppressionEvidence
     from penguinmails._generated.models.suppression_reason import SuppressionReason
+    from penguinmails._generated.models.suppression_scope import SuppressionScope
     from penguinmails._generated.models.suppression_status import SuppressionStatus
 
 
@@ -35,6 +36,10 @@ class Suppression(Model):
     note: str | None
     reason: SuppressionReason
     """`hard_bounce` and `complaint` come from the mail system, `unsubscribe` from the person, `manual` from you."""
+    scope: SuppressionScope
+    """What is not sent to the address: all mail, a category of it, or one list."""
+    scope_value: str | None
+    """Which category (`campaign`) or list; null for all mail."""
     status: SuppressionStatus
     """`expired`: its `expires_at` has passed; `lifted`: taken off the list."""
     workspace_id: str | None

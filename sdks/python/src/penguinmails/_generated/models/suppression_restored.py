@@ -29,3 +29,7 @@ class SuppressionRestored(Model):
     """When it ends by itself; null: never"""
     note: str | None = None
     """For people"""
+    scope: str | None = None
+    """What is not sent: all of the `organization`, a `category` of mail, or a `list`; more may be added"""
+    scope_value: str | None = None
+    """Which category (`campaign`) or list; null for all mail"""
