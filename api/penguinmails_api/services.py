@@ -67,6 +67,7 @@ from penguinmails_core.models import SsoConnection
 from penguinmails_core.sso.service import SsoConnections
 from penguinmails_core.sso.sign_in import SingleSignOn
 from penguinmails_core.system_mail.service import SystemMail
+from penguinmails_core.templates.renderer import Renderer
 from penguinmails_core.tracking.hits import HitLog
 from penguinmails_core.tracking.links import TrackingLinks
 from penguinmails_core.unsubscribes.links import UnsubscribeLinks
@@ -138,6 +139,7 @@ class Services:
     request_log: RequestLog
     event_streams: EventStreams
     hits: HitLog
+    renderer: Renderer
     box: SecretBox | None = None
     telemetry: Telemetry | None = None
     inbound_handlers: Sequence[InboundHandler] = field(init=False)
@@ -227,6 +229,7 @@ class Services:
     async def close(self) -> None:
         """Answers what was accepted, then closes connections."""
         await self.event_streams.stop()
+        await self.renderer.close()
         await self.identity.close()
         await self.outgoing.close()
         await self.acceptor.drain()
@@ -332,6 +335,7 @@ async def open_services(
         request_log=request_log,
         event_streams=event_streams,
         hits=hits,
+        renderer=Renderer(),
         box=box,
     )
     await services.oauth.start()

@@ -38,7 +38,7 @@ _READ = frozenset(scope for scope in ALL_SCOPES if scope.endswith(":read"))
 _PRIVILEGED_READ = frozenset(
     (Scope.AUDIT_LOGS_READ, Scope.LOGS_READ, Scope.API_KEYS_READ, Scope.OAUTH_APPS_READ, Scope.INBOUND_READ)
 )
-_WORK = frozenset((Scope.EMAILS_WRITE, Scope.SUPPRESSIONS_WRITE))
+_WORK = frozenset((Scope.EMAILS_WRITE, Scope.TEMPLATES_WRITE, Scope.SUPPRESSIONS_WRITE))
 _BUILD = frozenset(
     (
         Scope.API_KEYS_WRITE,
@@ -64,7 +64,7 @@ DESCRIPTIONS: dict[OrganizationRole, str] = {
     OrganizationRole.OWNER: "Everything, and the only ones who change owners and admins and hand over the organization",
     OrganizationRole.ADMIN: "Everything but owners and admins",
     OrganizationRole.DEVELOPER: "Keys, apps, webhooks in and out, domains; sends and reads",
-    OrganizationRole.MEMBER: "Sends and reads mail, manages suppressions",
+    OrganizationRole.MEMBER: "Sends and reads mail, writes templates, manages suppressions",
     OrganizationRole.VIEWER: "Reads mail and its history",
     OrganizationRole.BILLING: "Reads usage and who is a member; no mail",
 }
@@ -77,6 +77,7 @@ _OF_WORKSPACE = frozenset(
         "workspaces",
         "domains",
         "emails",
+        "templates",
         "events",
         "suppressions",
         "webhook_endpoints",

@@ -25,6 +25,8 @@ class Scope(StrEnum):
     DOMAINS_WRITE = "domains:write"
     EMAILS_READ = "emails:read"
     EMAILS_WRITE = "emails:write"
+    TEMPLATES_READ = "templates:read"
+    TEMPLATES_WRITE = "templates:write"
     EVENTS_READ = "events:read"
     SUPPRESSIONS_READ = "suppressions:read"
     SUPPRESSIONS_WRITE = "suppressions:write"
@@ -54,6 +56,8 @@ DESCRIPTIONS: dict[Scope, str] = {
     Scope.DOMAINS_WRITE: "Add, verify and delete sending domains",
     Scope.EMAILS_READ: "Read emails, their recipients, content and history",
     Scope.EMAILS_WRITE: "Send, reschedule, cancel and retry emails",
+    Scope.TEMPLATES_READ: "Read templates, their versions and previews",
+    Scope.TEMPLATES_WRITE: "Create, change, publish and delete templates",
     Scope.EVENTS_READ: "Read the event log",
     Scope.SUPPRESSIONS_READ: "Read who is not mailed, and why",
     Scope.SUPPRESSIONS_WRITE: "Suppress addresses and lift suppressions",

@@ -30,6 +30,7 @@ from penguinmails_core.models import SsoConnection
 from penguinmails_core.principal import Principal
 from penguinmails_core.scopes import Scope
 from penguinmails_core.sso.service import SsoConnections
+from penguinmails_core.templates.renderer import Renderer
 from penguinmails_core.webhook_endpoints.service import WebhookEndpoints
 
 Result = TypeVar("Result")
@@ -56,6 +57,7 @@ class GraphServices(Protocol):
     identity: Identity
     public: PublicUrl
     box: SecretBox | None
+    renderer: Renderer
 
     @property
     def spf(self) -> str: ...

@@ -39,6 +39,8 @@ from penguinmails_graphql.sso_connections.mutations import SsoConnectionsMutatio
 from penguinmails_graphql.sso_connections.resolvers import SsoConnectionsQuery
 from penguinmails_graphql.suppressions.mutations import SuppressionsMutation
 from penguinmails_graphql.suppressions.resolvers import SuppressionsQuery
+from penguinmails_graphql.templates.mutations import TemplatesMutation
+from penguinmails_graphql.templates.resolvers import TemplatesQuery
 from penguinmails_graphql.usage.resolvers import UsageQuery
 from penguinmails_graphql.viewer.resolvers import ViewerQuery
 from penguinmails_graphql.webhook_deliveries.resolvers import WebhookDeliveriesQuery
@@ -58,6 +60,7 @@ class Query(
     ViewerQuery,
     NodesQuery,
     EmailsQuery,
+    TemplatesQuery,
     EventsQuery,
     EventTypesQuery,
     DomainsQuery,
@@ -90,6 +93,7 @@ class Query(
 )
 class Mutation(
     EmailsMutation,
+    TemplatesMutation,
     DomainsMutation,
     SuppressionsMutation,
     WebhookEndpointsMutation,

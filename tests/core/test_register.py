@@ -182,6 +182,11 @@ async def _fill(database: Database, table: str, organization: object) -> None:
         values[names.index("source_id")] = await database.worker.fetchval(
             "select id from inbound_sources where organization_id = $1", organization
         )
+    if table == "template_versions":
+        await _fill(database, "templates", organization)
+        values[names.index("template_id")] = await database.worker.fetchval(
+            "select id from templates where organization_id = $1", organization
+        )
     for column in columns:  # a person must exist before what is theirs
         if any(key.target_fullname == "users.id" for key in column.foreign_keys):
             await database.worker.execute(
@@ -207,6 +212,7 @@ def _value(table: str, name: str, kind: str, organization: object) -> object:
 
     known: dict[str, object] = {
         "mode": "live",
+        "format": "html",
         "message_class": "campaign",
         "kind": "to",
         "algorithm": "rsa-sha256",

@@ -20,6 +20,7 @@ TAGS = (
     ("invitations", "Ask people to join."),
     ("roles", "What members may do: built-in roles and custom ones."),
     ("emails", "Send messages and follow them."),
+    ("templates", "What messages say: written once, versioned, filled in for each person."),
     ("events", "Everything that happened, in order, to read at your own pace."),
     ("event_types", "The event catalogue: what can happen, with schemas and examples."),
     ("domains", "Where mail is sent from, and what their DNS must say."),

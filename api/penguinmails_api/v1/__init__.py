@@ -26,6 +26,7 @@ from penguinmails_api.v1.organizations.endpoints import router as organizations
 from penguinmails_api.v1.roles.endpoints import router as roles
 from penguinmails_api.v1.sso_connections.endpoints import router as sso_connections
 from penguinmails_api.v1.suppressions.endpoints import router as suppressions
+from penguinmails_api.v1.templates.endpoints import router as templates
 from penguinmails_api.v1.usage.endpoints import router as usage
 from penguinmails_api.v1.webhook_deliveries.endpoints import router as webhook_deliveries
 from penguinmails_api.v1.webhook_endpoints.endpoints import router as webhook_endpoints
@@ -45,6 +46,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     sending,
     emails,
     attachments,
+    templates,
     events,
     event_types,
     domains,

@@ -58,6 +58,8 @@ class Prefix(StrEnum):
     WEBHOOK_PORTAL_LINK = "whl"
     WEBHOOK_REPLAY = "whr"
     REQUEST = "req"
+    TEMPLATE = "tpl"
+    TEMPLATE_VERSION = "tpv"
     LANE = "lan"
     LANE_DECISION = "lde"
 

@@ -56,6 +56,7 @@ from penguinmails_core.models.sso import (
     SsoRequest,
 )
 from penguinmails_core.models.suppression import Suppression
+from penguinmails_core.models.template import Template, TemplateVersion
 from penguinmails_core.models.tracking import TrackedLinks, TrackingHit
 from penguinmails_core.models.usage import DeliveryHour, UsageCounter, UsageRollup, UsageSends, UsageThreshold
 from penguinmails_core.models.webhook import WebhookAttempt, WebhookDelivery, WebhookEndpoint
@@ -127,6 +128,8 @@ __all__ = [
     "SsoRequest",
     "Suppression",
     "TableFacts",
+    "Template",
+    "TemplateVersion",
     "TrackedLinks",
     "TrackingHit",
     "UsageCounter",

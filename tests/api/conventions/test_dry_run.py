@@ -74,6 +74,10 @@ class World:
     async def source(self) -> str:
         return await self.made("/v1/inbound_sources", {"name": "GitHub", "scheme": "github"})
 
+    async def template(self, *, publish: bool = True) -> str:
+        body = {"name": "Welcome", "subject": "s", "text": "t", "publish": publish}
+        return await self.made("/v1/templates", body)
+
     async def inbound_message(self) -> str:
         source = (await self.source()).rpartition("/")[2]
         message = await make_inbound_message(self.database, self.tenant, source)
@@ -137,6 +141,43 @@ async def webhook_endpoints_resend_all(world: World) -> Request:
     await world.client.post(f"{endpoint}/test")
     await world.database.worker.execute("update webhook_deliveries set status = 'exhausted', due_at = null")
     return f"{endpoint}/deliveries/resend", {}
+
+
+@recipe
+async def templates_create(world: World) -> Request:
+    return "/v1/templates", {"name": "Welcome", "subject": "Hello {{ name }}", "text": "t"}
+
+
+@recipe
+async def templates_update(world: World) -> Request:
+    return await world.template(), {"name": "Hello"}
+
+
+@recipe
+async def templates_delete(world: World) -> Request:
+    return await world.template(), None
+
+
+@recipe
+async def templates_create_version(world: World) -> Request:
+    return f"{await world.template()}/versions", {"subject": "s2", "text": "t2"}
+
+
+@recipe
+async def templates_publish(world: World) -> Request:
+    return f"{await world.template(publish=False)}/publish", None
+
+
+@recipe
+async def templates_rollback(world: World) -> Request:
+    template = await world.template()
+    await world.client.post(f"{template}/versions", json={"subject": "s2", "text": "t2", "publish": True})
+    return f"{template}/rollback", None
+
+
+@recipe
+async def templates_preview(world: World) -> Request:
+    return f"{await world.template()}/preview", None
 
 
 @recipe

@@ -111,6 +111,12 @@ if TYPE_CHECKING:
         SuppressionsResource,
         SuppressionsResourceWithRawResponse,
     )
+    from penguinmails._generated.resources.templates import (
+        AsyncTemplatesResource,
+        AsyncTemplatesResourceWithRawResponse,
+        TemplatesResource,
+        TemplatesResourceWithRawResponse,
+    )
     from penguinmails._generated.resources.usage import (
         AsyncUsageResource,
         AsyncUsageResourceWithRawResponse,
@@ -271,6 +277,12 @@ class Resources:
         return SuppressionsResource(self._transport)
 
     @cached_property
+    def templates(self) -> TemplatesResource:
+        from penguinmails._generated.resources.templates import TemplatesResource
+
+        return TemplatesResource(self._transport)
+
+    @cached_property
     def usage(self) -> UsageResource:
         from penguinmails._generated.resources.usage import UsageResource
 
@@ -386,6 +398,10 @@ class ResourcesWithRawResponse:
     @property
     def suppressions(self) -> SuppressionsResourceWithRawResponse:
         return self._resources.suppressions.with_raw_response
+
+    @property
+    def templates(self) -> TemplatesResourceWithRawResponse:
+        return self._resources.templates.with_raw_response
 
     @property
     def usage(self) -> UsageResourceWithRawResponse:
@@ -532,6 +548,12 @@ class AsyncResources:
         return AsyncSuppressionsResource(self._transport)
 
     @cached_property
+    def templates(self) -> AsyncTemplatesResource:
+        from penguinmails._generated.resources.templates import AsyncTemplatesResource
+
+        return AsyncTemplatesResource(self._transport)
+
+    @cached_property
     def usage(self) -> AsyncUsageResource:
         from penguinmails._generated.resources.usage import AsyncUsageResource
 
@@ -647,6 +669,10 @@ class AsyncResourcesWithRawResponse:
     @property
     def suppressions(self) -> AsyncSuppressionsResourceWithRawResponse:
         return self._resources.suppressions.with_raw_response
+
+    @property
+    def templates(self) -> AsyncTemplatesResourceWithRawResponse:
+        return self._resources.templates.with_raw_response
 
     @property
     def usage(self) -> AsyncUsageResourceWithRawResponse:

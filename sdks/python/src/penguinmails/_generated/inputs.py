@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Mapping, Sequence
-from typing import Literal, Required, TypeAlias, TypedDict
+from typing import Any, Literal, Required, TypeAlias, TypedDict
 
 from penguinmails._generated import models
 
@@ -34,6 +34,7 @@ __all__ = [
     "SsoStatusInput",
     "SuppressionReasonInput",
     "SuppressionStatusInput",
+    "TemplateVariableTypeInput",
     "WebhookDeliveriesGetExpandInput",
     "WebhookDeliveryStatusInput",
     "WebhookDestinationTypeInput",
@@ -56,6 +57,7 @@ __all__ = [
     "InboundSettingsGivenInput",
     "MemberWorkspaceInput",
     "SuppressionCreateInput",
+    "TemplateVariableInputInput",
     "WebhookClientCertificateInputInput",
     "WebhookDestinationInputInput",
     "WebhookThrottleInputInput",
@@ -139,6 +141,8 @@ ScopeInput: TypeAlias = (
         "domains:write",
         "emails:read",
         "emails:write",
+        "templates:read",
+        "templates:write",
         "events:read",
         "suppressions:read",
         "suppressions:write",
@@ -158,6 +162,9 @@ SuppressionReasonInput: TypeAlias = (
     models.SuppressionReason | Literal["hard_bounce", "complaint", "unsubscribe", "manual"]
 )
 SuppressionStatusInput: TypeAlias = models.SuppressionStatus | Literal["active", "expired", "lifted"]
+TemplateVariableTypeInput: TypeAlias = (
+    models.TemplateVariableType | Literal["string", "number", "boolean", "array", "object"]
+)
 WebhookDeliveriesGetExpandInput: TypeAlias = models.WebhookDeliveriesGetExpand | Literal["event", "endpoint"]
 WebhookDeliveryStatusInput: TypeAlias = (
     models.WebhookDeliveryStatus | Literal["pending", "delivered", "exhausted", "cancelled"]
@@ -269,6 +276,19 @@ class SuppressionCreateInput(TypedDict, total=False):
     """For people."""
     reason: SuppressionReasonInput
     """Why; the others are for lists that come from elsewhere."""
+
+
+class TemplateVariableInputInput(TypedDict, total=False):
+    """What a template expects under a name."""
+
+    description: str | None
+    fallback: Any
+    """Taken where no value is given."""
+    name: Required[str]
+    """Letters, digits and `_`, at most 64."""
+    required: bool
+    """Without a value and a fallback, nothing is sent."""
+    type: TemplateVariableTypeInput
 
 
 class WebhookClientCertificateInputInput(TypedDict, total=False):

@@ -236,6 +236,16 @@ from penguinmails._generated.models.suppression_restored import SuppressionResto
 from penguinmails._generated.models.suppression_restored_event import SuppressionRestoredEvent
 from penguinmails._generated.models.suppression_scope import SuppressionScope
 from penguinmails._generated.models.suppression_status import SuppressionStatus
+from penguinmails._generated.models.template import Template
+from penguinmails._generated.models.template_engine import TemplateEngine
+from penguinmails._generated.models.template_list import TemplateList
+from penguinmails._generated.models.template_preview import TemplatePreview
+from penguinmails._generated.models.template_status import TemplateStatus
+from penguinmails._generated.models.template_variable import TemplateVariable
+from penguinmails._generated.models.template_variable_type import TemplateVariableType
+from penguinmails._generated.models.template_version import TemplateVersion
+from penguinmails._generated.models.template_version_list import TemplateVersionList
+from penguinmails._generated.models.template_version_status import TemplateVersionStatus
 from penguinmails._generated.models.thread_closed import ThreadClosed
 from penguinmails._generated.models.thread_closed_event import ThreadClosedEvent
 from penguinmails._generated.models.thread_created import ThreadCreated
@@ -572,6 +582,16 @@ __all__ = [
     "SuppressionRestoredEvent",
     "SuppressionScope",
     "SuppressionStatus",
+    "Template",
+    "TemplateEngine",
+    "TemplateList",
+    "TemplatePreview",
+    "TemplateStatus",
+    "TemplateVariable",
+    "TemplateVariableType",
+    "TemplateVersion",
+    "TemplateVersionList",
+    "TemplateVersionStatus",
     "ThreadClosed",
     "ThreadClosedEvent",
     "ThreadCreated",

@@ -20,6 +20,8 @@ class Scope(OpenEnum):
     DOMAINS_WRITE = "domains:write"
     EMAILS_READ = "emails:read"
     EMAILS_WRITE = "emails:write"
+    TEMPLATES_READ = "templates:read"
+    TEMPLATES_WRITE = "templates:write"
     EVENTS_READ = "events:read"
     SUPPRESSIONS_READ = "suppressions:read"
     SUPPRESSIONS_WRITE = "suppressions:write"
