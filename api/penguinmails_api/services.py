@@ -34,6 +34,7 @@ from penguinmails_core.config import (
     ContentSettings,
     DatabaseSettings,
     InboundSettings,
+    MailboxSettings,
     OAuthSettings,
     RedisSettings,
     RequestLogSettings,
@@ -63,6 +64,8 @@ from penguinmails_core.kit.http import OutgoingHttp
 from penguinmails_core.lanes.domains import DomainGroups
 from penguinmails_core.limits.cache import LimitsCache
 from penguinmails_core.limits.catalogue import DEFAULT_PLAN
+from penguinmails_core.mailboxes.oauth import OAuthTokens
+from penguinmails_core.mailboxes.service import Mailboxes
 from penguinmails_core.models import SsoConnection
 from penguinmails_core.sso.service import SsoConnections
 from penguinmails_core.sso.sign_in import SingleSignOn
@@ -73,6 +76,7 @@ from penguinmails_core.tracking.links import TrackingLinks
 from penguinmails_core.unsubscribes.links import UnsubscribeLinks
 from penguinmails_core.usage.recorder import UsageRecorder
 from penguinmails_core.usage.thresholds import ThresholdWatch
+from penguinmails_sender.mailboxes.probe import MailboxProber, reach_of
 from penguinmails_webhooks.events import render
 from penguinmails_webhooks.inbound.schemes import schemes
 
@@ -103,6 +107,7 @@ class Settings:
     webhooks: WebhookSettings = field(default_factory=WebhookSettings)
     inbound: InboundSettings = field(default_factory=InboundSettings)
     tracking: TrackingSettings = field(default_factory=TrackingSettings)
+    mailbox: MailboxSettings = field(default_factory=MailboxSettings)
 
 
 @dataclass(slots=True)
@@ -143,6 +148,7 @@ class Services:
     box: SecretBox | None = None
     telemetry: Telemetry | None = None
     inbound_handlers: Sequence[InboundHandler] = field(init=False)
+    mailbox_prober: MailboxProber = field(init=False)
     oauth: OAuth = field(init=False)
     unsubscribe_links: UnsubscribeLinks | None = field(init=False, default=None)
     tracking_links: TrackingLinks | None = field(init=False, default=None)
@@ -155,6 +161,10 @@ class Services:
         if self.box is not None:
             self.unsubscribe_links = UnsubscribeLinks(self.box, lambda: self.public.base)
             self.tracking_links = TrackingLinks(self.box, lambda: self.settings.tracking.url or self.public.base)
+        mailbox = self.settings.mailbox
+        self.mailbox_prober = MailboxProber(
+            reach_of(mailbox, self.resolver), OAuthTokens(self.outgoing, mailbox), self.settings.sender.hostname
+        )
         self.oauth = OAuth(self.database, self.doorbell, self.settings.oauth, self.box, lambda: self.public)
 
     def serve_at(self, url: str) -> None:
@@ -197,6 +207,11 @@ class Services:
     def inbound_sources(self) -> InboundSources:
         """Raises `Unavailable` on a server that cannot seal secrets."""
         return InboundSources(self._require_box(), self._schemes, self.inbound_handlers, lambda: self.public.base)
+
+    @property
+    def mailboxes(self) -> Mailboxes:
+        """Raises `Unavailable` on a server that cannot seal secrets."""
+        return Mailboxes(self._require_box(), allow_private=self.settings.mailbox.allow_private)
 
     @property
     def receiver(self) -> Receiver:

@@ -358,6 +358,26 @@ class InboundSettings(BaseSettings):
     poll: Duration = Field(timedelta(seconds=1), description="Longest wait between looks for messages")
 
 
+class MailboxSettings(BaseSettings):
+    """People's own mailboxes: how their servers are called, and the OAuth apps that sign in to Google and Microsoft."""
+
+    model_config = _concern("PENGUINMAILS_MAILBOX_")
+
+    allow_private: bool = Field(False, description="Allow mail servers on private and loopback addresses")
+    timeout: float = Field(15.0, gt=0, le=120, description="Seconds that each step of a connection test may take")
+    ca_file: Path | None = Field(
+        None, description="File of certificate authorities (PEM) to trust besides the system's, for own mail servers"
+    )
+    google_client_id: str | None = Field(None, description="OAuth client at Google, for Gmail by OAuth")
+    google_client_secret: SecretStr | None = Field(None, description="Its secret")
+    google_token_url: str = Field("https://oauth2.googleapis.com/token", description="Where Google renews tokens")
+    microsoft_client_id: str | None = Field(None, description="OAuth client at Microsoft, for Microsoft 365 by OAuth")
+    microsoft_client_secret: SecretStr | None = Field(None, description="Its secret")
+    microsoft_token_url: str = Field(
+        "https://login.microsoftonline.com/common/oauth2/v2.0/token", description="Where Microsoft renews tokens"
+    )
+
+
 class WebhookSettings(BaseSettings):
     """Outgoing webhooks."""
 
@@ -442,6 +462,7 @@ CONCERNS: tuple[type[BaseSettings], ...] = (
     WebhookSettings,
     InboundSettings,
     TrackingSettings,
+    MailboxSettings,
 )
 # Read elsewhere: the SDK and the embedded stack.
 _OTHER_NAMES = {

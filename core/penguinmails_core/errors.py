@@ -284,6 +284,17 @@ class Unprocessable(Problem):
     fix = "Each entry of `errors` points at one field and names its limit and the fix. They come all together."
 
 
+class MailboxUnreachable(Unprocessable):
+    """Entries of `errors` point at `/smtp`, `/imap` or `/oauth`; their codes are those of `MailboxCheck`."""
+
+    code, title = "mailbox_unreachable", "Signing in to the mailbox does not work"
+    cause = "The servers of the mailbox were called and something did not work; each entry of `errors` says what."
+    fix = (
+        "Do what the entry says. To keep the mailbox anyway, send `verify: false`; nothing is sent from it until a "
+        "test succeeds."
+    )
+
+
 class IdempotencyMismatch(Unprocessable):
     code, title = "idempotency_key_reused", "This Idempotency-Key was used for another request"
     cause = "This Idempotency-Key was used for a request with another path, query or body."

@@ -45,6 +45,7 @@ _BUILD = frozenset(
         Scope.OAUTH_APPS_WRITE,
         Scope.WEBHOOK_ENDPOINTS_WRITE,
         Scope.DOMAINS_WRITE,
+        Scope.MAILBOXES_WRITE,
         Scope.INBOUND_WRITE,
     )
 )
@@ -63,7 +64,7 @@ scopes."""
 DESCRIPTIONS: dict[OrganizationRole, str] = {
     OrganizationRole.OWNER: "Everything, and the only ones who change owners and admins and hand over the organization",
     OrganizationRole.ADMIN: "Everything but owners and admins",
-    OrganizationRole.DEVELOPER: "Keys, apps, webhooks in and out, domains; sends and reads",
+    OrganizationRole.DEVELOPER: "Keys, apps, webhooks in and out, domains, mailboxes; sends and reads",
     OrganizationRole.MEMBER: "Sends and reads mail, writes templates, manages suppressions",
     OrganizationRole.VIEWER: "Reads mail and its history",
     OrganizationRole.BILLING: "Reads usage and who is a member; no mail",
@@ -76,6 +77,7 @@ _OF_WORKSPACE = frozenset(
     in (
         "workspaces",
         "domains",
+        "mailboxes",
         "emails",
         "templates",
         "events",

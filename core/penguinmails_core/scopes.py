@@ -23,6 +23,8 @@ class Scope(StrEnum):
     OAUTH_APPS_WRITE = "oauth_apps:write"
     DOMAINS_READ = "domains:read"
     DOMAINS_WRITE = "domains:write"
+    MAILBOXES_READ = "mailboxes:read"
+    MAILBOXES_WRITE = "mailboxes:write"
     EMAILS_READ = "emails:read"
     EMAILS_WRITE = "emails:write"
     TEMPLATES_READ = "templates:read"
@@ -54,6 +56,8 @@ DESCRIPTIONS: dict[Scope, str] = {
     Scope.OAUTH_APPS_WRITE: "Register and change OAuth apps, revoke grants",
     Scope.DOMAINS_READ: "Read sending domains",
     Scope.DOMAINS_WRITE: "Add, verify and delete sending domains",
+    Scope.MAILBOXES_READ: "Read mailboxes (never their passwords)",
+    Scope.MAILBOXES_WRITE: "Connect, change, pause and delete mailboxes",
     Scope.EMAILS_READ: "Read emails, their recipients, content and history",
     Scope.EMAILS_WRITE: "Send, reschedule, cancel and retry emails",
     Scope.TEMPLATES_READ: "Read templates, their versions and previews",

@@ -26,6 +26,8 @@ from penguinmails_core.kit.crypto import SecretBox
 from penguinmails_core.kit.db import Database
 from penguinmails_core.kit.dns import Resolver
 from penguinmails_core.kit.doorbell import Doorbell
+from penguinmails_core.mailboxes.records import Prober
+from penguinmails_core.mailboxes.service import Mailboxes
 from penguinmails_core.models import SsoConnection
 from penguinmails_core.principal import Principal
 from penguinmails_core.scopes import Scope
@@ -64,6 +66,12 @@ class GraphServices(Protocol):
 
     @property
     def inbound_sources(self) -> InboundSources: ...
+
+    @property
+    def mailboxes(self) -> Mailboxes: ...
+
+    @property
+    def mailbox_prober(self) -> Prober: ...
 
     @property
     def default_plan(self) -> str: ...

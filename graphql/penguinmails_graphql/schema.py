@@ -23,6 +23,8 @@ from penguinmails_graphql.inbound.resolvers import InboundQuery
 from penguinmails_graphql.invitations.mutations import InvitationsMutation
 from penguinmails_graphql.invitations.resolvers import InvitationsQuery
 from penguinmails_graphql.logs.resolvers import LogsQuery
+from penguinmails_graphql.mailboxes.mutations import MailboxesMutation
+from penguinmails_graphql.mailboxes.resolvers import MailboxesQuery
 from penguinmails_graphql.members.mutations import MembersMutation
 from penguinmails_graphql.members.resolvers import MembersQuery
 from penguinmails_graphql.nodes import NodesQuery
@@ -64,6 +66,7 @@ class Query(
     EventsQuery,
     EventTypesQuery,
     DomainsQuery,
+    MailboxesQuery,
     SuppressionsQuery,
     WebhookEndpointsQuery,
     InboundQuery,
@@ -95,6 +98,7 @@ class Mutation(
     EmailsMutation,
     TemplatesMutation,
     DomainsMutation,
+    MailboxesMutation,
     SuppressionsMutation,
     WebhookEndpointsMutation,
     InboundMutation,

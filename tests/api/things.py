@@ -38,6 +38,7 @@ BODIES: dict[str, dict[str, Any]] = {
     "templates_publish": {},
     "templates_rollback": {},
     "templates_preview": {},
+    "mailboxes_update": {"daily_cap": 40},
     "api_keys_update": {"name": "changed"},
     "workspaces_update": {"name": "changed"},
     "members_update": {"role": "viewer"},

@@ -187,6 +187,11 @@ async def _fill(database: Database, table: str, organization: object) -> None:
         values[names.index("template_id")] = await database.worker.fetchval(
             "select id from templates where organization_id = $1", organization
         )
+    if "mailbox_id" in names:
+        await _fill(database, "mailboxes", organization)
+        values[names.index("mailbox_id")] = await database.worker.fetchval(
+            "select id from mailboxes where organization_id = $1", organization
+        )
     for column in columns:  # a person must exist before what is theirs
         if any(key.target_fullname == "users.id" for key in column.foreign_keys):
             await database.worker.execute(
@@ -228,6 +233,7 @@ def _value(table: str, name: str, kind: str, organization: object) -> object:
         "rate": 0.9,
         "factor": 0.5,
         "plan": "starter",
+        "auth": "password",
         "wanted": 0.5,
         "protocol": "oidc",
         "resource_type": "User",

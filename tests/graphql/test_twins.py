@@ -68,6 +68,15 @@ TWINS = {
     "suppressions_get": "Query.suppression",
     "suppressions_check": "Query.checkAddresses",
     "suppressions_create": "Mutation.suppressAddress",
+    "mailboxes_list": "Query.mailboxes",
+    "mailboxes_get": "Query.mailbox",
+    "mailboxes_create": "Mutation.createMailbox",
+    "mailboxes_update": "Mutation.updateMailbox",
+    "mailboxes_delete": "Mutation.deleteMailbox",
+    "mailboxes_test": "Mutation.testMailbox",
+    "mailboxes_pause": "Mutation.pauseMailbox",
+    "mailboxes_resume": "Mutation.resumeMailbox",
+    "mailboxes_import_many": "Mutation.importMailboxes",
     "suppressions_batch": "Mutation.suppressAddresses",
     "suppressions_lift": "Mutation.liftSuppression",
     "suppressions_restore": "Mutation.restoreSuppression",
@@ -183,6 +192,7 @@ NO_KEY = {
     "webhook_endpoints_test_filter": "a query",
     "suppressions_batch": "doing it again changes nothing",
     "emails_cancel_batch": "doing it again changes nothing",
+    "mailboxes_import_many": "an address that is there is refused, so doing it again adds nothing",
     "sso_connections_test": "it changes nothing",
 }
 BEYOND_REST = {"Query.node"}  # finds what others show, under their scopes

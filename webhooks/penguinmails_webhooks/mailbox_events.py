@@ -25,13 +25,11 @@ class MailboxEventData(Part):
     status: str = Field(description="`connected`, `disconnected` or `paused`; more may be added")
 
 
-class MailboxCreated(MailboxEventData, EventData, event=EventType.MAILBOX_CREATED, example=_MAILBOX, available=False):
+class MailboxCreated(MailboxEventData, EventData, event=EventType.MAILBOX_CREATED, example=_MAILBOX):
     """A mailbox was added. Nothing is sent from it before signing in works."""
 
 
-class MailboxConnected(
-    MailboxEventData, EventData, event=EventType.MAILBOX_CONNECTED, example=_MAILBOX, available=False
-):
+class MailboxConnected(MailboxEventData, EventData, event=EventType.MAILBOX_CONNECTED, example=_MAILBOX):
     """Signing in to the mailbox works, for the first time or again."""
 
 
@@ -40,7 +38,6 @@ class MailboxDisconnected(
     EventData,
     event=EventType.MAILBOX_DISCONNECTED,
     example=_MAILBOX | {"status": "disconnected", "reason": "authentication_failed"},
-    available=False,
 ):
     """Signing in to the mailbox does not work any more; nothing is sent from it until it does."""
 
@@ -52,7 +49,6 @@ class MailboxPaused(
     EventData,
     event=EventType.MAILBOX_PAUSED,
     example=_MAILBOX | {"status": "paused", "reason": "bounce_rate", "until": None},
-    available=False,
 ):
     """Nothing is sent from the mailbox for now, by a person's wish or to protect its reputation."""
 
@@ -60,9 +56,9 @@ class MailboxPaused(
     until: Timestamp | None = Field(None, description="When it goes on by itself; null: when somebody says so")
 
 
-class MailboxResumed(MailboxEventData, EventData, event=EventType.MAILBOX_RESUMED, example=_MAILBOX, available=False):
+class MailboxResumed(MailboxEventData, EventData, event=EventType.MAILBOX_RESUMED, example=_MAILBOX):
     """Mail is sent from the mailbox again."""
 
 
-class MailboxDeleted(MailboxEventData, EventData, event=EventType.MAILBOX_DELETED, example=_MAILBOX, available=False):
+class MailboxDeleted(MailboxEventData, EventData, event=EventType.MAILBOX_DELETED, example=_MAILBOX):
     """A mailbox was taken away; nothing is sent from it any more."""

@@ -24,6 +24,7 @@ TAGS = (
     ("events", "Everything that happened, in order, to read at your own pace."),
     ("event_types", "The event catalogue: what can happen, with schemas and examples."),
     ("domains", "Where mail is sent from, and what their DNS must say."),
+    ("mailboxes", "People's own mailboxes: mail goes out from them, and replies come back to them."),
     ("suppressions", "Who is not mailed, and why."),
     ("webhook_endpoints", "Where events are pushed to."),
     ("inbound", "Webhooks of others: where they come in, how they are proven, what came."),

@@ -18,6 +18,7 @@ from penguinmails_api.v1.inbound_messages.endpoints import router as inbound_mes
 from penguinmails_api.v1.inbound_sources.endpoints import router as inbound_sources
 from penguinmails_api.v1.invitations.endpoints import router as invitations
 from penguinmails_api.v1.logs.endpoints import router as logs
+from penguinmails_api.v1.mailboxes.endpoints import router as mailboxes
 from penguinmails_api.v1.me.endpoints import router as me
 from penguinmails_api.v1.members.endpoints import router as members
 from penguinmails_api.v1.oauth_apps.endpoints import router as oauth_apps
@@ -50,6 +51,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     events,
     event_types,
     domains,
+    mailboxes,
     suppressions,
     webhook_endpoints,
     inbound_sources,

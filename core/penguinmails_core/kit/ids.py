@@ -42,6 +42,7 @@ class Prefix(StrEnum):
     AUDIT_LOG = "aud"
     API_KEY = "key"
     DOMAIN = "dom"
+    MAILBOX = "mbx"
     EMAIL = "msg"
     RECIPIENT = "rcp"
     ATTACHMENT = "att"

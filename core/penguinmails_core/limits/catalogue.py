@@ -30,7 +30,12 @@ class Limit(StrEnum):
     DEDICATED_IPS = "dedicated_ips"
 
 
-NAMES = {Limit.MAX_USERS: "member", Limit.MAX_WORKSPACES: "workspace", Limit.MAX_DOMAINS: "domain"}
+NAMES = {
+    Limit.MAX_USERS: "member",
+    Limit.MAX_WORKSPACES: "workspace",
+    Limit.MAX_DOMAINS: "domain",
+    Limit.MAX_EMAIL_ACCOUNTS: "mailbox",
+}
 """What there may be only so many of, as people call one."""
 
 SELF_HOSTED = "self_hosted"

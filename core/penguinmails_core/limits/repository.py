@@ -30,6 +30,7 @@ from plans p where p.code = coalesce((select plan from organization_plans where 
 _COUNTED = {
     Limit.MAX_USERS: "select count(*) from members where organization_id = $1",
     Limit.MAX_WORKSPACES: "select count(*) from workspaces where organization_id = $1 and archived_at is null",
+    Limit.MAX_EMAIL_ACCOUNTS: "select count(*) from mailboxes where organization_id = $1",
     Limit.MAX_DOMAINS: "select count(*) from domains where organization_id = $1",
 }
 _WAIT = "select pg_advisory_xact_lock(hashtextextended('limit ' || $2::text || ' ' || $1::text, 0))"

@@ -62,8 +62,9 @@ async def limits_of(
 
 
 async def require_room(session: AsyncSession, organization_id: UUID, limit: Limit) -> None:
-    """Before one more of what an organization may have only so many of: domains, users or workspaces. Of two who ask
-    for the last place at the same moment, the second waits here for the first one's commit. Raises `LimitReached`."""
+    """Before one more of what an organization may have only so many of: domains, mailboxes, users or
+    workspaces. Of two who ask for the last place at the same moment, the second waits here for the first one's commit.
+    Raises `LimitReached`."""
     limits = await limits_of(session, organization_id, session.info.get(DEFAULT_PLAN, SELF_HOSTED))
     if limits.of(limit) is not None:
         await repository.wait_in_line(session, organization_id, limit)
@@ -82,7 +83,8 @@ def _check_room(limits: OrganizationLimits, limit: Limit, have: int) -> None:
     allowed = limits.of(limit)
     if allowed is None or have < allowed:
         return
-    what = NAMES[limit] if allowed == 1 else NAMES[limit] + "s"
+    name = NAMES[limit]
+    what = name if allowed == 1 else name + ("es" if name.endswith("x") else "s")
     source = "An exception for this organization" if limit in limits.overrides else f"The plan {limits.plan_name}"
     raise LimitReached(
         f"{source} allows {allowed} {what} ({limit}), and there are {have}. Remove one that is not needed, or ask who "

@@ -28,6 +28,7 @@ from penguinmails_core.models.lane import (
     SendingPause,
     Warmup,
 )
+from penguinmails_core.models.mailbox import Mailbox, MailboxSend
 from penguinmails_core.models.member import Invitation, Member, Role, WorkspaceMember
 from penguinmails_core.models.oauth import (
     NOBODY,
@@ -94,6 +95,8 @@ __all__ = [
     "LaneEvidence",
     "LaneMember",
     "LimitOverride",
+    "Mailbox",
+    "MailboxSend",
     "Member",
     "OAuthApp",
     "OAuthApproval",

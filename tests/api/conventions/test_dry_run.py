@@ -17,6 +17,7 @@ from tests.api.conventions.test_declared import MUTATING, NO_DRY_RUN, operations
 from tests.fixtures.client import ApiClient, problem
 from tests.fixtures.factories import Recipient, Tenant, make_domain, make_email, make_grant, make_inbound_message
 
+MAILBOX = {"address": "grace@acme.test", "smtp": {"host": "mail.acme.test", "password": "x"}, "verify": False}
 KEY = {"name": "k", "scopes": ["emails:write"]}
 APP = {
     "name": "CRM",
@@ -82,6 +83,9 @@ class World:
         source = (await self.source()).rpartition("/")[2]
         message = await make_inbound_message(self.database, self.tenant, source)
         return f"/v1/inbound_messages/{ids.encode('inm', message)}"
+
+    async def mailbox(self) -> str:
+        return await self.made("/v1/mailboxes", MAILBOX)
 
     async def domain(self) -> str:
         return f"/v1/domains/{ids.encode('dom', await make_domain(self.database, self.tenant, 'acme.test'))}"
@@ -269,6 +273,43 @@ async def webhook_portal_links_create(_: World) -> Request:
 @recipe
 async def webhook_portal_links_revoke(world: World) -> Request:
     return await world.made("/v1/webhook_portal/links", {"consumer": "customer_42"}), None
+
+
+@recipe
+async def mailboxes_create(_: World) -> Request:
+    return "/v1/mailboxes", MAILBOX
+
+
+@recipe
+async def mailboxes_import_many(_: World) -> Request:
+    return "/v1/mailboxes/import", {"csv": "address,smtp_host,smtp_password\nada@acme.test,mail.acme.test,x"}
+
+
+@recipe
+async def mailboxes_update(world: World) -> Request:
+    return await world.mailbox(), {"daily_cap": 40}
+
+
+@recipe
+async def mailboxes_delete(world: World) -> Request:
+    return await world.mailbox(), None
+
+
+@recipe
+async def mailboxes_test(world: World) -> Request:
+    return f"{await world.mailbox()}/test", None
+
+
+@recipe
+async def mailboxes_pause(world: World) -> Request:
+    return f"{await world.mailbox()}/pause", None
+
+
+@recipe
+async def mailboxes_resume(world: World) -> Request:
+    mailbox = await world.mailbox()
+    await world.client.post(f"{mailbox}/pause")
+    return f"{mailbox}/resume", None
 
 
 @recipe

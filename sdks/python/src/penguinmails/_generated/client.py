@@ -63,6 +63,12 @@ if TYPE_CHECKING:
         LogsResource,
         LogsResourceWithRawResponse,
     )
+    from penguinmails._generated.resources.mailboxes import (
+        AsyncMailboxesResource,
+        AsyncMailboxesResourceWithRawResponse,
+        MailboxesResource,
+        MailboxesResourceWithRawResponse,
+    )
     from penguinmails._generated.resources.me import (
         AsyncMeResource,
         AsyncMeResourceWithRawResponse,
@@ -229,6 +235,12 @@ class Resources:
         return LogsResource(self._transport)
 
     @cached_property
+    def mailboxes(self) -> MailboxesResource:
+        from penguinmails._generated.resources.mailboxes import MailboxesResource
+
+        return MailboxesResource(self._transport)
+
+    @cached_property
     def me(self) -> MeResource:
         from penguinmails._generated.resources.me import MeResource
 
@@ -368,6 +380,10 @@ class ResourcesWithRawResponse:
         return self._resources.logs.with_raw_response
 
     @property
+    def mailboxes(self) -> MailboxesResourceWithRawResponse:
+        return self._resources.mailboxes.with_raw_response
+
+    @property
     def me(self) -> MeResourceWithRawResponse:
         return self._resources.me.with_raw_response
 
@@ -498,6 +514,12 @@ class AsyncResources:
         from penguinmails._generated.resources.logs import AsyncLogsResource
 
         return AsyncLogsResource(self._transport)
+
+    @cached_property
+    def mailboxes(self) -> AsyncMailboxesResource:
+        from penguinmails._generated.resources.mailboxes import AsyncMailboxesResource
+
+        return AsyncMailboxesResource(self._transport)
 
     @cached_property
     def me(self) -> AsyncMeResource:
@@ -637,6 +659,10 @@ class AsyncResourcesWithRawResponse:
     @property
     def logs(self) -> AsyncLogsResourceWithRawResponse:
         return self._resources.logs.with_raw_response
+
+    @property
+    def mailboxes(self) -> AsyncMailboxesResourceWithRawResponse:
+        return self._resources.mailboxes.with_raw_response
 
     @property
     def me(self) -> AsyncMeResourceWithRawResponse:

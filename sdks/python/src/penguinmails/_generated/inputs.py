@@ -24,6 +24,9 @@ __all__ = [
     "InboundSourceStatusInput",
     "InvitationStatusInput",
     "LogStatusClassInput",
+    "MailboxProviderInput",
+    "MailboxStatusInput",
+    "MailboxTlsInput",
     "MemberRoleInput",
     "ModeInput",
     "OAuthGrantStatusInput",
@@ -56,6 +59,11 @@ __all__ = [
     "EmailCreateInput",
     "InboundSettingsGivenInput",
     "MemberWorkspaceInput",
+    "MailboxImapInput",
+    "MailboxOauthInput",
+    "MailboxSmtpInput",
+    "MailboxRowInput",
+    "MailboxServerUpdateInput",
     "SuppressionCreateInput",
     "TemplateVariableInputInput",
     "WebhookClientCertificateInputInput",
@@ -116,6 +124,9 @@ InboundSchemeInput: TypeAlias = (
 InboundSourceStatusInput: TypeAlias = models.InboundSourceStatus | Literal["enabled", "disabled"]
 InvitationStatusInput: TypeAlias = models.InvitationStatus | Literal["pending", "accepted", "revoked", "expired"]
 LogStatusClassInput: TypeAlias = models.LogStatusClass | Literal["success", "redirect", "client_error", "server_error"]
+MailboxProviderInput: TypeAlias = models.MailboxProvider | Literal["google", "microsoft"]
+MailboxStatusInput: TypeAlias = models.MailboxStatus | Literal["connected", "disconnected", "paused"]
+MailboxTlsInput: TypeAlias = models.MailboxTls | Literal["implicit", "starttls", "none"]
 MemberRoleInput: TypeAlias = (
     models.MemberRole | Literal["owner", "admin", "developer", "member", "viewer", "billing", "custom"]
 )
@@ -139,6 +150,8 @@ ScopeInput: TypeAlias = (
         "oauth_apps:write",
         "domains:read",
         "domains:write",
+        "mailboxes:read",
+        "mailboxes:write",
         "emails:read",
         "emails:write",
         "templates:read",
@@ -263,6 +276,86 @@ class MemberWorkspaceInput(TypedDict, total=False):
 
     role: Required[WorkspaceRoleInput]
     workspace_id: Required[str]
+
+
+class MailboxImapInput(TypedDict, total=False):
+    """Where replies are read. Left out, the mailbox sends and nobody reads its replies. Without a password, that of
+    `smtp` counts when the user is the same and the host of the same domain."""
+
+    host: Required[str]
+    """Name or address."""
+    password: str | None
+    """Sealed, and never shown again. Left out in a change, the one that is stored stays, as long as host, port, TLS
+    and user name do."""
+    port: int
+    tls: MailboxTlsInput
+    """`implicit`: TLS from the first octet (ports 465, 993); `starttls`: ports 587, 143; `none`: only for servers
+    in the operator's own network."""
+    username: str | None
+    """Left out: the address."""
+
+
+class MailboxOauthInput(TypedDict, total=False):
+    """Instead of servers and passwords: those of the provider, by a refresh token of the server's OAuth app there."""
+
+    provider: Required[MailboxProviderInput]
+    refresh_token: Required[str]
+    """Sealed."""
+
+
+class MailboxSmtpInput(TypedDict, total=False):
+    """Where mail is handed in."""
+
+    host: Required[str]
+    """Name or address."""
+    password: str | None
+    """Sealed, and never shown again. Left out in a change, the one that is stored stays, as long as host, port, TLS
+    and user name do."""
+    port: int
+    tls: MailboxTlsInput
+    """`implicit`: TLS from the first octet (ports 465, 993); `starttls`: ports 587, 143; `none`: only for servers
+    in the operator's own network."""
+    username: str | None
+    """Left out: the address."""
+
+
+class MailboxRowInput(TypedDict, total=False):
+    """One row of an import."""
+
+    address: Required[str]
+    aliases: Sequence[str]
+    """Other addresses that may stand in From."""
+    daily_cap: int
+    """Recipients in any 24 hours."""
+    display_name: str | None
+    """The name in From."""
+    gap_jitter_seconds: int
+    """Up to so many seconds more."""
+    hourly_cap: int
+    """Recipients in any 60 minutes."""
+    imap: MailboxImapInput | None
+    min_gap_seconds: int
+    """Seconds between two messages."""
+    oauth: MailboxOauthInput | None
+    signature_html: str | None
+    signature_text: str | None
+    smtp: MailboxSmtpInput | None
+
+
+class MailboxServerUpdateInput(TypedDict, total=False):
+    """A mail server, as a whole: a change that left out the port would otherwise change it, too."""
+
+    host: Required[str]
+    """Name or address."""
+    password: str | None
+    """Sealed, and never shown again. Left out in a change, the one that is stored stays, as long as host, port, TLS
+    and user name do."""
+    port: Required[int]
+    tls: Required[MailboxTlsInput]
+    """`implicit`: TLS from the first octet (ports 465, 993); `starttls`: ports 587, 143; `none`: only for servers
+    in the operator's own network."""
+    username: str | None
+    """Left out: the address."""
 
 
 class SuppressionCreateInput(TypedDict, total=False):

@@ -149,6 +149,9 @@ from penguinmails._generated.models.log_credential_kind import LogCredentialKind
 from penguinmails._generated.models.log_list import LogList
 from penguinmails._generated.models.log_status_class import LogStatusClass
 from penguinmails._generated.models.mailbox import Mailbox
+from penguinmails._generated.models.mailbox_account import MailboxAccount
+from penguinmails._generated.models.mailbox_auth import MailboxAuth
+from penguinmails._generated.models.mailbox_check import MailboxCheck
 from penguinmails._generated.models.mailbox_connected import MailboxConnected
 from penguinmails._generated.models.mailbox_connected_event import MailboxConnectedEvent
 from penguinmails._generated.models.mailbox_created import MailboxCreated
@@ -157,10 +160,20 @@ from penguinmails._generated.models.mailbox_deleted import MailboxDeleted
 from penguinmails._generated.models.mailbox_deleted_event import MailboxDeletedEvent
 from penguinmails._generated.models.mailbox_disconnected import MailboxDisconnected
 from penguinmails._generated.models.mailbox_disconnected_event import MailboxDisconnectedEvent
+from penguinmails._generated.models.mailbox_error import MailboxError
+from penguinmails._generated.models.mailbox_import_error import MailboxImportError
+from penguinmails._generated.models.mailbox_import_result import MailboxImportResult
+from penguinmails._generated.models.mailbox_import_row import MailboxImportRow
+from penguinmails._generated.models.mailbox_list import MailboxList
 from penguinmails._generated.models.mailbox_paused import MailboxPaused
 from penguinmails._generated.models.mailbox_paused_event import MailboxPausedEvent
+from penguinmails._generated.models.mailbox_provider import MailboxProvider
 from penguinmails._generated.models.mailbox_resumed import MailboxResumed
 from penguinmails._generated.models.mailbox_resumed_event import MailboxResumedEvent
+from penguinmails._generated.models.mailbox_server import MailboxServer
+from penguinmails._generated.models.mailbox_status import MailboxStatus
+from penguinmails._generated.models.mailbox_test import MailboxTest
+from penguinmails._generated.models.mailbox_tls import MailboxTls
 from penguinmails._generated.models.me import Me
 from penguinmails._generated.models.me_api_key import MeApiKey
 from penguinmails._generated.models.me_app import MeApp
@@ -495,6 +508,9 @@ __all__ = [
     "LogList",
     "LogStatusClass",
     "Mailbox",
+    "MailboxAccount",
+    "MailboxAuth",
+    "MailboxCheck",
     "MailboxConnected",
     "MailboxConnectedEvent",
     "MailboxCreated",
@@ -503,10 +519,20 @@ __all__ = [
     "MailboxDeletedEvent",
     "MailboxDisconnected",
     "MailboxDisconnectedEvent",
+    "MailboxError",
+    "MailboxImportError",
+    "MailboxImportResult",
+    "MailboxImportRow",
+    "MailboxList",
     "MailboxPaused",
     "MailboxPausedEvent",
+    "MailboxProvider",
     "MailboxResumed",
     "MailboxResumedEvent",
+    "MailboxServer",
+    "MailboxStatus",
+    "MailboxTest",
+    "MailboxTls",
     "Me",
     "MeApiKey",
     "MeApp",

@@ -16,8 +16,7 @@ if TYPE_CHECKING:
 
 @attrs.define(kw_only=True)
 class MailboxConnectedEvent(Model):
-    """Signing in to the mailbox works, for the first time or again. Announced: its feature is still to come, and it is
-    not sent yet."""
+    """Signing in to the mailbox works, for the first time or again."""
 
     data: MailboxConnected
     """Signing in to the mailbox works, for the first time or again."""

@@ -16,8 +16,7 @@ if TYPE_CHECKING:
 
 @attrs.define(kw_only=True)
 class MailboxCreatedEvent(Model):
-    """A mailbox was added. Nothing is sent from it before signing in works. Announced: its feature is still to come, and
-    it is not sent yet."""
+    """A mailbox was added. Nothing is sent from it before signing in works."""
 
     data: MailboxCreated
     """A mailbox was added. Nothing is sent from it before signing in works."""

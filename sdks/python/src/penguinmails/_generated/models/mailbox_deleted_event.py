@@ -16,8 +16,7 @@ if TYPE_CHECKING:
 
 @attrs.define(kw_only=True)
 class MailboxDeletedEvent(Model):
-    """A mailbox was taken away; nothing is sent from it any more. Announced: its feature is still to come, and it is not
-    sent yet."""
+    """A mailbox was taken away; nothing is sent from it any more."""
 
     data: MailboxDeleted
     """A mailbox was taken away; nothing is sent from it any more."""

@@ -16,8 +16,7 @@ if TYPE_CHECKING:
 
 @attrs.define(kw_only=True)
 class MailboxDisconnectedEvent(Model):
-    """Signing in to the mailbox does not work any more; nothing is sent from it until it does. Announced: its feature is
-    still to come, and it is not sent yet."""
+    """Signing in to the mailbox does not work any more; nothing is sent from it until it does."""
 
     data: MailboxDisconnected
     """Signing in to the mailbox does not work any more; nothing is sent from it until it does."""

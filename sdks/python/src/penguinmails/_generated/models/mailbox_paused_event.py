@@ -16,8 +16,7 @@ if TYPE_CHECKING:
 
 @attrs.define(kw_only=True)
 class MailboxPausedEvent(Model):
-    """Nothing is sent from the mailbox for now, by a person's wish or to protect its reputation. Announced: its feature
-    is still to come, and it is not sent yet."""
+    """Nothing is sent from the mailbox for now, by a person's wish or to protect its reputation."""
 
     data: MailboxPaused
     """Nothing is sent from the mailbox for now, by a person's wish or to protect its reputation."""

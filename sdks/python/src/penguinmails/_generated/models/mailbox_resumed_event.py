@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @attrs.define(kw_only=True)
 class MailboxResumedEvent(Model):
-    """Mail is sent from the mailbox again. Announced: its feature is still to come, and it is not sent yet."""
+    """Mail is sent from the mailbox again."""
 
     data: MailboxResumed
     """Mail is sent from the mailbox again."""

@@ -18,6 +18,8 @@ class Scope(OpenEnum):
     OAUTH_APPS_WRITE = "oauth_apps:write"
     DOMAINS_READ = "domains:read"
     DOMAINS_WRITE = "domains:write"
+    MAILBOXES_READ = "mailboxes:read"
+    MAILBOXES_WRITE = "mailboxes:write"
     EMAILS_READ = "emails:read"
     EMAILS_WRITE = "emails:write"
     TEMPLATES_READ = "templates:read"

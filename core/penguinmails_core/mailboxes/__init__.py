@@ -1,0 +1,1 @@
+"""People's own mailboxes: kept, tested, paused; what they may send and when."""
