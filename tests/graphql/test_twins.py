@@ -182,6 +182,7 @@ TWINS = {
 WITHOUT = {
     "events_stream": "a stream that does not end; GraphQL follows `events(after:)` page by page",
     "emails_attachment": "answers the bytes of a file; `Attachment.id` leads there",
+    "domains_export_records": "answers the text of a file; `Domain.records` has the same as data",
     "webhook_deliveries_export_csv": "streams up to 100,000 deliveries; GraphQL answers in one piece",
     "audit_logs_export_jsonl": "streams up to 100,000 entries; GraphQL answers in one piece",
     "audit_logs_export_csv": "streams up to 100,000 entries; GraphQL answers in one piece",

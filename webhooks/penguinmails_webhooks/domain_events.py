@@ -53,12 +53,15 @@ class DomainDrift(
                 "found": ["v=DMARC1; p=none"],
             }
         ],
+        "sending_ends_at": None,
     },
-    available=False,
 ):
     """DNS of a verified domain is no longer what it was set up to be. Mail is still sent; it may be trusted less."""
 
     records: list[DriftedRecord] = Field(description="What differs")
+    sending_ends_at: str | None = Field(
+        description="When the domain fails, unless the key that proves control comes back; null while that is there"
+    )
 
 
 class DomainDeleted(DomainEventData, EventData, event=EventType.DOMAIN_DELETED, example=_DOMAIN):

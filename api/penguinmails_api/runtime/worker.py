@@ -19,6 +19,7 @@ from penguinmails_api.services import Settings, draft_limits, open_telemetry, pu
 from penguinmails_core.config import ConfigError, SenderSettings
 from penguinmails_core.content.collector import collect
 from penguinmails_core.content.service import ContentService
+from penguinmails_core.domains.drift import DriftWatch
 from penguinmails_core.emails.accept import Acceptor
 from penguinmails_core.errors import Unavailable
 from penguinmails_core.inbound.worker import InboundWorker
@@ -145,6 +146,9 @@ class Worker:
         self._supervise("tracking", HitJudge(database, doorbell).run(), None)
         self._supervise("replays", Replays(database, doorbell).run(), None)
         self._supervise("maintenance", maintenance.run(), None)
+        if settings.sender.transport != "capture":  # what never leaves need not be in anybody's DNS
+            watch = DriftWatch(database, SystemResolver(), doorbell, spf=settings.sender.spf)
+            self._supervise("domains", watch.run(), None)
         self._supervise("reputation", Reputation(database, doorbell).run(), None)
         self._supervise("collector", _collect_for_ever(database, content), None)
         return self

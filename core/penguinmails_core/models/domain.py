@@ -23,6 +23,7 @@ class Domain(TenantKey, Timestamps, Base):
     __table_args__ = (
         UniqueConstraint("organization_id", "name"),
         Index("uq_domains_verified", "name", unique=True, postgresql_where=text("status = 'verified'")),
+        Index("ix_domains_next_look_at", "next_look_at", postgresql_where=text("status = 'verified'")),
         CheckConstraint("status in ('pending', 'verified', 'failed')", name="status"),
     )
     facts = TableFacts("tenant", "with the organization", ingest=("select",))
@@ -33,6 +34,8 @@ class Domain(TenantKey, Timestamps, Base):
     verified_at: Mapped[datetime | None]
     observed: Mapped[dict[str, Any]] = mapped_column(JSONB, server_default=text("'{}'"))
     checked_at: Mapped[datetime | None]
+    failing_since: Mapped[datetime | None]  # while verified: since when the key is missed
+    next_look_at: Mapped[datetime] = mapped_column(server_default=text("now()"))
     event_sequence: Mapped[int] = mapped_column(server_default="0")
 
 

@@ -8,7 +8,7 @@ from uuid import UUID
 
 import strawberry
 
-from penguinmails_core.domains.dns_records import Observation, Purpose, Record, RecordStatus
+from penguinmails_core.domains.dns_records import Observation, Purpose, Reason, Record, RecordStatus, to_publish
 from penguinmails_core.domains.manage import DomainRecords
 from penguinmails_core.kit import addresses, ids
 from penguinmails_core.kit.ids import Prefix
@@ -19,6 +19,7 @@ from penguinmails_graphql.workspaces.loaders import workspace_of
 from penguinmails_graphql.workspaces.types import Workspace
 
 strawberry.enum(Purpose, name="DomainRecordPurpose")
+strawberry.enum(Reason, name="DomainRecordReason")
 strawberry.enum(
     RecordStatus,
     name="DomainRecordStatus",
@@ -38,10 +39,11 @@ class DomainRecord:
     purpose: Purpose
     type: str
     name: str = strawberry.field(description="The full name, without a final dot.")
-    value: str = strawberry.field(description="Publish exactly this.")
+    value: str = strawberry.field(description="Publish exactly this, in place of what is there.")
     required: bool = strawberry.field(description="Whether the domain is verified by it. The others make mail arrive.")
     status: RecordStatus
     observed: list[str] = strawberry.field(description="What the last look found, shortened.")
+    reason: Reason | None = strawberry.field(description="What is wrong, for programs; null when nothing is.")
     detail: str | None = strawberry.field(description="What is wrong and what to do; null when nothing is.")
 
     @classmethod
@@ -50,10 +52,11 @@ class DomainRecord:
             purpose=record.purpose,
             type="TXT",
             name=record.name,
-            value=record.value,
+            value=to_publish(record, observation),
             required=record.proof,
             status=observation.status,
             observed=list(observation.values),
+            reason=observation.reason,
             detail=observation.detail,
         )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -267,3 +268,39 @@ async def test_scopes_are_asked_for(client: ApiClient, tenant: Tenant, database:
     reader = client.as_(key)
     assert (await reader.get(PATH)).status_code == 200
     problem(await reader.post(PATH, json={"name": NAME}), 403, "missing_scope")
+
+
+async def test_an_spf_record_that_is_there_is_kept_and_gets_what_it_lacks(client: ApiClient, world: World) -> None:
+    made = await add(client)
+    world.publish(made, "dkim", "dmarc")
+    world.answer(NAME, ["v=spf1 include:_spf.google.example -all", "google-site-verification=x"])
+    seen = await verify(client, made)
+    assert seen["status"] == "verified"
+    spf = next(record for record in seen["records"] if record["purpose"] == "spf")
+    assert (spf["status"], spf["reason"]) == ("mismatch", "mechanism_missing")
+    assert spf["value"] == "v=spf1 include:_spf.google.example include:_spf.example.net -all"
+    world.answer("_spf.google.example", ["v=spf1 ip4:192.0.2.0/24 -all"])
+    world.answer("_spf.example.net", ["v=spf1 ip4:198.51.100.0/24 -all"])
+    world.publish(seen)
+    fixed = await verify(client, seen)
+    assert {(record["status"], record["reason"]) for record in fixed["records"]} == {("found", None)}
+    world.answer("_spf.google.example", ["v=spf1 " + "a " * 9 + "-all"])
+    costly = next(record for record in (await verify(client, seen))["records"] if record["purpose"] == "spf")
+    assert (costly["status"], costly["reason"]) == ("mismatch", "too_many_lookups")
+    assert "11 DNS lookups" in costly["detail"]
+
+
+async def test_what_to_publish_is_exported(client: ApiClient, stranger: Tenant, world: World) -> None:
+    made = await add(client)
+    path = f"{PATH}/{made['id']}/records/export"
+    zone = await client.get(path)
+    assert zone.headers["content-type"].startswith("text/plain")
+    assert zone.text.count("\tIN\tTXT\t") == 4
+    assert 'resource "cloudflare_dns_record"' in (await client.get(path, params={"format": "terraform"})).text
+    assert len(json.loads((await client.get(path, params={"format": "cloudflare"})).text)["posts"]) == 4
+    problem(await client.get(path, params={"format": "xml"}), 422, "validation_failed")
+    world.publish(made)
+    world.answer("_spf.example.net", ["v=spf1 -all"])
+    await verify(client, made)
+    assert (await client.get(path)).text == ""
+    problem(await client.as_(stranger.key).get(path), 404, "not_found")

@@ -4,6 +4,7 @@ from typing import Annotated
 from uuid import UUID
 
 from fastapi import APIRouter, Query, Request, Response
+from fastapi.responses import PlainTextResponse
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from penguinmails_api.context import RequestContext
@@ -11,9 +12,17 @@ from penguinmails_api.conventions.etags import match
 from penguinmails_api.idempotency import answer_once
 from penguinmails_api.rate_limits.special import limit
 from penguinmails_api.routing import Context, get_context, operation
-from penguinmails_api.v1.domains.schemas import Domain, DomainCreate, DomainIdInPath, DomainList, DomainListQuery
+from penguinmails_api.v1.domains.schemas import (
+    Domain,
+    DomainCreate,
+    DomainExportQuery,
+    DomainIdInPath,
+    DomainList,
+    DomainListQuery,
+)
 from penguinmails_core.domains import manage
 from penguinmails_core.domains.dns_records import look
+from penguinmails_core.domains.exports import export
 from penguinmails_core.domains.service import new_keys
 from penguinmails_core.errors import FieldError, Unavailable, Unprocessable
 from penguinmails_core.kit import ids
@@ -83,6 +92,25 @@ async def get_domain(context: Context, domain_id: DomainIdInPath) -> Domain:
     """One domain: the records to publish, and what the last look at DNS found of each."""
     async with context.services.database.tenant(context.caller.organization_id) as session:
         return Domain.of(await manage.get(session, context.caller, domain_id, spf=spf_of(context)))
+
+
+@router.get(
+    "/{domain_id}/records/export",
+    summary="Export what to publish",
+    response_class=PlainTextResponse,
+    responses={200: {"description": "Text in the asked format; empty when nothing is to do."}},
+    **operation("domains_export_records", scope=READ),
+)
+async def export_records(
+    context: Context,
+    domain_id: DomainIdInPath,
+    query: Annotated[DomainExportQuery, Query()],
+) -> PlainTextResponse:
+    """The records that the last look at DNS did not find, or found wrong, ready to publish. Where one takes the place
+    of another, a comment shows what was there."""
+    async with context.services.database.tenant(context.caller.organization_id) as session:
+        domain = await manage.get(session, context.caller, domain_id, spf=spf_of(context))
+    return PlainTextResponse(export(query.format, domain.records, domain.observed))
 
 
 async def _current(session: AsyncSession, context: RequestContext, domain_id: UUID) -> Domain:

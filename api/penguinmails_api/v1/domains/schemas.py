@@ -7,9 +7,10 @@ from uuid import UUID
 
 from pydantic import AfterValidator, Field
 
-from penguinmails_api.v1.common import Page, RequestBody, Resource, Timestamp, from_path, typeid
+from penguinmails_api.v1.common import Page, QueryParameters, RequestBody, Resource, Timestamp, from_path, typeid
 from penguinmails_api.v1.paging import OF_WORKSPACE, PageQuery, WorkspaceFilter, next_cursor
-from penguinmails_core.domains.dns_records import Observation, Purpose, Record, RecordStatus
+from penguinmails_core.domains.dns_records import Observation, Purpose, Reason, Record, RecordStatus, to_publish
+from penguinmails_core.domains.exports import ExportFormat
 from penguinmails_core.domains.manage import DomainRecords
 from penguinmails_core.kit import addresses, ids
 from penguinmails_core.kit.ids import Prefix
@@ -34,6 +35,14 @@ class DomainListQuery(PageQuery):
     workspace_id: WorkspaceFilter = OF_WORKSPACE
 
 
+class DomainExportQuery(QueryParameters):
+    format: ExportFormat = Field(
+        ExportFormat.ZONE,
+        description="`zone`: lines of a zone file; `cloudflare`: the body for "
+        "`POST /zones/{zone_id}/dns_records/batch`; `terraform`: resources of the Cloudflare provider, version 5.",
+    )
+
+
 class DomainCreate(RequestBody):
     """A domain to send from."""
 
@@ -51,12 +60,16 @@ class DomainRecord(Resource):
     purpose: Purpose
     type: str = Field(examples=["TXT"])
     name: str = Field(description="The full name, without a final dot.", examples=["pm1._domainkey.mail.acme.example"])
-    value: str = Field(description="Publish exactly this; some DNS hosts want it in quotes.")
+    value: str = Field(
+        description="Publish exactly this, in place of what is there; some DNS hosts want it in quotes. An SPF record "
+        "that the domain has already is kept, and gets what it lacks."
+    )
     required: bool = Field(description="Whether the domain is verified by it. The others make mail arrive.")
     status: RecordStatus = Field(
         description="`mismatch`: there is something else, or several; `unavailable`: DNS gave no answer."
     )
     observed: list[str] = Field(description="What the last look found, shortened.")
+    reason: Reason | None = Field(description="What is wrong, for programs; null when nothing is. More may be added.")
     detail: str | None = Field(description="What is wrong and what to do; null when nothing is.")
 
     @classmethod
@@ -65,10 +78,11 @@ class DomainRecord(Resource):
             purpose=record.purpose,
             type="TXT",
             name=record.name,
-            value=record.value,
+            value=to_publish(record, observation),
             required=record.proof,
             status=observation.status,
             observed=list(observation.values),
+            reason=observation.reason,
             detail=observation.detail,
         )
 

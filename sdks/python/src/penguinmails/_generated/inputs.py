@@ -17,6 +17,7 @@ __all__ = [
     "EmailStatusFilterInput",
     "EmailsGetExpandInput",
     "EventTypeAvailabilityInput",
+    "ExportFormatInput",
     "InboundAlgorithmInput",
     "InboundEncodingInput",
     "InboundMessageStatusInput",
@@ -97,6 +98,7 @@ EmailStatusFilterInput: TypeAlias = (
 )
 EmailsGetExpandInput: TypeAlias = models.EmailsGetExpand | Literal["content", "events"]
 EventTypeAvailabilityInput: TypeAlias = models.EventTypeAvailability | Literal["available", "announced"]
+ExportFormatInput: TypeAlias = models.ExportFormat | Literal["zone", "cloudflare", "terraform"]
 InboundAlgorithmInput: TypeAlias = models.InboundAlgorithm | Literal["sha1", "sha256", "sha384", "sha512"]
 InboundEncodingInput: TypeAlias = models.InboundEncoding | Literal["hex", "base64"]
 InboundMessageStatusInput: TypeAlias = (

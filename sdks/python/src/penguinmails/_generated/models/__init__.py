@@ -110,6 +110,7 @@ from penguinmails._generated.models.event_type import EventType
 from penguinmails._generated.models.event_type_availability import EventTypeAvailability
 from penguinmails._generated.models.event_type_detail import EventTypeDetail
 from penguinmails._generated.models.event_types import EventTypes
+from penguinmails._generated.models.export_format import ExportFormat
 from penguinmails._generated.models.import_completed import ImportCompleted
 from penguinmails._generated.models.import_completed_event import ImportCompletedEvent
 from penguinmails._generated.models.import_failed import ImportFailed
@@ -212,6 +213,7 @@ from penguinmails._generated.models.organization_updated import OrganizationUpda
 from penguinmails._generated.models.organization_updated_event import OrganizationUpdatedEvent
 from penguinmails._generated.models.place_in_workspace import PlaceInWorkspace
 from penguinmails._generated.models.purpose import Purpose
+from penguinmails._generated.models.reason import Reason
 from penguinmails._generated.models.recipient_kind import RecipientKind
 from penguinmails._generated.models.recipient_reply import RecipientReply
 from penguinmails._generated.models.recipient_status import RecipientStatus
@@ -469,6 +471,7 @@ __all__ = [
     "EventTypeAvailability",
     "EventTypeDetail",
     "EventTypes",
+    "ExportFormat",
     "ImportCompleted",
     "ImportCompletedEvent",
     "ImportFailed",
@@ -571,6 +574,7 @@ __all__ = [
     "OrganizationUpdatedEvent",
     "PlaceInWorkspace",
     "Purpose",
+    "Reason",
     "RecipientKind",
     "RecipientReply",
     "RecipientStatus",

@@ -22,5 +22,7 @@ class DomainDrift(Model):
     """In A-labels"""
     records: list[DriftedRecord]
     """What differs"""
+    sending_ends_at: str | None
+    """When the domain fails, unless the key that proves control comes back; null while that is there"""
     status: str
     """`pending`, `verified` or `failed`; more may be added"""

@@ -16,8 +16,7 @@ if TYPE_CHECKING:
 
 @attrs.define(kw_only=True)
 class DomainDriftEvent(Model):
-    """DNS of a verified domain is no longer what it was set up to be. Mail is still sent; it may be trusted less.
-    Announced: its feature is still to come, and it is not sent yet."""
+    """DNS of a verified domain is no longer what it was set up to be. Mail is still sent; it may be trusted less."""
 
     data: DomainDrift
     """DNS of a verified domain is no longer what it was set up to be. Mail is still sent; it may be trusted less."""

@@ -10,6 +10,7 @@ from penguinmails._models import Model
 
 if TYPE_CHECKING:
     from penguinmails._generated.models.purpose import Purpose
+    from penguinmails._generated.models.reason import Reason
     from penguinmails._generated.models.record_status import RecordStatus
 
 
@@ -24,9 +25,12 @@ class DomainRecord(Model):
     observed: list[str]
     """What the last look found, shortened."""
     purpose: Purpose
+    reason: Reason | None
+    """What is wrong, for programs; null when nothing is. More may be added."""
     required: bool
     """Whether the domain is verified by it. The others make mail arrive."""
     status: RecordStatus
     type: str
     value: str
-    """Publish exactly this; some DNS hosts want it in quotes."""
+    """Publish exactly this, in place of what is there; some DNS hosts want it in quotes. An SPF record that the domain
+    has already is kept, and gets what it lacks."""

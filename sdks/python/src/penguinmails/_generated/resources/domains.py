@@ -16,6 +16,7 @@ from penguinmails._request import (
     given,
     json_of,
     nothing,
+    text,
 )
 from penguinmails._transport import AsyncTransport, Transport, async_raw, raw
 
@@ -43,6 +44,12 @@ _DELETE: Operation[None] = Operation(
     "DELETE",
     "/v1/domains/{domain_id}",
     {204: nothing},
+)
+_EXPORT_RECORDS: Operation[str] = Operation(
+    "domains.export_records",
+    "GET",
+    "/v1/domains/{domain_id}/records/export",
+    {200: text},
 )
 _VERIFY: Operation[Domain] = Operation(
     "domains.verify",
@@ -191,6 +198,36 @@ class DomainsResource:
             options=options,
         )
 
+    def export_records(
+        self,
+        domain_id: str,
+        *,
+        format: inputs.ExportFormatInput | None = None,
+        **options: Unpack[RequestOptions],
+    ) -> str:
+        """Export what to publish.
+
+        The records that the last look at DNS did not find, or found wrong, ready to publish. Where one takes
+        the place of another, a comment shows what was there.
+
+        Scope: domains:read.
+
+        Args:
+            domain_id: Id of the domain.
+            format: `zone`: lines of a zone file; `cloudflare`: the body for `POST /zones/{zone_id}/dns_records/batch`;
+                `terraform`: resources of the Cloudflare provider, version 5.
+        """
+        return self._transport.call(
+            _EXPORT_RECORDS,
+            path={
+                "domain_id": domain_id,
+            },
+            query={
+                "format": format,
+            },
+            options=options,
+        )
+
     def verify(
         self,
         domain_id: str,
@@ -231,6 +268,7 @@ class DomainsResourceWithRawResponse:
         self.create = raw(domains.create)
         self.get = raw(domains.get)
         self.delete = raw(domains.delete)
+        self.export_records = raw(domains.export_records)
         self.verify = raw(domains.verify)
 
 
@@ -372,6 +410,36 @@ class AsyncDomainsResource:
             options=options,
         )
 
+    async def export_records(
+        self,
+        domain_id: str,
+        *,
+        format: inputs.ExportFormatInput | None = None,
+        **options: Unpack[RequestOptions],
+    ) -> str:
+        """Export what to publish.
+
+        The records that the last look at DNS did not find, or found wrong, ready to publish. Where one takes
+        the place of another, a comment shows what was there.
+
+        Scope: domains:read.
+
+        Args:
+            domain_id: Id of the domain.
+            format: `zone`: lines of a zone file; `cloudflare`: the body for `POST /zones/{zone_id}/dns_records/batch`;
+                `terraform`: resources of the Cloudflare provider, version 5.
+        """
+        return await self._transport.call(
+            _EXPORT_RECORDS,
+            path={
+                "domain_id": domain_id,
+            },
+            query={
+                "format": format,
+            },
+            options=options,
+        )
+
     async def verify(
         self,
         domain_id: str,
@@ -412,4 +480,5 @@ class AsyncDomainsResourceWithRawResponse:
         self.create = async_raw(domains.create)
         self.get = async_raw(domains.get)
         self.delete = async_raw(domains.delete)
+        self.export_records = async_raw(domains.export_records)
         self.verify = async_raw(domains.verify)
