@@ -214,6 +214,11 @@ class SenderSettings(BaseSettings):
         description="SPF mechanisms of the servers that mail leaves from, such as `include:_spf.example.net`: what "
         "owners of domains are asked to publish; empty asks for none",
     )
+    return_path: str | None = Field(
+        None,
+        description="Domain of return paths (envelope senders), such as bounces.example.com, whose mail comes to the "
+        "bounce intake. Default: the domain that each message is from",
+    )
     connections: int = Field(20, ge=1, le=1000, description="SMTP connections at once to the transport")
     claim_size: int = Field(100, ge=1, le=1000, description="Recipients claimed at a time from one lane")
     lease: Duration = Field(timedelta(seconds=60), description="How long a claim is held before others take it over")

@@ -37,6 +37,7 @@ from penguinmails_sender.engine.outcomes import (
 from penguinmails_sender.engine.personal import Personalizer
 from penguinmails_sender.engine.prepare import Group, KeyRing, group_jobs, load, seal
 from penguinmails_sender.engine.results import AWAY
+from penguinmails_sender.intake.verp import Verp
 from penguinmails_sender.lanes.book import LaneBook
 from penguinmails_sender.smtp import Envelope, Outcome, RecipientResult
 from penguinmails_sender.transports import Transport
@@ -68,6 +69,7 @@ class Dispatcher:
         start: Callable[[Coroutine[Any, Any, None]], None],
         personal: Personalizer | None = None,
     ) -> None:
+        self._verp = Verp(box, settings.return_path)
         self._database = database
         self._content = content
         self._transports = transports
@@ -180,7 +182,7 @@ class Dispatcher:
             keys = await self._keys.keys(row["organization_id"], row["from_domain"])
             if not keys:  # deleted, or no longer verified, since the accept: unsigned mail would burn the domain
                 return _dead(group, "domain_not_verified")
-            envelope = seal(group, keys, self._personal)
+            envelope = seal(group, keys, self._verp, self._personal)
             return replace(envelope, policy=self._book.connection(key_of(row["lane"]), row["message_id"]))
         except (ValueError, CryptoError) as error:
             log.error("sender: message %s cannot be written: %s", row["message_id"], error)

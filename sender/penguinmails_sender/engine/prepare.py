@@ -22,6 +22,8 @@ from penguinmails_core.tracking.repository import keep_links
 from penguinmails_sender.dkim import DkimKey, sign
 from penguinmails_sender.engine.outcomes import Job
 from penguinmails_sender.engine.personal import Personalizer
+from penguinmails_sender.intake.verp import TOKEN_HEADER, Verp
+from penguinmails_sender.intake.verp import Kind as VerpKind
 from penguinmails_sender.message import Attachment, Mailbox, OutgoingMessage
 from penguinmails_sender.mime import build
 from penguinmails_sender.mime.links import MarkedHtml
@@ -30,6 +32,7 @@ from penguinmails_sender.smtp import Envelope
 MessageKey = tuple[UUID, UUID]
 _KEY_SECONDS = 60.0
 _MOST_KEYS = 1000
+_TOKEN_HEADER = TOKEN_HEADER.lower()
 
 
 @dataclass(slots=True, eq=False)
@@ -153,8 +156,9 @@ async def _mark(database: Database, by_key: Mapping[MessageKey, Sequence[Group]]
         await keep_links(database.worker, [key[0] for key in marked], [key[1] for key in marked], urls)
 
 
-def compose(group: Group) -> OutgoingMessage:
-    """The message as every attempt sends it: same Message-ID, same date, same octets."""
+def compose(group: Group, token: str) -> OutgoingMessage:
+    """The message as every attempt sends it: same Message-ID, same date, same octets. `token` stands in a header too,
+    since complaints show the message and not its return path."""
     row, content = group.row, group.content
     assert content is not None
     email_id = ids.encode("msg", row["message_id"])
@@ -171,7 +175,10 @@ def compose(group: Group) -> OutgoingMessage:
         subject=row["subject"],
         text=content.text,
         html=content.html,
-        headers=tuple(content.headers.items()),
+        headers=(
+            *((name, value) for name, value in content.headers.items() if name.lower() != _TOKEN_HEADER),
+            (TOKEN_HEADER, token),
+        ),
         attachments=tuple(
             Attachment(item.filename, item.content_type, item.data or b"", item.content_id)
             for item in content.attachments
@@ -179,12 +186,20 @@ def compose(group: Group) -> OutgoingMessage:
     )
 
 
-def seal(group: Group, keys: Sequence[DkimKey], personal: Personalizer | None = None) -> Envelope:
+def seal(group: Group, keys: Sequence[DkimKey], verp: Verp, personal: Personalizer | None = None) -> Envelope:
     """Build, sign and address. Raises ValueError (`MimeError`, `AddressError`) for a message that cannot be written."""
-    message = compose(group)
+    row = group.row
+    # As on every attempt, whoever is left: servers that greylist go by the sender, too.
+    alone = bool(row["options"]) or (len(group.jobs) == 1 and len(group.visible) <= 1 and row["kind"] != "bcc")
+    if alone:
+        token = verp.token(VerpKind.RECIPIENT, row["organization_id"], row["id"])
+    else:
+        token = verp.token(VerpKind.MESSAGE, row["organization_id"], row["message_id"])
+    message = compose(group, token)
     if personal is not None and personal.wanted(group.row):
         message = personal.apply(message, group.row, group.marked)
     addresses = tuple(job.row["address"] for job in group.jobs)
     smtputf8 = message.needs_smtputf8 or not all(address.isascii() for address in addresses)
-    sender = f"bounces+{ids.encode('msg', group.row['message_id'])}@{group.row['from_domain']}"
-    return Envelope(sender, addresses, sign(build(message), keys), smtputf8)
+    sender = verp.address(token, row["from_domain"])
+    envelope_id = ids.encode("msg", row["message_id"])
+    return Envelope(sender, addresses, sign(build(message), keys), smtputf8, envelope_id)

@@ -12,8 +12,9 @@ from penguinmails_core.domains.service import txt_lookup
 from penguinmails_core.kit import ids
 from penguinmails_core.kit.clock import utcnow
 from penguinmails_sender.inbox.smtp_server import Received
+from penguinmails_sender.intake.verp import Kind, Verp
 from penguinmails_sender.transports import Envelope, Outcome, RecipientResult, SmtpTransport
-from tests.sender.engine.world import DOMAIN, NoTransport, World
+from tests.sender.engine.world import BOX, DOMAIN, NoTransport, World
 
 
 async def test_a_message_arrives_signed_and_is_told(world: World) -> None:
@@ -22,7 +23,10 @@ async def test_a_message_arrives_signed_and_is_told(world: World) -> None:
 
     [received] = world.inbox.received
     name = ids.encode("msg", message_id)
-    assert received.envelope_sender == f"bounces+{name}@{DOMAIN}"
+    assert received.envelope_sender.endswith(f"@{DOMAIN}")
+    token = Verp(BOX).read_address(received.envelope_sender)
+    assert token is not None
+    assert (token.kind, token.id) == (Kind.MESSAGE, message_id)
     assert sorted(received.recipients) == ["ada@example.com", "bob@example.com", "eve@example.com"]
     parsed = message_from_bytes(received.raw, policy=policy.default)
     assert parsed["Message-ID"] == f"<{name}@{DOMAIN}>"
