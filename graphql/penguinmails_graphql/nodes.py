@@ -26,6 +26,7 @@ from penguinmails_graphql.relay import Node
 from penguinmails_graphql.sso_connections.resolvers import fetch_sso_connection
 from penguinmails_graphql.suppressions.resolvers import fetch_suppression
 from penguinmails_graphql.templates.resolvers import fetch_template
+from penguinmails_graphql.topics.resolvers import fetch_topic
 from penguinmails_graphql.webhook_deliveries.resolvers import fetch_delivery
 from penguinmails_graphql.webhook_endpoints.resolvers import fetch_endpoint
 from penguinmails_graphql.webhook_portal.resolvers import fetch_portal_link
@@ -49,6 +50,7 @@ FETCH: dict[str, Callable[[Info, strawberry.ID], Awaitable[Node]]] = {
     Prefix.REQUEST: fetch_log,
     Prefix.SSO_CONNECTION: fetch_sso_connection,
     Prefix.SUPPRESSION: fetch_suppression,
+    Prefix.TOPIC: fetch_topic,
     Prefix.TEMPLATE: fetch_template,
     Prefix.WEBHOOK_DELIVERY: fetch_delivery,
     Prefix.WEBHOOK_ENDPOINT: fetch_endpoint,

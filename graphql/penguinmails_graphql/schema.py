@@ -43,6 +43,8 @@ from penguinmails_graphql.suppressions.mutations import SuppressionsMutation
 from penguinmails_graphql.suppressions.resolvers import SuppressionsQuery
 from penguinmails_graphql.templates.mutations import TemplatesMutation
 from penguinmails_graphql.templates.resolvers import TemplatesQuery
+from penguinmails_graphql.topics.mutations import TopicsMutation
+from penguinmails_graphql.topics.resolvers import TopicsQuery
 from penguinmails_graphql.usage.resolvers import UsageQuery
 from penguinmails_graphql.viewer.resolvers import ViewerQuery
 from penguinmails_graphql.webhook_deliveries.resolvers import WebhookDeliveriesQuery
@@ -68,6 +70,7 @@ class Query(
     DomainsQuery,
     MailboxesQuery,
     SuppressionsQuery,
+    TopicsQuery,
     WebhookEndpointsQuery,
     InboundQuery,
     WebhookPortalQuery,
@@ -100,6 +103,7 @@ class Mutation(
     DomainsMutation,
     MailboxesMutation,
     SuppressionsMutation,
+    TopicsMutation,
     WebhookEndpointsMutation,
     InboundMutation,
     WebhookPortalMutation,

@@ -24,8 +24,9 @@ ELSEWHERE = {
 }
 # Live and test data share these; keys of the other mode see them, keys of other organizations and workspaces do not.
 IN_BOTH_MODES = {"domain_id", "workspace_id", "member_id", "role_id"}
-# How people sign in concerns the whole organization: its own keys, bound ones too, know that it exists.
-ORGANIZATION_WIDE = {"connection_id"}
+# How people sign in, and what they can leave in all workspaces at once, concerns the whole organization: its own keys,
+# bound ones too, know that it exists. (Topics of test mode: tests/api/v1/test_topics.py.)
+ORGANIZATION_WIDE = {"connection_id", "topic_id"}
 OPERATIONS = [
     (method.upper(), path, operation["operationId"])
     for path, entry in PATHS.items()

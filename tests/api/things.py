@@ -41,6 +41,7 @@ BODIES: dict[str, dict[str, Any]] = {
     "mailboxes_update": {"daily_cap": 40},
     "api_keys_update": {"name": "changed"},
     "workspaces_update": {"name": "changed"},
+    "topics_update": {"name": "changed"},
     "members_update": {"role": "viewer"},
     "roles_update": {"description": "changed"},
 }

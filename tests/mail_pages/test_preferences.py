@@ -6,8 +6,10 @@ import re
 
 import pytest
 
+from penguinmails_api.app import create_gateway
 from penguinmails_core.kit.ids import new_uuid
 from penguinmails_core.unsubscribes.links import Subscriber
+from tests.fixtures.client import ApiClient
 from tests.fixtures.factories import Tenant
 from tests.mail_pages.world import Mail
 
@@ -93,3 +95,20 @@ async def test_it_works_when_the_message_is_gone(mail: Mail) -> None:
 async def test_what_is_no_link(mail: Mail) -> None:
     for method in ("GET", "POST"):
         assert "This link does not work" in (await mail.request(method, "/p/broken")).text
+
+
+async def test_topics_have_names_for_people_and_are_offered_to_all(mail: Mail) -> None:
+    async with ApiClient(create_gateway(mail.services), mail.tenant.key) as client:
+        for body in (
+            {"list": "news", "name": "Product <b>news</b>", "description": "Once a month."},
+            {"list": "beta", "name": "A first look"},
+            {"list": "secret", "name": "Secret", "public": False},
+        ):
+            assert (await client.post("/v1/topics", json=body)).status_code == 201
+    path = mail.preferences(await reader(mail))
+    page = (await mail.request("GET", path)).text
+    assert list(boxes(page)) == ["beta", "offers", "news"]
+    assert "Product &lt;b&gt;news&lt;/b&gt;" in page
+    assert "Once a month." in page
+    await mail.press(path, "save", "news", "offers")
+    assert await mail.scopes() == [("list", "beta")]

@@ -26,6 +26,7 @@ TAGS = (
     ("domains", "Where mail is sent from, and what their DNS must say."),
     ("mailboxes", "People's own mailboxes: mail goes out from them, and replies come back to them."),
     ("suppressions", "Who is not mailed, and why."),
+    ("topics", "What people can choose on the preference page."),
     ("webhook_endpoints", "Where events are pushed to."),
     ("inbound", "Webhooks of others: where they come in, how they are proven, what came."),
     ("webhook_portal", "Pages where your customers manage their own webhook endpoints."),

@@ -28,6 +28,7 @@ from penguinmails_api.v1.roles.endpoints import router as roles
 from penguinmails_api.v1.sso_connections.endpoints import router as sso_connections
 from penguinmails_api.v1.suppressions.endpoints import router as suppressions
 from penguinmails_api.v1.templates.endpoints import router as templates
+from penguinmails_api.v1.topics.endpoints import router as topics
 from penguinmails_api.v1.usage.endpoints import router as usage
 from penguinmails_api.v1.webhook_deliveries.endpoints import router as webhook_deliveries
 from penguinmails_api.v1.webhook_endpoints.endpoints import router as webhook_endpoints
@@ -53,6 +54,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     domains,
     mailboxes,
     suppressions,
+    topics,
     webhook_endpoints,
     inbound_sources,
     inbound_messages,

@@ -49,6 +49,7 @@ class Prefix(StrEnum):
     ATTEMPT = "atm"
     EVENT = "evt"
     SUPPRESSION = "sup"
+    TOPIC = "top"
     QUOTA = "quo"
     WEBHOOK_ENDPOINT = "whe"
     WEBHOOK_SECRET = "whs"  # noqa: S105  (a prefix)

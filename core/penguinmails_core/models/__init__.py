@@ -58,6 +58,7 @@ from penguinmails_core.models.sso import (
 )
 from penguinmails_core.models.suppression import Suppression
 from penguinmails_core.models.template import Template, TemplateVersion
+from penguinmails_core.models.topic import Topic
 from penguinmails_core.models.tracking import TrackedLinks, TrackingHit
 from penguinmails_core.models.usage import DeliveryHour, UsageCounter, UsageRollup, UsageSends, UsageThreshold
 from penguinmails_core.models.webhook import WebhookAttempt, WebhookDelivery, WebhookEndpoint
@@ -133,6 +134,7 @@ __all__ = [
     "TableFacts",
     "Template",
     "TemplateVersion",
+    "Topic",
     "TrackedLinks",
     "TrackingHit",
     "UsageCounter",

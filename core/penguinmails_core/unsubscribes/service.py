@@ -22,6 +22,7 @@ from penguinmails_core.kit.clock import rfc3339, utcnow
 from penguinmails_core.kit.ids import Prefix, encode
 from penguinmails_core.models import EmailMessage, EmailRecipient, Suppression
 from penguinmails_core.suppressions.payload import event_data
+from penguinmails_core.topics import repository as topics_repository
 from penguinmails_core.unsubscribes import repository
 from penguinmails_core.unsubscribes.links import CAMPAIGNS, Subscriber
 
@@ -94,23 +95,32 @@ async def resubscribe(session: AsyncSession, subscriber: Subscriber, scope: tupl
 
 @dataclass(frozen=True, slots=True)
 class Preference:
-    """One list, and whether its mail is sent to the person."""
+    """One list, and whether its mail is sent to the person. `title` and `description` are of the topic, if there is
+    one."""
 
     name: str
     wanted: bool
+    title: str
+    description: str | None = None
 
 
 async def preferences(session: AsyncSession, subscriber: Subscriber) -> list[Preference]:
-    """Of the lists that the person had mail of, that the link names, and that they left; by name."""
+    """Of the lists that are offered to everybody, that the person had mail of, that the link names, and that they
+    left; by title."""
     rows = [row for row in await repository.in_force(session, subscriber) if _is_own_wish(row)]
     names = set(await repository.lists_of(session, subscriber, MAX_LISTS))
     names |= {row.scope_value for row in rows if row.scope == "list"}
     if subscriber.list is not None:
         names.add(subscriber.list)
-    return [
-        Preference(name, not any(_covers(row, ("list", name), subscriber.campaign) for row in rows))
-        for name in sorted(names)
-    ]
+    topics = {topic.list: topic for topic in await topics_repository.live(session, subscriber.organization_id)}
+    names |= {topic.list for topic in topics.values() if topic.public}
+    found = []
+    for name in names:
+        wanted = not any(_covers(row, ("list", name), subscriber.campaign) for row in rows)
+        topic = topics.get(name)
+        title, description = (topic.name, topic.description) if topic is not None else (name, None)
+        found.append(Preference(name, wanted, title, description))
+    return sorted(found, key=lambda item: (item.title.casefold(), item.name))
 
 
 async def choose(session: AsyncSession, subscriber: Subscriber, wanted: Set[str]) -> bool:

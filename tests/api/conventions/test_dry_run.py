@@ -69,6 +69,9 @@ class World:
             await self.client.delete(path)
         return path
 
+    async def topic(self) -> str:
+        return await self.made("/v1/topics", {"list": "news", "name": "News"})
+
     async def key(self) -> str:
         return await self.made("/v1/api_keys", KEY)
 
@@ -331,6 +334,21 @@ async def suppressions_check(world: World) -> Request:
 @recipe
 async def suppressions_lift(world: World) -> Request:
     return await world.suppression(), None
+
+
+@recipe
+async def topics_create(_: World) -> Request:
+    return "/v1/topics", {"list": "news", "name": "News"}
+
+
+@recipe
+async def topics_update(world: World) -> Request:
+    return await world.topic(), {"name": "Other"}
+
+
+@recipe
+async def topics_delete(world: World) -> Request:
+    return await world.topic(), None
 
 
 @recipe

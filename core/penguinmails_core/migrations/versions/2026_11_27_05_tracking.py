@@ -18,6 +18,21 @@ def upgrade() -> None:
     op.execute("alter type accept_message add attribute options text")
     _suppressions_by_scope()
     op.create_table(
+        "topics",
+        sa.Column("organization_id", sa.UUID(), nullable=False),
+        sa.Column("id", sa.UUID(), nullable=False),
+        sa.Column("mode", sa.Text(), nullable=False),
+        sa.Column("list", sa.Text(), nullable=False),
+        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("description", sa.Text(), nullable=True),
+        sa.Column("public", sa.Boolean(), server_default=sa.text("true"), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
+        sa.Column("updated_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
+        sa.CheckConstraint("mode in ('live', 'test')", name=op.f("ck_topics_mode")),
+        sa.PrimaryKeyConstraint("organization_id", "id", name=op.f("pk_topics")),
+        sa.UniqueConstraint("organization_id", "mode", "list", name=op.f("uq_topics_organization_id_mode_list")),
+    )
+    op.create_table(
         "tracked_links",
         sa.Column("organization_id", sa.UUID(), nullable=False),
         sa.Column("id", sa.UUID(), nullable=False),
@@ -89,6 +104,7 @@ def downgrade() -> None:
     op.drop_constraint(op.f("ck_suppressions_scope"), "suppressions")
     op.drop_column("suppressions", "scope_value")
     op.drop_column("suppressions", "scope")
+    op.drop_table("topics")
     op.drop_table("tracking_hits")
     op.drop_table("tracked_links")
     op.execute("alter type accept_message drop attribute options")

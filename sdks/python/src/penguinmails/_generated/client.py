@@ -123,6 +123,12 @@ if TYPE_CHECKING:
         TemplatesResource,
         TemplatesResourceWithRawResponse,
     )
+    from penguinmails._generated.resources.topics import (
+        AsyncTopicsResource,
+        AsyncTopicsResourceWithRawResponse,
+        TopicsResource,
+        TopicsResourceWithRawResponse,
+    )
     from penguinmails._generated.resources.usage import (
         AsyncUsageResource,
         AsyncUsageResourceWithRawResponse,
@@ -295,6 +301,12 @@ class Resources:
         return TemplatesResource(self._transport)
 
     @cached_property
+    def topics(self) -> TopicsResource:
+        from penguinmails._generated.resources.topics import TopicsResource
+
+        return TopicsResource(self._transport)
+
+    @cached_property
     def usage(self) -> UsageResource:
         from penguinmails._generated.resources.usage import UsageResource
 
@@ -418,6 +430,10 @@ class ResourcesWithRawResponse:
     @property
     def templates(self) -> TemplatesResourceWithRawResponse:
         return self._resources.templates.with_raw_response
+
+    @property
+    def topics(self) -> TopicsResourceWithRawResponse:
+        return self._resources.topics.with_raw_response
 
     @property
     def usage(self) -> UsageResourceWithRawResponse:
@@ -576,6 +592,12 @@ class AsyncResources:
         return AsyncTemplatesResource(self._transport)
 
     @cached_property
+    def topics(self) -> AsyncTopicsResource:
+        from penguinmails._generated.resources.topics import AsyncTopicsResource
+
+        return AsyncTopicsResource(self._transport)
+
+    @cached_property
     def usage(self) -> AsyncUsageResource:
         from penguinmails._generated.resources.usage import AsyncUsageResource
 
@@ -699,6 +721,10 @@ class AsyncResourcesWithRawResponse:
     @property
     def templates(self) -> AsyncTemplatesResourceWithRawResponse:
         return self._resources.templates.with_raw_response
+
+    @property
+    def topics(self) -> AsyncTopicsResourceWithRawResponse:
+        return self._resources.topics.with_raw_response
 
     @property
     def usage(self) -> AsyncUsageResourceWithRawResponse:

@@ -267,6 +267,8 @@ from penguinmails._generated.models.thread_created import ThreadCreated
 from penguinmails._generated.models.thread_created_event import ThreadCreatedEvent
 from penguinmails._generated.models.thread_interest_changed import ThreadInterestChanged
 from penguinmails._generated.models.thread_interest_changed_event import ThreadInterestChangedEvent
+from penguinmails._generated.models.topic import Topic
+from penguinmails._generated.models.topic_list import TopicList
 from penguinmails._generated.models.unknown_event import UnknownEvent
 from penguinmails._generated.models.usage import Usage
 from penguinmails._generated.models.usage_actor_kind import UsageActorKind
@@ -628,6 +630,8 @@ __all__ = [
     "ThreadCreatedEvent",
     "ThreadInterestChanged",
     "ThreadInterestChangedEvent",
+    "Topic",
+    "TopicList",
     "UnknownEvent",
     "Usage",
     "UsageActorKind",
