@@ -13,6 +13,7 @@ from penguinmails_core.principal import Principal
 if TYPE_CHECKING:
     from penguinmails_api.rate_limits.policies import Bound
     from penguinmails_api.services import Services
+    from penguinmails_core.templates.sending import TemplateFiller
 
 Headers = list[tuple[bytes, bytes]]
 
@@ -24,7 +25,8 @@ class RequestContext:
     those that every operation knows (`conventions/options.py`). `started` is of `time.perf_counter()`, `scope` is
     ASGI's. `bound` are the caller's limits, `cost` and `sends` what was charged to them, `refused` that they were used
     up. `error_code` is of the problem that is answered. `streaming_after`: seconds until the
-    head of an answer that goes on for as long as the client listens; that is how long the request took."""
+    head of an answer that goes on for as long as the client listens; that is how long the request took. `filler` knows
+    the templates that messages of this request named."""
 
     request_id: str
     services: Services
@@ -42,6 +44,7 @@ class RequestContext:
     sends: int = 0
     refused: bool = False
     streaming_after: float | None = None
+    filler: TemplateFiller | None = None
 
     @property
     def caller(self) -> Principal:

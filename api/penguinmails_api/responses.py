@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import orjson
+from fastapi import Response
 
 from penguinmails_api.context import Headers
 from penguinmails_core.errors import Problem
@@ -24,6 +25,12 @@ class RawResponse:
     body: bytes
     headers: Headers = field(default_factory=list)
     content_type: bytes = JSON
+
+
+def as_response(raw: RawResponse) -> Response:
+    """For routes of the framework that share their work with those that are answered without it."""
+    headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in raw.headers}
+    return Response(raw.body, raw.status, headers, raw.content_type.decode("latin-1"))
 
 
 def json_response(status: int, value: Any) -> RawResponse:

@@ -39,6 +39,7 @@ BODIES: dict[str, dict[str, Any]] = {
     "templates_rollback": {},
     "templates_preview": {},
     "mailboxes_update": {"daily_cap": 40},
+    "templates_send_test": {"from": "a@acme.test", "to": "b@example.com"},
     "api_keys_update": {"name": "changed"},
     "workspaces_update": {"name": "changed"},
     "topics_update": {"name": "changed"},

@@ -54,6 +54,7 @@ TWINS = {
     "templates_version": "Query.templateVersion",
     "templates_publish": "Mutation.publishTemplate",
     "templates_rollback": "Mutation.rollbackTemplate",
+    "templates_send_test": "Mutation.sendTemplateTest",
     "templates_preview": "Query.previewTemplate",
     "events_list": "Query.events",
     "events_get": "Query.event",

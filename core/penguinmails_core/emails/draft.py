@@ -118,8 +118,11 @@ def draft_email(
     recipients = check_recipients(email, faults)
     scheduled_at = check_schedule(email.scheduled_at, now, faults)
     reply_to = [format_mailbox(m) for _, m in check_mailboxes(email.reply_to, "reply_to", MAX_REPLY_TO, faults)]
-    if not (email.subject.isascii() and email.subject.isprintable() and len(email.subject) <= 998):
-        faults.text(email.subject, "/subject", "subject", 998)
+    subject = email.subject or ""
+    if email.subject is None:
+        faults.add("/subject", "required", "`subject` is required, unless a `template` has one.")
+    elif not (subject.isascii() and subject.isprintable() and len(subject) <= 998):
+        faults.text(subject, "/subject", "subject", 998)
     if email.headers:
         try:
             validate_headers(email.headers)
@@ -162,7 +165,7 @@ def draft_email(
         name=None,
         from_address=sender.address,
         from_domain=sender.domain,
-        subject=email.subject,
+        subject=subject,
         message_class=message_class,
         tags=tags,
         metadata=metadata,
@@ -185,7 +188,7 @@ def draft_email(
             sender.name,
             sender.domain,
             pg_array(reply_to),
-            email.subject,
+            subject,
             pg_array(tags),
             orjson.dumps(metadata).decode() if metadata else "{}",
             size,

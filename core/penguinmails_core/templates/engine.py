@@ -24,6 +24,8 @@ from penguinmails_core.templates.html_text import text_of
 from penguinmails_core.templates.spintax import VARIABLE, SpintaxError, choose, compile_spintax
 
 MAX_OUTPUT = 2 * 1024 * 1024  # octets of one rendered part
+# The sender puts the link of each recipient there (docs/unsubscribe.md); until then it stands for itself.
+LATER = {"unsubscribe_url": "{{unsubscribe_url}}"}
 _FORBIDDEN_TAGS = ("include", "render", "extends", "block")
 
 _missing: dict[str, None] = {}  # of the part that is rendered; the process works on one thing at a time
@@ -161,6 +163,7 @@ def _part_error(error: LiquidError, code: str) -> PartError:
 
 def _render(source: str, variables: Mapping[str, Any], *, escape: bool, spin: bool, seed: str) -> str:
     template, counts = _compiled(source, escape, spin)
+    variables = {**variables, **LATER}
     if counts:
         variables = {**variables, VARIABLE: choose(seed, "", list(counts))}
     try:
@@ -232,4 +235,4 @@ def check(version: Mapping[str, Any]) -> dict[str, Any]:
             found.update(str(variable) for variable in template.analyze().globals)
         except PartError as error:
             errors.append({"part": name, "code": error.code, "detail": error.detail, "line": error.line})
-    return {"errors": errors, "variables": sorted(found - {VARIABLE})}
+    return {"errors": errors, "variables": sorted(found - {VARIABLE} - LATER.keys())}

@@ -41,6 +41,14 @@ class TrackingInput:
     clicks: bool = strawberry.field(default=False, description="`email.clicked`: links lead through this server.")
 
 
+@strawberry.input(description="A template in the place of subject, HTML and text. Give `id` or `alias`.")
+class EmailTemplateInput:
+    id: str | None = None
+    alias: str | None = strawberry.field(default=None, description="Of the workspace that the key works in.")
+    version: int | None = strawberry.field(default=None, description="Left out: the published one.")
+    variables: JSON | None = strawberry.field(default=None, description="Values by name.")
+
+
 @strawberry.input(description="One message, for at most 50 recipients.")
 class SendEmailInput:
     from_: str = strawberry.field(name="from", description="The sender; its domain must be verified.")
@@ -48,9 +56,10 @@ class SendEmailInput:
     cc: list[str] | None = None
     bcc: list[str] | None = None
     reply_to: list[str] | None = None
-    subject: str
+    subject: str | None = strawberry.field(default=None, description="Required, unless there is a `template`.")
     html: str | None = strawberry.field(default=None, description="Give `html`, `text` or both.")
     text: str | None = None
+    template: EmailTemplateInput | None = None
     headers: JSON | None = strawberry.field(default=None, description="Own headers: an object of strings.")
     attachments: list[AttachmentInput] | None = None
     tags: list[str] | None = None
@@ -92,7 +101,7 @@ class Message:
     cc: Sequence[str]
     bcc: Sequence[str]
     reply_to: Sequence[str]
-    subject: str
+    subject: str | None
     html: str | None
     text: str | None
     headers: Mapping[str, str]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Annotated
 from uuid import UUID
 
@@ -23,12 +23,14 @@ from penguinmails_core.kit.doorbell import EVENTS, MAIL
 from penguinmails_core.kit.ids import Prefix, new_uuid
 from penguinmails_core.principal import Principal
 from penguinmails_core.scopes import Scope
+from penguinmails_core.templates.sending import TemplateFiller
 from penguinmails_graphql.context import GraphContext, Info, caller_of
 from penguinmails_graphql.emails.inputs import SendEmailInput
 from penguinmails_graphql.emails.types import Email
 from penguinmails_graphql.once import IdempotencyKey, mark_of, once
 from penguinmails_graphql.relay import uuid_of
 from penguinmails_graphql.scalars import DateTime
+from penguinmails_graphql.templates.inputs import values_of
 
 MAX_BATCH = 100  # as many as one answer may list; REST takes 1,000
 MAX_CANCEL = 100
@@ -162,12 +164,21 @@ async def _send(
     key: str | None,
     base: Callable[[int], str],
 ) -> list[Email]:
-    context, caller = info.context, caller_of(info, Scope.EMAILS_WRITE)
-    drafts = await _drafts(context, caller, inputs, base)
+    caller = caller_of(info, Scope.EMAILS_WRITE)
+    drafts = await _drafts(info.context, caller, inputs, base)
+    return await accept_drafts(info, mutation, drafts, key, [asdict(item) for item in inputs])
+
+
+async def accept_drafts(
+    info: Info, mutation: str, drafts: Sequence[Draft], key: str | None, asked: object
+) -> list[Email]:
+    """Once per key, and the messages as they are then. `asked`: what tells one request from another."""
+    context = info.context
+    caller = context.principal
     request = AcceptRequest(caller.organization_id, caller.id, [draft.rows for draft in drafts], new_uuid())
     if key is not None:
         request.key = parse_key(key.encode("utf-8", "surrogatepass"))
-        request.fingerprint = mark_of(mutation, [asdict(item) for item in inputs])
+        request.fingerprint = mark_of(mutation, asked)
         request.status = 200
         request.response = orjson.dumps([draft.email_id for draft in drafts])
     verdict = await context.accept(request)
@@ -188,11 +199,16 @@ async def _drafts(
 ) -> list[Draft]:
     """Raises one problem for all messages that are not usable."""
     services, now = context.services, utcnow()
+    filler = TemplateFiller(services.database, services.renderer, caller)
     drafts: list[Draft] = []
     problems: list[Problem] = []
     for index, item in enumerate(inputs):
         try:
             message = item.to_message()
+            if item.template is not None:
+                given = values_of(item.template.variables, "variables")
+                filled = await filler.fill(message, item.template, given, base(index))
+                message = replace(message, subject=filled.subject, html=filled.html, text=filled.text)
             drafts.append(
                 await compose(caller, message, services.domains, services.draft_limits, now=now, base=base(index))
             )

@@ -89,3 +89,12 @@ class UpdateTemplateInput:
         if self.alias is not strawberry.UNSET:
             found["alias"] = self.alias
         return found
+
+
+@strawberry.input(description="One message to look at.")
+class SendTemplateTestInput:
+    id: strawberry.ID
+    from_: str = strawberry.field(name="from", description="The sender; its domain must be verified.")
+    to: str
+    version: int | None = strawberry.field(default=None, description="The latest one when left out.")
+    variables: JSON | None = strawberry.field(default=None, description="The sample values when left out.")

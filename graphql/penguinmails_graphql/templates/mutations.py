@@ -10,16 +10,27 @@ import strawberry
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from penguinmails_core import models
+from penguinmails_core.emails.compose import compose
 from penguinmails_core.kit import ids
+from penguinmails_core.kit.clock import utcnow
 from penguinmails_core.kit.ids import Prefix
 from penguinmails_core.principal import Principal
 from penguinmails_core.scopes import Scope
 from penguinmails_core.templates import service
 from penguinmails_core.templates.content import check_content
+from penguinmails_core.templates.sending import fill_test
 from penguinmails_graphql.context import Info, caller_of, fresh_caller_of
+from penguinmails_graphql.emails.inputs import SendEmailInput
+from penguinmails_graphql.emails.mutations import EmailPayload, accept_drafts
 from penguinmails_graphql.once import IdempotencyKey, once
 from penguinmails_graphql.relay import DeletedPayload, uuid_of
-from penguinmails_graphql.templates.inputs import CreateTemplateInput, CreateTemplateVersionInput, UpdateTemplateInput
+from penguinmails_graphql.templates.inputs import (
+    CreateTemplateInput,
+    CreateTemplateVersionInput,
+    SendTemplateTestInput,
+    UpdateTemplateInput,
+    values_of,
+)
 from penguinmails_graphql.templates.types import Template, TemplateVersion
 
 WRITE = Scope.TEMPLATES_WRITE
@@ -116,6 +127,28 @@ class TemplatesMutation:
         self, info: Info, id: strawberry.ID, version: int | None = None, idempotency_key: IdempotencyKey = None
     ) -> TemplatePayload | None:
         return await _choose(info, "rollbackTemplate", id, version, idempotency_key, service.rollback)
+
+    @strawberry.mutation(description="One message to look at, with `[Test]` before its subject.")
+    async def send_template_test(
+        self, info: Info, input: SendTemplateTestInput, idempotency_key: IdempotencyKey = None
+    ) -> EmailPayload | None:
+        caller, services = caller_of(info, Scope.EMAILS_WRITE), info.context.services
+        template_id = uuid_of(Prefix.TEMPLATE, input.id, "template")
+        given = values_of(input.variables, "variables") if input.variables is not None else None
+        filled = await fill_test(
+            services.database, services.renderer, caller, template_id, input.version, given, input.to
+        )
+        message = SendEmailInput(
+            from_=input.from_,
+            to=[input.to],
+            subject=filled.subject,
+            html=filled.html,
+            text=filled.text,
+            tags=["template_test"],
+        ).to_message()
+        draft = await compose(caller, message, services.domains, services.draft_limits, now=utcnow())
+        [email] = await accept_drafts(info, "sendTemplateTest", [draft], idempotency_key, asdict(input))
+        return EmailPayload(email=email)
 
 
 async def _choose(

@@ -183,6 +183,12 @@ async def templates_rollback(world: World) -> Request:
 
 
 @recipe
+async def templates_send_test(world: World) -> Request:
+    await world.domain()
+    return f"{await world.template()}/send_test", {"from": "a@acme.test", "to": "b@example.com"}
+
+
+@recipe
 async def templates_preview(world: World) -> Request:
     return f"{await world.template()}/preview", None
 

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import re
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -181,11 +178,3 @@ async def test_test_mode_has_templates_of_its_own(client: ApiClient, tenant: Ten
     test = client.as_(tenant.test)
     assert (await test.get(PATH)).json()["data"] == []
     await create(test, alias="welcome")
-
-
-async def test_the_request_of_the_guide_is_taken(client: ApiClient) -> None:
-    guide = (Path(__file__).parents[3] / "docs" / "templates.md").read_text(encoding="utf-8")
-    body = re.search(r"-d '(\{.*?\n\})'", guide, re.DOTALL)
-    assert body
-    response = await client.post(PATH, json=json.loads(body[1]))
-    assert response.status_code == 201, response.text

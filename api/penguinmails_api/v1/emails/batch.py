@@ -24,6 +24,7 @@ from penguinmails_api.v1.emails.send import (
     draft_of,
     parameters,
     rehearse,
+    replay_after_all,
     replay_of,
     request_of,
 )
@@ -79,6 +80,10 @@ async def _send_all(ctx: RequestContext, scope: Scope, body: bytes, shape: Shape
         except Problem as problem:
             problems.append(problem)
     if problems:
+        if any(getattr(email, "template", None) is not None for email in batch.emails):
+            replay = await replay_after_all(ctx, scope, body, 202)
+            if replay is not None:
+                return replay
         raise _together(problems)
     answer = orjson.dumps({"data": [shape.answer(draft) for draft in drafts]})
     return await accept_rows(ctx, scope, body, [draft.rows for draft in drafts], 202, answer)

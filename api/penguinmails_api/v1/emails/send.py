@@ -38,6 +38,7 @@ from penguinmails_core.idempotency.keys import fingerprint
 from penguinmails_core.kit import ids
 from penguinmails_core.kit.clock import utcnow
 from penguinmails_core.scopes import Scope as ApiScope
+from penguinmails_core.templates.sending import TemplateFiller
 
 SEND_PATH = "/v1/emails"
 _REPLAYED: Headers = [(b"idempotency-replayed", b"true")]
@@ -55,13 +56,24 @@ async def send_email(ctx: RequestContext, scope: Scope, receive: Receive) -> Raw
         email: EmailCreate = _validate_email(body)
     except ValidationError as error:
         raise as_invalid(error, body) from None
-    draft = await draft_of(ctx, email, utcnow(), "")
+    try:
+        draft = await draft_of(ctx, email, utcnow(), "")
+    except Unprocessable:
+        if email.template is None or (replay := await replay_after_all(ctx, scope, body, 202)) is None:
+            raise
+        return replay
     answer = orjson.dumps(draft.answer())
     return await accept_rows(ctx, scope, body, [draft.rows], 202, answer)
 
 
 async def draft_of(ctx: RequestContext, email: EmailCreate, now: datetime, base: str) -> Draft:
     services = ctx.services
+    if email.template is not None:
+        if ctx.filler is None:
+            ctx.filler = TemplateFiller(services.database, services.renderer, ctx.caller)
+        filled = await ctx.filler.fill(email, email.template, email.template.variables, base)
+        said = {"subject": filled.subject, "html": filled.html, "text": filled.text}
+        email = email.model_copy(update=said)
     return await compose(ctx.caller, email, services.domains, services.draft_limits, now=now, base=base)
 
 
@@ -109,6 +121,14 @@ def request_of(
         return AcceptRequest(caller.organization_id, caller.id, rows, token)
     mark = fingerprint(scope["method"], scope["path"], scope["query_string"], body)
     return AcceptRequest(caller.organization_id, caller.id, rows, token, key, mark, status, answer)
+
+
+async def replay_after_all(ctx: RequestContext, scope: Scope, body: bytes, status: int) -> RawResponse | None:
+    """What this very request was told before, when its template is not what it was then: deleted, say."""
+    if ctx.options.dry_run:
+        return None
+    verdict = await ctx.services.send_caps.stored(request_of(ctx, scope, body, [], status, b""))
+    return replay_of(verdict) if verdict is not None else None
 
 
 def replay_of(verdict: Verdict) -> RawResponse:

@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from penguinmails_api.v1.limits import AtMost
 from penguinmails_core.emails import draft_rules, options
 from penguinmails_core.kit import addresses, headers
+from penguinmails_core.templates.service import MAX_VERSIONS
 
 MAX_BODY_CHARACTERS = 100_000_000  # more than any server can be configured to take
 Address = Annotated[
@@ -87,6 +88,21 @@ class TrackingCreate(Request):
     )
 
 
+class EmailTemplate(Request):
+    """Which template says what the message says, and with what values. Give `id` or `alias`."""
+
+    id: Text | None = Field(None, examples=["tpl_01kaz6yzwhe1xrqm3c8s4q3m8r"])
+    alias: Text | None = Field(None, description="Of the workspace that the key works in.", examples=["welcome"])
+    version: Annotated[int, Field(strict=True, ge=1, le=MAX_VERSIONS)] | None = Field(
+        None, description="One that was published at any time; the published one when left out."
+    )
+    variables: dict[str, Any] = Field(
+        default_factory=dict,
+        description="Values by name: any JSON, at most 256 KB. What is missing is refused before anything is stored.",
+        examples=[{"first_name": "Ada"}],
+    )
+
+
 class EmailCreate(Request):
     """One message. Everything is checked before it is accepted; an accepted message is on disk."""
 
@@ -111,9 +127,14 @@ class EmailCreate(Request):
     cc: Addresses = Field(default_factory=list, description="Recipients shown in Cc.")
     bcc: Addresses = Field(default_factory=list, description="Recipients that nobody else sees.")
     reply_to: ReplyTo = Field(default_factory=list, description="Where answers go, when not to `from`; at most 10.")
-    subject: Text = Field(description="Subject, at most 998 characters.")
+    subject: Text | None = Field(
+        None, description="Subject, at most 998 characters. Required, unless there is a `template`."
+    )
     html: Body | None = Field(None, description="HTML body. Give `html`, `text` or both.")
     text: Body | None = Field(None, description="Plain text body.")
+    template: EmailTemplate | None = Field(
+        None, description="In the place of `subject`, `html` and `text`: a template, filled in with values."
+    )
     headers: Headers = Field(
         default_factory=dict, description="Own headers, at most 50; those the sender writes itself are refused."
     )

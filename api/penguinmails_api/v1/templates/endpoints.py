@@ -3,13 +3,17 @@
 from typing import Annotated
 from uuid import UUID
 
+import orjson
 from fastapi import APIRouter, Body, Query, Request, Response
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from penguinmails_api.context import RequestContext
 from penguinmails_api.conventions.etags import match
 from penguinmails_api.idempotency import answer_once
+from penguinmails_api.responses import as_response
 from penguinmails_api.routing import Context, get_context, operation
+from penguinmails_api.v1.emails.send import accept_rows, draft_of
+from penguinmails_api.v1.emails.send_schemas import EmailAccepted, EmailCreate
 from penguinmails_api.v1.templates.schemas import (
     Template,
     TemplateCreate,
@@ -18,6 +22,7 @@ from penguinmails_api.v1.templates.schemas import (
     TemplateListQuery,
     TemplatePreview,
     TemplatePreviewRequest,
+    TemplateTestSend,
     TemplateUpdate,
     TemplateVersion,
     TemplateVersionChoice,
@@ -25,10 +30,13 @@ from penguinmails_api.v1.templates.schemas import (
     TemplateVersionList,
     VersionIdInPath,
 )
+from penguinmails_core.kit.clock import utcnow
 from penguinmails_core.scopes import Scope
 from penguinmails_core.templates import service
 from penguinmails_core.templates.content import check_content, parts_of, render_content
+from penguinmails_core.templates.sending import fill_test
 
+TEST_TAG = "template_test"
 router = APIRouter(prefix="/v1/templates", tags=["templates"])
 READ, WRITE = Scope.TEMPLATES_READ, Scope.TEMPLATES_WRITE
 ChoiceBody = Annotated[TemplateVersionChoice, Body(default_factory=TemplateVersionChoice)]  # it may be left out
@@ -205,3 +213,25 @@ async def preview_template(request: Request, template_id: TemplateIdInPath, body
         return TemplatePreview.of(version.version, rendered)
 
     return await answer_once(request, work)
+
+
+@router.post(
+    "/{template_id}/send_test",
+    summary="Send a test of a template",
+    status_code=202,
+    response_model=EmailAccepted,
+    **operation("templates_send_test", scope=Scope.EMAILS_WRITE, errors=(413, 415), idempotent=True),
+)
+async def send_test(request: Request, template_id: TemplateIdInPath, body: TemplateTestSend) -> Response:
+    """One message to look at, with `[Test]` before its subject and the tag `template_test`. It is sent like any other:
+    it counts, and who is suppressed does not get it."""
+    context = get_context(request)
+    services = context.services
+    filled = await fill_test(
+        services.database, services.renderer, context.caller, template_id, body.version, body.variables, body.to
+    )
+    said = {"subject": filled.subject, "html": filled.html, "text": filled.text}
+    email = EmailCreate.model_validate({"from": body.from_, "to": body.to, "tags": [TEST_TAG], **said})
+    draft = await draft_of(context, email, utcnow(), "")
+    answer = orjson.dumps(draft.answer())
+    return as_response(await accept_rows(context, request.scope, await request.body(), [draft.rows], 202, answer))

@@ -8,6 +8,7 @@ from uuid import UUID
 from pydantic import ConfigDict, Field
 
 from penguinmails_api.v1.common import Page, RequestBody, Resource, Timestamp, from_path, typeid
+from penguinmails_api.v1.emails.send_schemas import Address
 from penguinmails_api.v1.limits import AtMost
 from penguinmails_api.v1.paging import PageQuery, next_cursor
 from penguinmails_core import models
@@ -201,6 +202,20 @@ class TemplatePreviewRequest(RequestBody):
         description="Decides spintax: the address of a recipient shows what that one gets.",
         examples=["ada@example.com"],
     )
+
+
+class TemplateTestSend(RequestBody):
+    model_config = ConfigDict(
+        populate_by_name=False,
+        json_schema_extra={"examples": [{"from": "Penguin <hello@acme.test>", "to": "ada@example.com"}]},
+    )
+
+    from_: Address = Field(alias="from", description="The sender; its domain must be verified.")
+    to: Address = Field(description="Who gets it, and whose spintax is taken.")
+    version: VersionNumber | None = Field(
+        None, description="The latest one when left out; drafts may be tested.", examples=[1]
+    )
+    variables: Values | None = Field(None, description="The template's sample values when left out.")
 
 
 class Template(Resource):

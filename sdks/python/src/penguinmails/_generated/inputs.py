@@ -55,6 +55,7 @@ __all__ = [
     "WorkspaceRoleInput",
     "WorkspaceStatusInput",
     "AttachmentCreateInput",
+    "EmailTemplateInput",
     "TrackingCreateInput",
     "UnsubscribeCreateInput",
     "EmailCreateInput",
@@ -214,6 +215,18 @@ class AttachmentCreateInput(TypedDict, total=False):
     """File name without a path, at most 255 characters."""
 
 
+class EmailTemplateInput(TypedDict, total=False):
+    """Which template says what the message says, and with what values. Give `id` or `alias`."""
+
+    alias: str | None
+    """Of the workspace that the key works in."""
+    id: str | None
+    variables: Mapping[str, Any]
+    """Values by name: any JSON, at most 256 KB. What is missing is refused before anything is stored."""
+    version: int | None
+    """One that was published at any time; the published one when left out."""
+
+
 class TrackingCreateInput(TypedDict, total=False):
     """What is told about readers. Both are off unless asked for."""
 
@@ -245,8 +258,9 @@ EmailCreateInput = TypedDict(
         "metadata": "Mapping[str, str]",
         "reply_to": "Sequence[str] | str",
         "scheduled_at": "datetime.datetime | str | None",
-        "subject": Required["str"],
+        "subject": "str | None",
         "tags": "Sequence[str]",
+        "template": "EmailTemplateInput | None",
         "text": "str | None",
         "to": Required["Sequence[str] | str"],
         "tracking": "TrackingCreateInput | None",

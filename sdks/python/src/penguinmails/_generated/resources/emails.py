@@ -174,7 +174,6 @@ class EmailsResource:
         self,
         *,
         from_: str,
-        subject: str,
         to: Sequence[str] | str,
         dry_run: bool | None = None,
         attachments: Sequence[inputs.AttachmentCreateInput] | None = None,
@@ -186,7 +185,9 @@ class EmailsResource:
         metadata: Mapping[str, str] | None = None,
         reply_to: Sequence[str] | str | None = None,
         scheduled_at: datetime.datetime | str | None = None,
+        subject: str | None = None,
         tags: Sequence[str] | None = None,
+        template: inputs.EmailTemplateInput | None = None,
         text: str | None = None,
         tracking: inputs.TrackingCreateInput | None = None,
         unsubscribe: inputs.UnsubscribeCreateInput | None = None,
@@ -202,7 +203,6 @@ class EmailsResource:
 
         Args:
             from_: The sender; its domain must be verified.
-            subject: Subject, at most 998 characters.
             to: Recipients shown in To. `to`, `cc` and `bcc` hold at most 50 addresses in all.
             dry_run: Check everything and answer what would happen, and keep nothing: no change, no event, no
                 Idempotency-Key. The answer has `Dry-Run: true`.
@@ -215,7 +215,9 @@ class EmailsResource:
             metadata: At most 50 entries; come back in every answer and webhook about the message.
             reply_to: Where answers go, when not to `from`; at most 10.
             scheduled_at: When to send: RFC 3339 with an offset, at most 365 days ahead. Left out: now.
+            subject: Subject, at most 998 characters. Required, unless there is a `template`.
             tags: At most 10 labels of at most 64 characters, to filter by.
+            template: In the place of `subject`, `html` and `text`: a template, filled in with values.
             text: Plain text body.
             tracking: Opens and clicks, each with a verdict about who it was. Left out: nothing is tracked.
             unsubscribe: One-click unsubscribe. Left out: `campaign` has it, `transactional` does not. Each recipient
@@ -228,7 +230,6 @@ class EmailsResource:
             },
             body={
                 "from": from_,
-                "subject": subject,
                 "to": to,
                 **given(
                     {
@@ -241,7 +242,9 @@ class EmailsResource:
                         "metadata": metadata,
                         "reply_to": reply_to,
                         "scheduled_at": scheduled_at,
+                        "subject": subject,
                         "tags": tags,
+                        "template": template,
                         "text": text,
                         "tracking": tracking,
                         "unsubscribe": unsubscribe,
@@ -634,7 +637,6 @@ class AsyncEmailsResource:
         self,
         *,
         from_: str,
-        subject: str,
         to: Sequence[str] | str,
         dry_run: bool | None = None,
         attachments: Sequence[inputs.AttachmentCreateInput] | None = None,
@@ -646,7 +648,9 @@ class AsyncEmailsResource:
         metadata: Mapping[str, str] | None = None,
         reply_to: Sequence[str] | str | None = None,
         scheduled_at: datetime.datetime | str | None = None,
+        subject: str | None = None,
         tags: Sequence[str] | None = None,
+        template: inputs.EmailTemplateInput | None = None,
         text: str | None = None,
         tracking: inputs.TrackingCreateInput | None = None,
         unsubscribe: inputs.UnsubscribeCreateInput | None = None,
@@ -662,7 +666,6 @@ class AsyncEmailsResource:
 
         Args:
             from_: The sender; its domain must be verified.
-            subject: Subject, at most 998 characters.
             to: Recipients shown in To. `to`, `cc` and `bcc` hold at most 50 addresses in all.
             dry_run: Check everything and answer what would happen, and keep nothing: no change, no event, no
                 Idempotency-Key. The answer has `Dry-Run: true`.
@@ -675,7 +678,9 @@ class AsyncEmailsResource:
             metadata: At most 50 entries; come back in every answer and webhook about the message.
             reply_to: Where answers go, when not to `from`; at most 10.
             scheduled_at: When to send: RFC 3339 with an offset, at most 365 days ahead. Left out: now.
+            subject: Subject, at most 998 characters. Required, unless there is a `template`.
             tags: At most 10 labels of at most 64 characters, to filter by.
+            template: In the place of `subject`, `html` and `text`: a template, filled in with values.
             text: Plain text body.
             tracking: Opens and clicks, each with a verdict about who it was. Left out: nothing is tracked.
             unsubscribe: One-click unsubscribe. Left out: `campaign` has it, `transactional` does not. Each recipient
@@ -688,7 +693,6 @@ class AsyncEmailsResource:
             },
             body={
                 "from": from_,
-                "subject": subject,
                 "to": to,
                 **given(
                     {
@@ -701,7 +705,9 @@ class AsyncEmailsResource:
                         "metadata": metadata,
                         "reply_to": reply_to,
                         "scheduled_at": scheduled_at,
+                        "subject": subject,
                         "tags": tags,
+                        "template": template,
                         "text": text,
                         "tracking": tracking,
                         "unsubscribe": unsubscribe,

@@ -7,7 +7,14 @@ from functools import cached_property
 from typing import Any, Unpack
 
 from penguinmails._generated import inputs
-from penguinmails._generated.models import Template, TemplateList, TemplatePreview, TemplateVersion, TemplateVersionList
+from penguinmails._generated.models import (
+    EmailAccepted,
+    Template,
+    TemplateList,
+    TemplatePreview,
+    TemplateVersion,
+    TemplateVersionList,
+)
 from penguinmails._pages import AsyncPaginator, CursorList, Page
 from penguinmails._request import (
     IdempotentOptions,
@@ -72,6 +79,13 @@ _ROLLBACK: Operation[Template] = Operation(
     "POST",
     "/v1/templates/{template_id}/rollback",
     {200: json_of(Template)},
+    idempotent=True,
+)
+_SEND_TEST: Operation[EmailAccepted] = Operation(
+    "templates.send_test",
+    "POST",
+    "/v1/templates/{template_id}/send_test",
+    {202: json_of(EmailAccepted)},
     idempotent=True,
 )
 _VERSIONS: Operation[CursorList[TemplateVersion]] = Operation(
@@ -414,6 +428,54 @@ class TemplatesResource:
             options=options,
         )
 
+    def send_test(
+        self,
+        template_id: str,
+        *,
+        from_: str,
+        to: str,
+        dry_run: bool | None = None,
+        variables: Mapping[str, Any] | None = None,
+        version: int | None = None,
+        **options: Unpack[IdempotentOptions],
+    ) -> EmailAccepted:
+        """Send a test of a template.
+
+        One message to look at, with `[Test]` before its subject and the tag `template_test`. It is sent like
+        any other: it counts, and who is suppressed does not get it.
+
+        Scope: emails:write.
+
+        Args:
+            template_id: Id of the template.
+            from_: The sender; its domain must be verified.
+            to: Who gets it, and whose spintax is taken.
+            dry_run: Check everything and answer what would happen, and keep nothing: no change, no event, no
+                Idempotency-Key. The answer has `Dry-Run: true`.
+            variables: The template's sample values when left out.
+            version: The latest one when left out; drafts may be tested.
+        """
+        return self._transport.call(
+            _SEND_TEST,
+            path={
+                "template_id": template_id,
+            },
+            query={
+                "dry_run": dry_run,
+            },
+            body={
+                "from": from_,
+                "to": to,
+                **given(
+                    {
+                        "variables": variables,
+                        "version": version,
+                    }
+                ),
+            },
+            options=options,
+        )
+
     def versions(
         self,
         template_id: str,
@@ -552,6 +614,7 @@ class TemplatesResourceWithRawResponse:
         self.preview = raw(templates.preview)
         self.publish = raw(templates.publish)
         self.rollback = raw(templates.rollback)
+        self.send_test = raw(templates.send_test)
         self.versions = raw(templates.versions)
         self.create_version = raw(templates.create_version)
         self.version = raw(templates.version)
@@ -876,6 +939,54 @@ class AsyncTemplatesResource:
             options=options,
         )
 
+    async def send_test(
+        self,
+        template_id: str,
+        *,
+        from_: str,
+        to: str,
+        dry_run: bool | None = None,
+        variables: Mapping[str, Any] | None = None,
+        version: int | None = None,
+        **options: Unpack[IdempotentOptions],
+    ) -> EmailAccepted:
+        """Send a test of a template.
+
+        One message to look at, with `[Test]` before its subject and the tag `template_test`. It is sent like
+        any other: it counts, and who is suppressed does not get it.
+
+        Scope: emails:write.
+
+        Args:
+            template_id: Id of the template.
+            from_: The sender; its domain must be verified.
+            to: Who gets it, and whose spintax is taken.
+            dry_run: Check everything and answer what would happen, and keep nothing: no change, no event, no
+                Idempotency-Key. The answer has `Dry-Run: true`.
+            variables: The template's sample values when left out.
+            version: The latest one when left out; drafts may be tested.
+        """
+        return await self._transport.call(
+            _SEND_TEST,
+            path={
+                "template_id": template_id,
+            },
+            query={
+                "dry_run": dry_run,
+            },
+            body={
+                "from": from_,
+                "to": to,
+                **given(
+                    {
+                        "variables": variables,
+                        "version": version,
+                    }
+                ),
+            },
+            options=options,
+        )
+
     def versions(
         self,
         template_id: str,
@@ -1014,6 +1125,7 @@ class AsyncTemplatesResourceWithRawResponse:
         self.preview = async_raw(templates.preview)
         self.publish = async_raw(templates.publish)
         self.rollback = async_raw(templates.rollback)
+        self.send_test = async_raw(templates.send_test)
         self.versions = async_raw(templates.versions)
         self.create_version = async_raw(templates.create_version)
         self.version = async_raw(templates.version)
