@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 N ?= 1000
 
 .DEFAULT_GOAL := help
-.PHONY: help setup toolchains demo run test lint format bench fuzz chaos webhookkills sdks docs regenerate clean
+.PHONY: help setup toolchains demo run test lint format bench fuzz chaos webhookkills mailworld sdks docs regenerate clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -51,6 +51,9 @@ chaos: setup ## Kill processes at random N times (make chaos N=1000) and count e
 
 webhookkills: setup ## Kill webhook workers N times (make webhookkills N=200) and count 25 events for each
 	@$(BIN)/python -m tests.crash.webhook_kills --rounds $(N) --events $$((25 * $(N)))
+
+mailworld: setup ## Send N messages (make mailworld N=100000) to servers that throttle and block as large providers do
+	@$(BIN)/python -m tests.fixtures.mailworld --messages $(if $(filter command line,$(origin N)),$(N),100000)
 
 sdks: setup ## Write openapi/v1.json and graphql/schema.graphql, and regenerate the SDKs
 	@$(BIN)/python -m penguinmails_api.openapi

@@ -37,21 +37,32 @@ class Pools:
         self._timeouts = timeouts or Timeouts()
         self._idle = idle
         self._verified_context = verified_context
-        self._pools: dict[tuple[str, tuple[str, ...], ConnectionPolicy, Demand], SmtpPool] = {}
+        self._pools: dict[tuple[str, tuple[str, ...], str | None, Demand], SmtpPool] = {}
+        self._by_host: dict[tuple[str, str | None], list[SmtpPool]] = {}
         self._sweep_at = _SWEEP
 
     def get(self, host: str, addresses: tuple[str, ...], policy: ConnectionPolicy, demand: Demand) -> SmtpPool:
-        """The pool of connections to `host`, as the lane's `policy` and `demand` want them."""
-        key = (host, addresses, policy, demand)
+        """The pool of connections to `host`, as the lane's `policy` and `demand` want them. Limits that a lane changes
+        hold for what is open already."""
+        key = (host, addresses, policy.source_address, demand)
         pool = self._pools.get(key)
+        limits = PoolLimits(policy.max_connections, policy.messages_per_connection, self._idle)
         if pool is None:
             if len(self._pools) >= self._sweep_at:
                 self._sweep()
-            pool = self._pools[key] = self._new(host, addresses, policy, demand)
+            pool = self._pools[key] = SmtpPool(self._options(host, addresses, policy, demand), limits)
+            self._by_host.setdefault((host, policy.source_address), []).append(pool)
+        elif pool.limits != limits:
+            pool.limits = limits
         return pool
 
-    def _new(self, host: str, addresses: tuple[str, ...], policy: ConnectionPolicy, demand: Demand) -> SmtpPool:
-        options = SmtpOptions(
+    def has_idle(self, host: str, source_address: str | None) -> bool:
+        """Whether a connection to `host` from there waits for work: then it is better than a new one to an equal host,
+        which providers would count as one more."""
+        return any(pool.idle for pool in self._by_host.get((host, source_address), ()))
+
+    def _options(self, host: str, addresses: tuple[str, ...], policy: ConnectionPolicy, demand: Demand) -> SmtpOptions:
+        return SmtpOptions(
             host,
             self._ports.get(host, self._port),
             hostname=self._hostname,
@@ -64,11 +75,13 @@ class Pools:
             check_peer=demand.check if demand.records else None,
             tls_source=demand.source,
         )
-        return SmtpPool(options, PoolLimits(policy.max_connections, policy.messages_per_connection, self._idle))
 
     def _sweep(self) -> None:
         """Forget pools that hold no connection; what they would have limited is nothing."""
         self._pools = {key: pool for key, pool in self._pools.items() if not pool.unused}
+        self._by_host = {}
+        for (host, _, source, _), pool in self._pools.items():
+            self._by_host.setdefault((host, source), []).append(pool)
         self._sweep_at = max(_SWEEP, 2 * len(self._pools))
 
     async def aclose(self) -> None:

@@ -5,11 +5,14 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 
+from penguinmails_sender.lanes.gate import Gate
 from penguinmails_sender.smtp.connection import SmtpConnection, SmtpError, open_connection
 from penguinmails_sender.smtp.envelope import Envelope
 from penguinmails_sender.smtp.results import Outcome, RecipientResult
 from penguinmails_sender.smtp.settings import PoolLimits, SmtpOptions
 from penguinmails_sender.smtp.transaction import Stale, deliver
+
+_FAREWELL = 1.0  # seconds to wait for a connection that has done its share to close
 
 
 class SmtpPool:
@@ -21,13 +24,18 @@ class SmtpPool:
 
     def __init__(self, options: SmtpOptions, limits: PoolLimits | None = None) -> None:
         self.options = options
-        self.limits = limits or PoolLimits()
-        self._gate = asyncio.Semaphore(self.limits.connections)
+        self.limits = limits or PoolLimits()  # may be replaced; what is open then stays
+        self._gate = Gate(lambda: self.limits.connections)
         self._idle: deque[tuple[float, SmtpConnection]] = deque()  # (since, connection), the oldest first
         self._open: set[SmtpConnection] = set()
         self._reaper: asyncio.TimerHandle | None = None
         self._closed = False
         self._users = 0
+
+    @property
+    def idle(self) -> bool:
+        """A connection waits for work."""
+        return bool(self._idle)
 
     @property
     def unused(self) -> bool:
@@ -54,14 +62,14 @@ class SmtpPool:
     async def _attempt(self, envelope: Envelope) -> list[RecipientResult]:
         if self._closed:
             raise RuntimeError("the pool is closed")
-        async with self._gate:
+        async with self._gate.entered():
             # The server may have closed a kept connection; as long as it has answered nothing, the next is as good.
             while (connection := self._take()) is not None:
                 try:
                     results = await deliver(connection, envelope)
                 except Stale:
                     continue
-                self._give_back(connection)
+                await self._give_back(connection)
                 return results
             connection = await open_connection(self.options)
             self._watch(connection)
@@ -69,7 +77,7 @@ class SmtpPool:
                 results = await deliver(connection, envelope)
             except Stale as stale:
                 raise SmtpError(stale.detail, stale.reply) from None
-            self._give_back(connection)
+            await self._give_back(connection)
             return results
 
     def _watch(self, connection: SmtpConnection) -> None:
@@ -85,11 +93,13 @@ class SmtpPool:
             connection.wire.abort()
         return None
 
-    def _give_back(self, connection: SmtpConnection) -> None:
+    async def _give_back(self, connection: SmtpConnection) -> None:
         if not connection.usable:
             connection.wire.abort()
         elif self._closed or connection.messages >= self.limits.messages:
+            # Until it is gone the server counts it, so a new one would be one too many.
             connection.wire.quit(self.options.timeouts.quit)
+            await asyncio.wait([connection.wire.closed], timeout=_FAREWELL)
         else:
             now = asyncio.get_running_loop().time()
             self._idle.append((now, connection))

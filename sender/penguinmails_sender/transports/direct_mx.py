@@ -75,7 +75,7 @@ class DirectMxTransport:
             lane = _lane_tls(policy)
         except ValueError as error:
             return _nowhere(envelope, NoRoute(Outcome.DEFERRED, "4.3.5", f"the lane's policy cannot be used: {error}"))
-        for host in route.order(self._rng)[:_MOST_HOSTS]:
+        for host in self._order(route, policy):
             try:
                 demand = await self._security.demand(route, host, lane)
                 pool = self._pools.get(host, await self._routes.addresses(host), policy, demand)
@@ -101,6 +101,14 @@ class DirectMxTransport:
                 break
             left = replace(left, recipients=unheard)
         return [results[address] for address in envelope.recipients]
+
+    def _order(self, route: Route, policy: ConnectionPolicy) -> list[str]:
+        """Equal hosts at random, but before them one of the best to which a connection is open."""
+        hosts = route.order(self._rng)[:_MOST_HOSTS]
+        best = route.tiers[0]
+        if len(best) > 1:
+            hosts.sort(key=lambda host: not (host in best and self._pools.has_idle(host, policy.source_address)))
+        return hosts
 
     async def aclose(self) -> None:
         """Say goodbye on idle connections; `deliver` must not be called any more."""

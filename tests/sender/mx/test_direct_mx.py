@@ -49,12 +49,22 @@ async def test_equal_servers_share_the_load() -> None:
     servers = {f"127.0.0.{n}": ScriptedServer() for n in (11, 12, 13)}
     records: dict[str, Any] = {"example.test": {"MX": [(10, f"mx{n}.example.test") for n in (11, 12, 13)]}}
     records |= {f"mx{n}.example.test": {"A": [f"127.0.0.{n}"]} for n in (11, 12, 13)}
-    async with direct(servers, records) as transport:
+    async with direct(servers, records, ConnectionPolicy(tls="off", messages_per_connection=1)) as transport:
         for _ in range(30):
             await transport.deliver(to())
     counts = [len(server.messages) for server in servers.values()]
     assert sum(counts) == 30
     assert min(counts) > 3
+
+
+async def test_an_open_connection_is_better_than_a_new_one_to_an_equal_server() -> None:
+    servers = {f"127.0.0.{n}": ScriptedServer() for n in (11, 12, 13)}
+    records: dict[str, Any] = {"example.test": {"MX": [(10, f"mx{n}.example.test") for n in (11, 12, 13)]}}
+    records |= {f"mx{n}.example.test": {"A": [f"127.0.0.{n}"]} for n in (11, 12, 13)}
+    async with direct(servers, records) as transport:
+        for _ in range(10):
+            await transport.deliver(to())
+    assert sum(len(server.sessions) for server in servers.values()) == 1
 
 
 @pytest.mark.parametrize(

@@ -43,6 +43,15 @@ async def test_no_more_connections_than_allowed_at_once() -> None:
     assert [result[0].address for result in results] == [f"{index}@x.example" for index in range(30)]
 
 
+async def test_limits_may_change_and_hold_from_then_on() -> None:
+    server = ScriptedServer()
+    async with pool(server, PoolLimits(connections=5, messages=1)) as the_pool:
+        the_pool.limits = PoolLimits(connections=1, messages=100)
+        results = await asyncio.gather(*[the_pool.deliver(envelope()) for _ in range(10)])
+    assert [outcomes(result) for result in results] == [[OK]] * 10
+    assert len(server.sessions) == 1
+
+
 async def test_idle_connections_are_closed_with_goodbye() -> None:
     server = ScriptedServer()
     async with pool(server, PoolLimits(idle=0.05)) as the_pool:
