@@ -149,6 +149,16 @@ class Dispatcher:
         lane = group.row["lane"]
         return self._book.gate(key_of(lane)).entered() if is_live(lane) else nullcontext()
 
+    def _paused_for(self, group: Group) -> float:
+        """Seconds until a lane opens that was paused after the claim: what a provider has asked to stop must stop, not
+        go on until everything in hand has been refused."""
+        lane = group.row["lane"]
+        state = self._book.find(key_of(lane)) if is_live(lane) else None
+        now = self._book.now()
+        if state is None or state.paused_until is None or not state.paused(now):
+            return 0.0
+        return (state.paused_until - now).total_seconds()
+
     async def _attempt(self, group: Group) -> Sequence[Decision]:
         transport = self._transports[group.row["mode"]]
         try:
@@ -161,6 +171,8 @@ class Dispatcher:
         # SMTP takes a while; it must not begin when somebody else may soon believe, or believes, that we are gone.
         if min(job.deadline for job in group.jobs) - time.monotonic() < self._least:
             return [hand_back(job, "the lease was too short", 0.0) for job in group.jobs]
+        if wait := self._paused_for(group):
+            return [hand_back(job, "the lane was paused meanwhile", wait) for job in group.jobs]
         email = encode(Prefix.EMAIL, group.row["message_id"])
         with trace.span("smtp attempt", email_id=email, mode=group.row["mode"], recipients=len(group.jobs)) as span:
             results = await _deliver(transport, envelope)

@@ -93,7 +93,8 @@ def adapt(state: LaneState, policy: LanePolicy, hits: Sequence[Hit], now: dateti
 def grow(state: LaneState, policy: LanePolicy, now: datetime) -> list[Step]:
     """A minute in which mail left and nobody complained: a step back towards the policy."""
     slowed = state.factor < 1 or state.connections is not None
-    if not slowed or state.paused(now) or (state.slowed_at is not None and now - state.slowed_at < GROW_EVERY):
+    stopped = state.paused_until is not None or state.crawl_until is not None  # `reopen` ends these first
+    if not slowed or stopped or (state.slowed_at is not None and now - state.slowed_at < GROW_EVERY):
         return []
     before = limits(state, policy, now)
     state.factor = min(1.0, round(state.factor + STEP, 4))
@@ -143,11 +144,13 @@ def _act(state: LaneState, policy: LanePolicy, rule: BackOffRule, hits: list[Hit
             until = _until(state, rule.id, rule, now)
             state.paused_until, state.pause_rule = until, rule.id
             state.pause_reason = hits[-1].reason
+            _begin_low(state, policy)
         case "crawl":
             if state.crawl_until is not None and state.crawl_until > now:
                 return None
             until = _until(state, rule.id, rule, now)
             state.crawl_until, state.crawl_per_second = until, rule.per_minute / 60
+            _begin_low(state, policy)
             state.tokens = min(state.tokens, 1.0)
         case "slow":
             if not policy.per_second or _just_slowed(state, now):
@@ -163,6 +166,12 @@ def _act(state: LaneState, policy: LanePolicy, rule: BackOffRule, hits: list[Hit
     step = _step(str(rule.action), rule, hits, now, until)
     step.before, step.after = before, limits(state, policy, now)
     return step
+
+
+def _begin_low(state: LaneState, policy: LanePolicy) -> None:
+    """What comes after a pause starts at a quarter. Said now, since a claim may come before anybody ends the pause."""
+    if policy.per_second:
+        state.factor = min(state.factor, AFTER_PAUSE)
 
 
 def _just_slowed(state: LaneState, now: datetime) -> bool:
