@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable
 import uvloop
 from rich.console import Console
 
-from bench.cases import accept, dkim, limits, outgoing, pipeline, postfix, webhooks
+from bench.cases import accept, dkim, lanes, limits, outgoing, pipeline, postfix, webhooks
 from bench.report import Result, table
 from bench.world import World, open_world
 
@@ -23,6 +23,7 @@ CASES: dict[str, Case] = {
     "send_rsa": pipeline.send_rsa,
     "sender_vs_postfix": postfix.sender_vs_postfix,
     "flat_queue": pipeline.flat_queue,
+    "lanes": lanes.lanes,
     "end_to_end": pipeline.end_to_end,
     "outgoing_http": outgoing.outgoing_http,
     "webhook_dispatch": webhooks.dispatch,

@@ -62,6 +62,8 @@ from penguinmails_core.kit.dns import Resolver, SystemResolver
 from penguinmails_core.kit.doorbell import EVENTS, MAIL, Doorbell
 from penguinmails_core.kit.http import OutgoingHttp
 from penguinmails_core.lanes.domains import DomainGroups
+from penguinmails_core.lanes.policies import load as load_policies
+from penguinmails_core.lanes.service import Lanes
 from penguinmails_core.limits.cache import LimitsCache
 from penguinmails_core.limits.catalogue import DEFAULT_PLAN
 from penguinmails_core.mailboxes.oauth import OAuthTokens
@@ -154,6 +156,7 @@ class Services:
     tracking_links: TrackingLinks | None = field(init=False, default=None)
     _schemes: dict[str, Scheme] = field(init=False)
     _receiver: Receiver | None = field(init=False, default=None)
+    _lanes: Lanes | None = field(init=False, default=None)
 
     def __post_init__(self) -> None:
         self.inbound_handlers = handlers(self.outgoing)
@@ -181,6 +184,14 @@ class Services:
     def webhook_sources(self) -> Sequence[str]:
         """Networks that webhooks are sent from; empty when the operator has not said."""
         return self.settings.webhooks.sources
+
+    @property
+    def lanes(self) -> Lanes:
+        """How lanes look to organizations, by the same policies that the sender keeps to."""
+        if self._lanes is None:
+            sender = self.settings.sender
+            self._lanes = Lanes(load_policies(sender.lanes_file), paced=sender.transport != "capture")
+        return self._lanes
 
     @property
     def default_plan(self) -> str:

@@ -47,6 +47,7 @@ _BUILD = frozenset(
         Scope.DOMAINS_WRITE,
         Scope.MAILBOXES_WRITE,
         Scope.INBOUND_WRITE,
+        Scope.LANES_WRITE,
     )
 )
 

@@ -30,6 +30,8 @@ class Scope(StrEnum):
     TEMPLATES_READ = "templates:read"
     TEMPLATES_WRITE = "templates:write"
     EVENTS_READ = "events:read"
+    LANES_READ = "lanes:read"
+    LANES_WRITE = "lanes:write"
     SUPPRESSIONS_READ = "suppressions:read"
     SUPPRESSIONS_WRITE = "suppressions:write"
     WEBHOOK_ENDPOINTS_READ = "webhook_endpoints:read"
@@ -63,6 +65,8 @@ DESCRIPTIONS: dict[Scope, str] = {
     Scope.TEMPLATES_READ: "Read templates, their versions and previews",
     Scope.TEMPLATES_WRITE: "Create, change, publish and delete templates",
     Scope.EVENTS_READ: "Read the event log",
+    Scope.LANES_READ: "Read sending lanes and what they did",
+    Scope.LANES_WRITE: "Pause and resume one's own mail in a lane",
     Scope.SUPPRESSIONS_READ: "Read who is not mailed, and why",
     Scope.SUPPRESSIONS_WRITE: "Suppress addresses and lift suppressions",
     Scope.WEBHOOK_ENDPOINTS_READ: "Read webhook endpoints and their deliveries",

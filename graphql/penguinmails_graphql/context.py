@@ -26,6 +26,7 @@ from penguinmails_core.kit.crypto import SecretBox
 from penguinmails_core.kit.db import Database
 from penguinmails_core.kit.dns import Resolver
 from penguinmails_core.kit.doorbell import Doorbell
+from penguinmails_core.lanes.service import Lanes
 from penguinmails_core.mailboxes.records import Prober
 from penguinmails_core.mailboxes.service import Mailboxes
 from penguinmails_core.models import SsoConnection
@@ -72,6 +73,9 @@ class GraphServices(Protocol):
 
     @property
     def mailbox_prober(self) -> Prober: ...
+
+    @property
+    def lanes(self) -> Lanes: ...
 
     @property
     def default_plan(self) -> str: ...

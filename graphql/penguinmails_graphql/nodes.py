@@ -16,6 +16,7 @@ from penguinmails_graphql.emails.resolvers import fetch_email
 from penguinmails_graphql.events.resolvers import fetch_event
 from penguinmails_graphql.inbound.resolvers import fetch_message, fetch_source
 from penguinmails_graphql.invitations.resolvers import fetch_invitation
+from penguinmails_graphql.lanes.resolvers import fetch_lane
 from penguinmails_graphql.logs.resolvers import fetch_log
 from penguinmails_graphql.mailboxes.resolvers import fetch_mailbox
 from penguinmails_graphql.members.resolvers import fetch_member
@@ -43,6 +44,7 @@ FETCH: dict[str, Callable[[Info, strawberry.ID], Awaitable[Node]]] = {
     Prefix.INBOUND_SOURCE: fetch_source,
     Prefix.INVITATION: fetch_invitation,
     Prefix.MAILBOX: fetch_mailbox,
+    Prefix.LANE: fetch_lane,
     Prefix.MEMBER: fetch_member,
     Prefix.OAUTH_APP: fetch_oauth_app,
     Prefix.OAUTH_GRANT: fetch_oauth_grant,

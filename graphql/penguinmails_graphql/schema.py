@@ -22,6 +22,8 @@ from penguinmails_graphql.inbound.mutations import InboundMutation
 from penguinmails_graphql.inbound.resolvers import InboundQuery
 from penguinmails_graphql.invitations.mutations import InvitationsMutation
 from penguinmails_graphql.invitations.resolvers import InvitationsQuery
+from penguinmails_graphql.lanes.mutations import LanesMutation
+from penguinmails_graphql.lanes.resolvers import LanesQuery
 from penguinmails_graphql.logs.resolvers import LogsQuery
 from penguinmails_graphql.mailboxes.mutations import MailboxesMutation
 from penguinmails_graphql.mailboxes.resolvers import MailboxesQuery
@@ -71,6 +73,7 @@ class Query(
     MailboxesQuery,
     SuppressionsQuery,
     TopicsQuery,
+    LanesQuery,
     WebhookEndpointsQuery,
     InboundQuery,
     WebhookPortalQuery,
@@ -104,6 +107,7 @@ class Mutation(
     MailboxesMutation,
     SuppressionsMutation,
     TopicsMutation,
+    LanesMutation,
     WebhookEndpointsMutation,
     InboundMutation,
     WebhookPortalMutation,

@@ -20,6 +20,7 @@ from tests.fixtures.factories import (
     make_email,
     make_grant,
     make_inbound_message,
+    make_lane,
     make_workspace,
 )
 from tests.fixtures.people import make_invitation, make_member, make_role
@@ -90,6 +91,7 @@ async def make_things(client: ApiClient, database: Database, tenant: Tenant) -> 
         "oauth_grant_id": ids.encode("gra", await make_grant(database, tenant.id)),
         "delivery_id": ids.encode("whd", delivery_id),
         "replay_id": replay["id"],
+        "lane_id": ids.encode("lan", await make_lane(database, tenant.id)),
     }
     found = await _discover(client)
     tokens = f"/v1/sso_connections/{found['sso']}/scim_tokens"

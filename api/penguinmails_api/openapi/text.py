@@ -25,6 +25,7 @@ TAGS = (
     ("event_types", "The event catalogue: what can happen, with schemas and examples."),
     ("domains", "Where mail is sent from, and what their DNS must say."),
     ("mailboxes", "People's own mailboxes: mail goes out from them, and replies come back to them."),
+    ("lanes", "How mail leaves to each provider: limits, pauses, and what was done and why."),
     ("suppressions", "Who is not mailed, and why."),
     ("topics", "What people can choose on the preference page."),
     ("webhook_endpoints", "Where events are pushed to."),

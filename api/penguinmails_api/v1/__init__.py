@@ -17,6 +17,7 @@ from penguinmails_api.v1.events.endpoints import router as events
 from penguinmails_api.v1.inbound_messages.endpoints import router as inbound_messages
 from penguinmails_api.v1.inbound_sources.endpoints import router as inbound_sources
 from penguinmails_api.v1.invitations.endpoints import router as invitations
+from penguinmails_api.v1.lanes.endpoints import router as lanes
 from penguinmails_api.v1.logs.endpoints import router as logs
 from penguinmails_api.v1.mailboxes.endpoints import router as mailboxes
 from penguinmails_api.v1.me.endpoints import router as me
@@ -55,6 +56,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     mailboxes,
     suppressions,
     topics,
+    lanes,
     webhook_endpoints,
     inbound_sources,
     inbound_messages,

@@ -49,6 +49,7 @@ picked as materialized (
     where r.lane = q.lane and r.organization_id = q.organization_id and r.due_at <= now()
     order by r.due_at limit q.most for update of r skip locked
   ) p
+  limit cardinality($5::uuid[])  -- never fewer than are there: it tells the planner how few they are
 ),
 judged as materialized (
   select r.organization_id, r.id, r.message_id, r.kind, r.address, r.name, r.attempts + 1 as number, r.event_sequence,

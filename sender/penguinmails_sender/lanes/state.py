@@ -11,6 +11,7 @@ from uuid import UUID
 import orjson
 
 from penguinmails_core.emails.lanes import LaneKey
+from penguinmails_core.lanes import limits
 from penguinmails_core.lanes.policies import LanePolicy
 
 BURST = 1.0  # seconds of the rate that may leave at once; at least one message
@@ -73,15 +74,11 @@ class LaneState:
 
     def rate(self, policy: LanePolicy, now: datetime) -> float:
         """Messages a second; 0 is no limit."""
-        if self.crawl_until is not None and self.crawl_until > now and self.crawl_per_second:
-            return self.crawl_per_second
-        return policy.per_second * self.factor
+        return limits.rate(self, policy, now)
 
     def most_connections(self, policy: LanePolicy, now: datetime) -> int:
         """At once, over all processes."""
-        if self.crawl_until is not None and self.crawl_until > now:
-            return 1
-        return min(policy.connections, self.connections or policy.connections)
+        return limits.most_connections(self, policy, now)
 
     def limited(self, policy: LanePolicy, now: datetime) -> bool:
         """Whether taking from it must be counted."""

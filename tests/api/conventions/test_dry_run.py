@@ -15,7 +15,15 @@ from penguinmails_core.kit.db import Database
 from penguinmails_core.kit.doorbell import MAIL, WEBHOOKS
 from tests.api.conventions.test_declared import MUTATING, NO_DRY_RUN, operations
 from tests.fixtures.client import ApiClient, problem
-from tests.fixtures.factories import Recipient, Tenant, make_domain, make_email, make_grant, make_inbound_message
+from tests.fixtures.factories import (
+    Recipient,
+    Tenant,
+    make_domain,
+    make_email,
+    make_grant,
+    make_inbound_message,
+    make_lane,
+)
 
 MAILBOX = {"address": "grace@acme.test", "smtp": {"host": "mail.acme.test", "password": "x"}, "verify": False}
 KEY = {"name": "k", "scopes": ["emails:write"]}
@@ -89,6 +97,9 @@ class World:
 
     async def mailbox(self) -> str:
         return await self.made("/v1/mailboxes", MAILBOX)
+
+    async def lane(self, *, held: bool = False) -> str:
+        return f"/v1/lanes/{ids.encode('lan', await make_lane(self.database, self.tenant.id, held=held))}"
 
     async def domain(self) -> str:
         return f"/v1/domains/{ids.encode('dom', await make_domain(self.database, self.tenant, 'acme.test'))}"
@@ -483,6 +494,16 @@ async def sso_connections_create(world: World) -> Request:
 @recipe
 async def sso_connections_update(world: World) -> Request:
     return await world.connection(), {"name": "Azure"}
+
+
+@recipe
+async def lanes_pause(world: World) -> Request:
+    return f"{await world.lane()}/pause", {"note": "later"}
+
+
+@recipe
+async def lanes_resume(world: World) -> Request:
+    return f"{await world.lane(held=True)}/resume", None
 
 
 @recipe

@@ -57,6 +57,12 @@ if TYPE_CHECKING:
         InvitationsResource,
         InvitationsResourceWithRawResponse,
     )
+    from penguinmails._generated.resources.lanes import (
+        AsyncLanesResource,
+        AsyncLanesResourceWithRawResponse,
+        LanesResource,
+        LanesResourceWithRawResponse,
+    )
     from penguinmails._generated.resources.logs import (
         AsyncLogsResource,
         AsyncLogsResourceWithRawResponse,
@@ -235,6 +241,12 @@ class Resources:
         return InvitationsResource(self._transport)
 
     @cached_property
+    def lanes(self) -> LanesResource:
+        from penguinmails._generated.resources.lanes import LanesResource
+
+        return LanesResource(self._transport)
+
+    @cached_property
     def logs(self) -> LogsResource:
         from penguinmails._generated.resources.logs import LogsResource
 
@@ -388,6 +400,10 @@ class ResourcesWithRawResponse:
         return self._resources.invitations.with_raw_response
 
     @property
+    def lanes(self) -> LanesResourceWithRawResponse:
+        return self._resources.lanes.with_raw_response
+
+    @property
     def logs(self) -> LogsResourceWithRawResponse:
         return self._resources.logs.with_raw_response
 
@@ -524,6 +540,12 @@ class AsyncResources:
         from penguinmails._generated.resources.invitations import AsyncInvitationsResource
 
         return AsyncInvitationsResource(self._transport)
+
+    @cached_property
+    def lanes(self) -> AsyncLanesResource:
+        from penguinmails._generated.resources.lanes import AsyncLanesResource
+
+        return AsyncLanesResource(self._transport)
 
     @cached_property
     def logs(self) -> AsyncLogsResource:
@@ -677,6 +699,10 @@ class AsyncResourcesWithRawResponse:
     @property
     def invitations(self) -> AsyncInvitationsResourceWithRawResponse:
         return self._resources.invitations.with_raw_response
+
+    @property
+    def lanes(self) -> AsyncLanesResourceWithRawResponse:
+        return self._resources.lanes.with_raw_response
 
     @property
     def logs(self) -> AsyncLogsResourceWithRawResponse:

@@ -160,6 +160,8 @@ ScopeInput: TypeAlias = (
         "templates:read",
         "templates:write",
         "events:read",
+        "lanes:read",
+        "lanes:write",
         "suppressions:read",
         "suppressions:write",
         "webhook_endpoints:read",

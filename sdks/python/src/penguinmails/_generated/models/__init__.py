@@ -145,6 +145,16 @@ from penguinmails._generated.models.invitation_list import InvitationList
 from penguinmails._generated.models.invitation_revoked import InvitationRevoked
 from penguinmails._generated.models.invitation_revoked_event import InvitationRevokedEvent
 from penguinmails._generated.models.invitation_status import InvitationStatus
+from penguinmails._generated.models.lane import Lane
+from penguinmails._generated.models.lane_action import LaneAction
+from penguinmails._generated.models.lane_decision import LaneDecision
+from penguinmails._generated.models.lane_decision_list import LaneDecisionList
+from penguinmails._generated.models.lane_evidence import LaneEvidence
+from penguinmails._generated.models.lane_hold import LaneHold
+from penguinmails._generated.models.lane_limits import LaneLimits
+from penguinmails._generated.models.lane_list import LaneList
+from penguinmails._generated.models.lane_state import LaneState
+from penguinmails._generated.models.lane_today import LaneToday
 from penguinmails._generated.models.log import Log
 from penguinmails._generated.models.log_credential_kind import LogCredentialKind
 from penguinmails._generated.models.log_list import LogList
@@ -508,6 +518,16 @@ __all__ = [
     "InvitationRevoked",
     "InvitationRevokedEvent",
     "InvitationStatus",
+    "Lane",
+    "LaneAction",
+    "LaneDecision",
+    "LaneDecisionList",
+    "LaneEvidence",
+    "LaneHold",
+    "LaneLimits",
+    "LaneList",
+    "LaneState",
+    "LaneToday",
     "Log",
     "LogCredentialKind",
     "LogList",

@@ -25,6 +25,8 @@ class Scope(OpenEnum):
     TEMPLATES_READ = "templates:read"
     TEMPLATES_WRITE = "templates:write"
     EVENTS_READ = "events:read"
+    LANES_READ = "lanes:read"
+    LANES_WRITE = "lanes:write"
     SUPPRESSIONS_READ = "suppressions:read"
     SUPPRESSIONS_WRITE = "suppressions:write"
     WEBHOOK_ENDPOINTS_READ = "webhook_endpoints:read"
