@@ -31,6 +31,7 @@ from penguinmails_core.config import (
     ApiSettings,
     AuditSettings,
     AuthSettings,
+    CheckSettings,
     ContentSettings,
     DatabaseSettings,
     InboundSettings,
@@ -78,6 +79,8 @@ from penguinmails_core.tracking.links import TrackingLinks
 from penguinmails_core.unsubscribes.links import UnsubscribeLinks
 from penguinmails_core.usage.recorder import UsageRecorder
 from penguinmails_core.usage.thresholds import ThresholdWatch
+from penguinmails_sender.content.check import ContentChecker
+from penguinmails_sender.content.spamd import Spamd
 from penguinmails_sender.mailboxes.probe import MailboxProber, reach_of
 from penguinmails_webhooks.events import render
 from penguinmails_webhooks.inbound.schemes import schemes
@@ -108,6 +111,7 @@ class Settings:
     worker: WorkerSettings = field(default_factory=WorkerSettings)
     webhooks: WebhookSettings = field(default_factory=WebhookSettings)
     inbound: InboundSettings = field(default_factory=InboundSettings)
+    check: CheckSettings = field(default_factory=CheckSettings)
     tracking: TrackingSettings = field(default_factory=TrackingSettings)
     mailbox: MailboxSettings = field(default_factory=MailboxSettings)
 
@@ -147,6 +151,7 @@ class Services:
     event_streams: EventStreams
     hits: HitLog
     renderer: Renderer
+    content_checker: ContentChecker
     box: SecretBox | None = None
     telemetry: Telemetry | None = None
     inbound_handlers: Sequence[InboundHandler] = field(init=False)
@@ -331,6 +336,8 @@ async def open_services(
     outgoing = OutgoingHttp(
         allow_private=settings.auth.sso_allow_private, timeout=10, max_response=1024 * 1024, resolver=resolver
     )
+    renderer = Renderer()
+    spamd = Spamd(settings.check.spamd_url) if settings.check.spamd_url else None
     services = Services(
         settings=settings,
         database=database,
@@ -361,7 +368,8 @@ async def open_services(
         request_log=request_log,
         event_streams=event_streams,
         hits=hits,
-        renderer=Renderer(),
+        renderer=renderer,
+        content_checker=ContentChecker(renderer, resolver or SystemResolver(), spamd, settings.check.uri_blocklists),
         box=box,
     )
     await services.oauth.start()

@@ -232,6 +232,28 @@ class SenderSettings(BaseSettings):
     )
 
 
+class CheckSettings(BaseSettings):
+    """What checks of content ask."""
+
+    model_config = _concern("PENGUINMAILS_")
+
+    spamd_url: str | None = Field(
+        None,
+        description="SpamAssassin's spamd, as host:port, for `POST /v1/content_checks`; none: its rules are left out",
+    )
+    uri_blocklists: list[str] = Field(
+        default_factory=list,
+        description="DNS zones that list hosts of links (RFC 5782), such as `dbl.example.net`. Read their terms first",
+    )
+
+    @field_validator("spamd_url")
+    @classmethod
+    def _host_and_port(cls, value: str | None) -> str | None:
+        if value is not None and not re.fullmatch(r".+:\d{1,5}", value):
+            raise ValueError("must be host:port, such as 127.0.0.1:783")
+        return value
+
+
 class AuthSettings(BaseSettings):
     """How people sign in."""
 

@@ -35,6 +35,7 @@ from penguinmails_core.scopes import Scope
 from penguinmails_core.sso.service import SsoConnections
 from penguinmails_core.templates.renderer import Renderer
 from penguinmails_core.webhook_endpoints.service import WebhookEndpoints
+from penguinmails_sender.content.check import ContentChecker
 
 Result = TypeVar("Result")
 
@@ -61,6 +62,7 @@ class GraphServices(Protocol):
     public: PublicUrl
     box: SecretBox | None
     renderer: Renderer
+    content_checker: ContentChecker
 
     @property
     def spf(self) -> str: ...

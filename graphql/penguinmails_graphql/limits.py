@@ -28,7 +28,7 @@ MAX_NODES = 10_000  # items that all connections of a document may return togeth
 NODES_PER_UNIT = 100  # one request of REST lists at most a hundred items, and costs one
 _NUL = re.compile(r"\0|\\u(?:0000|\{0+\})").search  # as such, or as an escape in a literal
 
-COSTS = {"usage": 5, "apiKeyUsage": 5}  # root fields whose operation of REST costs more than one
+COSTS = {"usage": 5, "apiKeyUsage": 5, "checkContent": 5}  # root fields whose operation of REST costs more than one
 
 
 @dataclass(slots=True)

@@ -12,6 +12,7 @@ from strawberry.schema.config import StrawberryConfig
 from penguinmails_graphql.api_keys.mutations import ApiKeysMutation
 from penguinmails_graphql.api_keys.resolvers import ApiKeysQuery
 from penguinmails_graphql.audit_logs.resolvers import AuditLogsQuery
+from penguinmails_graphql.content_checks.resolvers import ContentChecksQuery
 from penguinmails_graphql.domains.mutations import DomainsMutation
 from penguinmails_graphql.domains.resolvers import DomainsQuery
 from penguinmails_graphql.emails.mutations import EmailsMutation
@@ -67,6 +68,7 @@ class Query(
     NodesQuery,
     EmailsQuery,
     TemplatesQuery,
+    ContentChecksQuery,
     EventsQuery,
     EventTypesQuery,
     DomainsQuery,

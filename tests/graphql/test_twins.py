@@ -44,6 +44,7 @@ TWINS = {
     "emails_retry": "Mutation.retryEmail",
     "emails_content": "Email.content",
     "emails_events": "Email.events",
+    "content_checks_create": "Query.checkContent",
     "templates_create": "Mutation.createTemplate",
     "templates_list": "Query.templates",
     "templates_get": "Query.template",
@@ -201,6 +202,7 @@ WITHOUT = {
 NO_KEY = {
     "suppressions_check": "a query",
     "templates_preview": "a query",
+    "content_checks_create": "a query",
     "webhook_endpoints_test_filter": "a query",
     "suppressions_batch": "doing it again changes nothing",
     "emails_cancel_batch": "doing it again changes nothing",

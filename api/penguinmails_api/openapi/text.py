@@ -21,6 +21,7 @@ TAGS = (
     ("roles", "What members may do: built-in roles and custom ones."),
     ("emails", "Send messages and follow them."),
     ("templates", "What messages say: written once, versioned, filled in for each person."),
+    ("content_checks", "What is wrong with a message before anybody gets it."),
     ("events", "Everything that happened, in order, to read at your own pace."),
     ("event_types", "The event catalogue: what can happen, with schemas and examples."),
     ("domains", "Where mail is sent from, and what their DNS must say."),

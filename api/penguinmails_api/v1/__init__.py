@@ -7,6 +7,7 @@ from fastapi import APIRouter
 from penguinmails_api.gateway import HotRoute
 from penguinmails_api.v1.api_keys.endpoints import router as api_keys
 from penguinmails_api.v1.audit_logs.endpoints import router as audit_logs
+from penguinmails_api.v1.content_checks.endpoints import router as content_checks
 from penguinmails_api.v1.domains.endpoints import router as domains
 from penguinmails_api.v1.emails import batch, send
 from penguinmails_api.v1.emails.attachments import router as attachments
@@ -50,6 +51,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     emails,
     attachments,
     templates,
+    content_checks,
     events,
     event_types,
     domains,

@@ -19,7 +19,7 @@ from penguinmails_core.templates.variables import (
     values_errors,
 )
 
-MAX_SOURCE = 512 * 1024  # characters of each part
+MAX_SOURCE = 200_000  # characters of each part; a request has 256 KB
 MAX_SUBJECT = 2000
 MAX_NOTE = 500
 

@@ -107,6 +107,10 @@ class Renderer:
             answer["subject"], answer["html"], answer["text"], tuple(answer["missing"]), tuple(answer["errors"])
         )
 
+    async def lint(self, message: Mapping[str, Any]) -> dict[str, Any]:
+        """What `content_checks.lint` says; `failed` in it says that the message was too much."""
+        return await self._ask({"do": "lint", "message": message})
+
     async def _ask(self, request: Mapping[str, Any]) -> dict[str, Any]:
         body = orjson.dumps(request)
         async with self._slots:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from penguinmails_core.emails.draft_input import EmailInput
 from penguinmails_core.errors import FieldError
 from penguinmails_core.kit import ids
 from penguinmails_core.kit.db import Database
@@ -35,6 +34,19 @@ class TemplateChoice(Protocol):
     def version(self) -> int | None: ...
 
 
+class Said(Protocol):
+    """A message: what it says itself must be None beside a template."""
+
+    @property
+    def subject(self) -> str | None: ...
+    @property
+    def html(self) -> str | None: ...
+    @property
+    def text(self) -> str | None: ...
+    @property
+    def to(self) -> Sequence[str] | str: ...
+
+
 @dataclass(frozen=True, slots=True)
 class Filled:
     subject: str
@@ -46,19 +58,21 @@ class Filled:
 class _Found:
     parts: dict[str, Any]
     declared: list[dict[str, Any]]
+    samples: dict[str, Any]
 
 
 class TemplateFiller:
-    """Of one request: the messages of a batch look a template up once."""
+    """Of one request: the messages of a batch look a template up once. `drafts`: to look at, not to send."""
 
-    def __init__(self, database: Database, renderer: Renderer, principal: Principal) -> None:
+    def __init__(self, database: Database, renderer: Renderer, principal: Principal, *, drafts: bool = False) -> None:
         self._database = database
         self._renderer = renderer
         self._principal = principal
+        self._drafts = drafts
         self._found: dict[tuple[str | None, str | None, int | None], _Found | FieldError] = {}
 
     async def fill(
-        self, email: EmailInput, choice: TemplateChoice, variables: Mapping[str, Any], base: str = ""
+        self, email: Said, choice: TemplateChoice, variables: Mapping[str, Any] | None, base: str = ""
     ) -> Filled:
         """`base` is the JSON Pointer of the message inside the body. Raises `Unprocessable` for a template that is not
         there or not published, for every variable that is missing, and for `subject`, `html` or `text` beside it."""
@@ -75,7 +89,7 @@ class TemplateFiller:
         key = (choice.id, choice.alias, choice.version)
         if key not in self._found:
             async with self._database.tenant(self._principal.organization_id) as session:
-                self._found[key] = await _find(session, self._principal, choice)
+                self._found[key] = await _find(session, self._principal, choice, drafts=self._drafts)
         found = self._found[key]
         if isinstance(found, FieldError):
             raise refusal([FieldError(place + found.pointer, found.code, found.detail)])
@@ -83,7 +97,7 @@ class TemplateFiller:
             self._renderer,
             found.parts,
             found.declared,
-            variables,
+            variables if variables is not None else found.samples,
             seed=seed_of(email),
             pointer=f"{place}/variables",
             part_base=place,
@@ -120,27 +134,30 @@ async def fill_test(
     return Filled(f"[Test] {rendered.subject}"[:MAX_SUBJECT], rendered.html, rendered.text)
 
 
-def seed_of(email: EmailInput) -> str:
+def seed_of(email: Said) -> str:
     """Who decides the spintax: the first recipient, however the address is written."""
     to = email.to if isinstance(email.to, str) else next(iter(email.to), "")
     return to.rpartition("<")[2].strip("> ").lower()
 
 
-async def _find(session: AsyncSession, principal: Principal, choice: TemplateChoice) -> _Found | FieldError:
+async def _find(
+    session: AsyncSession, principal: Principal, choice: TemplateChoice, *, drafts: bool
+) -> _Found | FieldError:
     """An error has its pointer below the template."""
     template = await _template(session, principal, choice)
     if isinstance(template, FieldError):
         return template
-    number = choice.version if choice.version is not None else template.published_version
+    newest = template.latest_version if drafts else template.published_version
+    number = choice.version if choice.version is not None else newest
     if number is None:
         return FieldError("", "not_published", "No version of the template was published yet.")
     version: TemplateVersion | None = await repository.get_version(session, template, number=number)
     if version is None:
         detail = f"The template has no version {number}; the latest is {template.latest_version}."
         return FieldError("/version", "unknown_version", detail)
-    if version.published_at is None:
+    if version.published_at is None and not drafts:
         return FieldError("/version", "not_published", f"Version {number} is a draft. Publish it first.")
-    return _Found(parts_of(version), version.variables)
+    return _Found(parts_of(version), version.variables, version.sample_variables)
 
 
 async def _template(session: AsyncSession, principal: Principal, choice: TemplateChoice) -> Template | FieldError:

@@ -27,9 +27,12 @@ def limit_memory() -> None:
 
 
 def answer(request: dict[str, Any]) -> dict[str, Any]:
+    from penguinmails_core.content_checks import lint
     from penguinmails_core.templates import engine
 
     try:
+        if request["do"] == "lint":
+            return lint.lint(request["message"])
         if request["do"] == "check":
             return engine.check(request["version"])
         return engine.render(request["version"], request["variables"], request["seed"])
@@ -45,6 +48,7 @@ def serve(incoming: IO[bytes], outgoing: IO[bytes]) -> None:
         outgoing.write(HEAD.pack(len(body)) + body)
         outgoing.flush()
 
+    from penguinmails_core.content_checks import lint  # noqa: F401  (before the first request, as the engine)
     from penguinmails_core.templates import engine  # noqa: F401  (before the first request, which has a time limit)
 
     limit_memory()

@@ -162,6 +162,11 @@ async def webhook_endpoints_resend_all(world: World) -> Request:
 
 
 @recipe
+async def content_checks_create(world: World) -> Request:
+    return "/v1/content_checks", {"subject": "s", "text": "t"}
+
+
+@recipe
 async def templates_create(world: World) -> Request:
     return "/v1/templates", {"name": "Welcome", "subject": "Hello {{ name }}", "text": "t"}
 

@@ -21,6 +21,12 @@ if TYPE_CHECKING:
         AuditLogsResource,
         AuditLogsResourceWithRawResponse,
     )
+    from penguinmails._generated.resources.content_checks import (
+        AsyncContentChecksResource,
+        AsyncContentChecksResourceWithRawResponse,
+        ContentChecksResource,
+        ContentChecksResourceWithRawResponse,
+    )
     from penguinmails._generated.resources.domains import (
         AsyncDomainsResource,
         AsyncDomainsResourceWithRawResponse,
@@ -205,6 +211,12 @@ class Resources:
         return AuditLogsResource(self._transport)
 
     @cached_property
+    def content_checks(self) -> ContentChecksResource:
+        from penguinmails._generated.resources.content_checks import ContentChecksResource
+
+        return ContentChecksResource(self._transport)
+
+    @cached_property
     def domains(self) -> DomainsResource:
         from penguinmails._generated.resources.domains import DomainsResource
 
@@ -376,6 +388,10 @@ class ResourcesWithRawResponse:
         return self._resources.audit_logs.with_raw_response
 
     @property
+    def content_checks(self) -> ContentChecksResourceWithRawResponse:
+        return self._resources.content_checks.with_raw_response
+
+    @property
     def domains(self) -> DomainsResourceWithRawResponse:
         return self._resources.domains.with_raw_response
 
@@ -504,6 +520,12 @@ class AsyncResources:
         from penguinmails._generated.resources.audit_logs import AsyncAuditLogsResource
 
         return AsyncAuditLogsResource(self._transport)
+
+    @cached_property
+    def content_checks(self) -> AsyncContentChecksResource:
+        from penguinmails._generated.resources.content_checks import AsyncContentChecksResource
+
+        return AsyncContentChecksResource(self._transport)
 
     @cached_property
     def domains(self) -> AsyncDomainsResource:
@@ -675,6 +697,10 @@ class AsyncResourcesWithRawResponse:
     @property
     def audit_logs(self) -> AsyncAuditLogsResourceWithRawResponse:
         return self._resources.audit_logs.with_raw_response
+
+    @property
+    def content_checks(self) -> AsyncContentChecksResourceWithRawResponse:
+        return self._resources.content_checks.with_raw_response
 
     @property
     def domains(self) -> AsyncDomainsResourceWithRawResponse:

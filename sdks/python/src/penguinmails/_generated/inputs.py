@@ -54,6 +54,7 @@ __all__ = [
     "WebhookThrottlePeriodInput",
     "WorkspaceRoleInput",
     "WorkspaceStatusInput",
+    "ContentCheckTemplateInput",
     "AttachmentCreateInput",
     "EmailTemplateInput",
     "TrackingCreateInput",
@@ -202,6 +203,19 @@ WebhookSignatureInput: TypeAlias = models.WebhookSignature | Literal["hmac", "ed
 WebhookThrottlePeriodInput: TypeAlias = models.WebhookThrottlePeriod | Literal["second", "minute"]
 WorkspaceRoleInput: TypeAlias = models.WorkspaceRole | Literal["admin", "member", "viewer"]
 WorkspaceStatusInput: TypeAlias = models.WorkspaceStatus | Literal["active", "archived"]
+
+
+class ContentCheckTemplateInput(TypedDict, total=False):
+    """Drafts can be checked, too: the latest version when none is named, with the sample values when none are
+    given."""
+
+    alias: str | None
+    """Of the workspace that the key works in."""
+    id: str | None
+    variables: Mapping[str, Any] | None
+    """Values by name; the template's sample values when left out."""
+    version: int | None
+    """One that was published at any time; the published one when left out."""
 
 
 class AttachmentCreateInput(TypedDict, total=False):

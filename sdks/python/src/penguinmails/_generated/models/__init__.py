@@ -23,6 +23,7 @@ from penguinmails._generated.models.audit_log import AuditLog
 from penguinmails._generated.models.audit_log_list import AuditLogList
 from penguinmails._generated.models.audit_mode import AuditMode
 from penguinmails._generated.models.audit_resource import AuditResource
+from penguinmails._generated.models.blocklist_check import BlocklistCheck
 from penguinmails._generated.models.campaign_completed import CampaignCompleted
 from penguinmails._generated.models.campaign_completed_event import CampaignCompletedEvent
 from penguinmails._generated.models.campaign_created import CampaignCreated
@@ -33,6 +34,7 @@ from penguinmails._generated.models.campaign_paused import CampaignPaused
 from penguinmails._generated.models.campaign_paused_event import CampaignPausedEvent
 from penguinmails._generated.models.campaign_resumed import CampaignResumed
 from penguinmails._generated.models.campaign_resumed_event import CampaignResumedEvent
+from penguinmails._generated.models.check_status import CheckStatus
 from penguinmails._generated.models.contact_created import ContactCreated
 from penguinmails._generated.models.contact_created_event import ContactCreatedEvent
 from penguinmails._generated.models.contact_deleted import ContactDeleted
@@ -41,6 +43,10 @@ from penguinmails._generated.models.contact_unsubscribed import ContactUnsubscri
 from penguinmails._generated.models.contact_unsubscribed_event import ContactUnsubscribedEvent
 from penguinmails._generated.models.contact_updated import ContactUpdated
 from penguinmails._generated.models.contact_updated_event import ContactUpdatedEvent
+from penguinmails._generated.models.content_check import ContentCheck
+from penguinmails._generated.models.content_finding import ContentFinding
+from penguinmails._generated.models.content_part import ContentPart
+from penguinmails._generated.models.content_severity import ContentSeverity
 from penguinmails._generated.models.date_format import DateFormat
 from penguinmails._generated.models.domain import Domain
 from penguinmails._generated.models.domain_created import DomainCreated
@@ -237,6 +243,8 @@ from penguinmails._generated.models.scim_token_list import ScimTokenList
 from penguinmails._generated.models.scim_token_with_secret import ScimTokenWithSecret
 from penguinmails._generated.models.scope import Scope
 from penguinmails._generated.models.smtp_reply import SmtpReply
+from penguinmails._generated.models.spam_assassin_check import SpamAssassinCheck
+from penguinmails._generated.models.spam_assassin_rule import SpamAssassinRule
 from penguinmails._generated.models.sso_check import SsoCheck
 from penguinmails._generated.models.sso_connection import SsoConnection
 from penguinmails._generated.models.sso_connection_list import SsoConnectionList
@@ -396,6 +404,7 @@ __all__ = [
     "AuditLogList",
     "AuditMode",
     "AuditResource",
+    "BlocklistCheck",
     "CampaignCompleted",
     "CampaignCompletedEvent",
     "CampaignCreated",
@@ -406,6 +415,7 @@ __all__ = [
     "CampaignPausedEvent",
     "CampaignResumed",
     "CampaignResumedEvent",
+    "CheckStatus",
     "ContactCreated",
     "ContactCreatedEvent",
     "ContactDeleted",
@@ -414,6 +424,10 @@ __all__ = [
     "ContactUnsubscribedEvent",
     "ContactUpdated",
     "ContactUpdatedEvent",
+    "ContentCheck",
+    "ContentFinding",
+    "ContentPart",
+    "ContentSeverity",
     "DateFormat",
     "Domain",
     "DomainCreated",
@@ -610,6 +624,8 @@ __all__ = [
     "ScimTokenWithSecret",
     "Scope",
     "SmtpReply",
+    "SpamAssassinCheck",
+    "SpamAssassinRule",
     "SsoCheck",
     "SsoConnection",
     "SsoConnectionList",
