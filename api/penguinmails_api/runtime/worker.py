@@ -32,6 +32,8 @@ from penguinmails_core.kit.tasks import end
 from penguinmails_core.lanes.domains import DomainGroups, recheck
 from penguinmails_core.lanes.policies import PolicyError
 from penguinmails_core.limits.reputation import Reputation
+from penguinmails_core.mailboxes.oauth import OAuthTokens
+from penguinmails_core.mailboxes.tokens import MailboxTokens
 from penguinmails_core.maintenance.service import Maintenance
 from penguinmails_core.system_mail.service import SystemMail
 from penguinmails_core.tracking.judge import HitJudge
@@ -39,6 +41,8 @@ from penguinmails_core.tracking.links import TrackingLinks
 from penguinmails_core.unsubscribes.links import UnsubscribeLinks
 from penguinmails_sender.engine.engine import SenderEngine
 from penguinmails_sender.engine.personal import Personalizer
+from penguinmails_sender.mailboxes.probe import reach_of
+from penguinmails_sender.mailboxes.sending import MailboxSender
 from penguinmails_sender.transports import NullMxGuard, SimulatedTransport, SmtpTransport, Transport
 from penguinmails_webhooks.engine import WebhookEngine
 from penguinmails_webhooks.owner_mail import OwnerMail
@@ -177,9 +181,18 @@ class Worker:
                 worker_name(),
                 resolver=resolver,
                 personal=personal,
+                mailboxes=self._open_mailboxes(database),
             )
         except (PolicyError, OSError) as error:
             raise ConfigError(f"PENGUINMAILS_SENDER_LANES_FILE: {error}") from None
+
+    def _open_mailboxes(self, database: Database) -> MailboxSender:
+        settings = self._settings.mailbox
+        http = OutgoingHttp(allow_private=settings.allow_private)  # token endpoints
+        self._stack.push_async_callback(http.close)
+        tokens = MailboxTokens(database.worker, self._box, OAuthTokens(http, settings))
+        reach = reach_of(settings, SystemResolver())
+        return MailboxSender(database, self._box, tokens, reach, self._settings.sender.hostname)
 
     async def _observe(self, sender: SenderEngine, webhooks: WebhookEngine) -> None:
         """Metrics for those who asked for them."""

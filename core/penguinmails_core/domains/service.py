@@ -171,7 +171,7 @@ class VerifiedDomains:
     message asks."""
 
     def __init__(self, pool: Pool) -> None:
-        self._pool = pool
+        self.pool = self._pool = pool
         self._known: dict[tuple[UUID, str], tuple[float, VerifiedDomain | None]] = {}
 
     async def find(self, organization_id: UUID, name: str) -> VerifiedDomain | None:

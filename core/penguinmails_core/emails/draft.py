@@ -28,7 +28,7 @@ from penguinmails_core.emails.draft_rules import (
     check_schedule,
     escape,
 )
-from penguinmails_core.emails.lanes import lane_of
+from penguinmails_core.emails.lanes import DEFAULT_SOURCE, lane_of
 from penguinmails_core.emails.options import message_options
 from penguinmails_core.emails.payload import email_data
 from penguinmails_core.errors import FieldError, PayloadTooLarge, Unprocessable
@@ -37,6 +37,7 @@ from penguinmails_core.kit import ids
 from penguinmails_core.kit.addresses import AddressError, Mailbox, format_mailbox, parse_mailbox
 from penguinmails_core.kit.clock import rfc3339
 from penguinmails_core.kit.headers import HeaderError, validate_headers
+from penguinmails_core.mailboxes.pace import HORIZON
 from penguinmails_core.principal import Principal
 
 
@@ -104,10 +105,12 @@ def draft_email(
     limits: DraftLimits,
     now: datetime,
     base: str = "",
+    source: str = DEFAULT_SOURCE,
 ) -> Draft:
     """Check `email` and lay out its rows.
 
-    `base` is the JSON Pointer of the message inside the body (``/emails/3`` in a batch). Raises `Unprocessable` with
+    `base` is the JSON Pointer of the message inside the body (``/emails/3`` in a batch). `source` is what sends it: of
+    a mailbox, the message may wait longer for its turn. Raises `Unprocessable` with
     every fault, or `PayloadTooLarge`.
     """
     faults = Faults(base)
@@ -173,7 +176,7 @@ def draft_email(
     if scheduled_at:
         shared["scheduled_at"] = rfc3339(scheduled_at)
     recipient_rows, event_rows = _rows_of(
-        recipients, principal, workspace_id, message_uuid, message_class, shared, scheduled_at
+        recipients, principal, workspace_id, message_uuid, message_class, shared, scheduled_at, source
     )
     due = scheduled_at or now
     rows = MessageRows(
@@ -193,7 +196,7 @@ def draft_email(
             orjson.dumps(metadata).decode() if metadata else "{}",
             size,
             scheduled_at,
-            due + limits.horizon,
+            due + (limits.horizon if source == DEFAULT_SOURCE else HORIZON),
             now,
             orjson.dumps(options).decode() if options else "{}",
         ),
@@ -221,6 +224,7 @@ def _rows_of(
     message_class: str,
     shared: dict[str, Any],
     scheduled_at: datetime | None,
+    source: str,
 ) -> tuple[list[Row], list[Row]]:
     """A row and a first event for each recipient. `shared` is the event's data but for the recipient."""
     organization, mode = principal.organization_id, principal.mode
@@ -234,7 +238,7 @@ def _rows_of(
         address, name = mailbox.address, mailbox.name
         shared["recipient_id"] = ids.encode("rcp", recipient_uuid)
         shared["recipient"] = {"address": address, "name": name, "kind": kind}
-        lane = lane_of(mode, message_class, mailbox.domain)
+        lane = lane_of(mode, message_class, mailbox.domain, source)
         rows.append((organization, recipient_uuid, message_uuid, kind, position, address, name, lane, scheduled_at))
         payload = orjson.dumps(shared).decode()
         events.append((organization, workspace_id, last, mode, event_type, recipient_uuid, payload))

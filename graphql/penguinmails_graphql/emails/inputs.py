@@ -70,6 +70,9 @@ class SendEmailInput:
         default=None, description="Left out: campaign mail has it, transactional mail does not."
     )
     tracking: TrackingInput | None = strawberry.field(default=None, description="Left out: nothing is tracked.")
+    mailbox_id: strawberry.ID | None = strawberry.field(
+        default=None, description="Send through this mailbox; `from` must be its address or an alias."
+    )
 
     def to_message(self) -> Message:
         return Message(

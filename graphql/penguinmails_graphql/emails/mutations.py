@@ -209,8 +209,10 @@ async def _drafts(
                 given = values_of(item.template.variables, "variables")
                 filled = await filler.fill(message, item.template, given, base(index))
                 message = replace(message, subject=filled.subject, html=filled.html, text=filled.text)
+            through = str(item.mailbox_id) if item.mailbox_id is not None else None
+            domains, limits = services.domains, services.draft_limits
             drafts.append(
-                await compose(caller, message, services.domains, services.draft_limits, now=now, base=base(index))
+                await compose(caller, message, domains, limits, now=now, base=base(index), mailbox_id=through)
             )
         except Problem as problem:
             problems.append(problem)

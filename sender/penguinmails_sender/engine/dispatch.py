@@ -10,6 +10,7 @@ from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping, Se
 from contextlib import AbstractAsyncContextManager, nullcontext, suppress
 from dataclasses import replace
 from typing import Any
+from uuid import UUID
 
 from penguinmails_core.config import SenderSettings
 from penguinmails_core.content.service import ContentService
@@ -22,6 +23,7 @@ from penguinmails_core.kit.clock import utcnow
 from penguinmails_core.kit.crypto import CryptoError, SecretBox
 from penguinmails_core.kit.db import Database
 from penguinmails_core.kit.ids import Prefix, encode
+from penguinmails_core.mailboxes.pace import Wait, mailbox_of
 from penguinmails_core.sending import repository
 from penguinmails_sender.engine.budget import Budget
 from penguinmails_sender.engine.outcomes import (
@@ -39,6 +41,7 @@ from penguinmails_sender.engine.prepare import Group, KeyRing, group_jobs, load,
 from penguinmails_sender.engine.results import AWAY
 from penguinmails_sender.intake.verp import Verp
 from penguinmails_sender.lanes.book import LaneBook
+from penguinmails_sender.mailboxes.sending import MailboxSender, MailboxTransport
 from penguinmails_sender.smtp import Envelope, Outcome, RecipientResult
 from penguinmails_sender.transports import Transport
 
@@ -68,6 +71,7 @@ class Dispatcher:
         abandoned: Callable[[Sequence[Job]], None],
         start: Callable[[Coroutine[Any, Any, None]], None],
         personal: Personalizer | None = None,
+        mailboxes: MailboxSender | None = None,
     ) -> None:
         self._verp = Verp(box, settings.return_path)
         self._database = database
@@ -82,6 +86,7 @@ class Dispatcher:
         self._abandoned = abandoned
         self._start = start
         self._personal = personal
+        self._mailboxes = mailboxes
         self._budget = Budget(_IN_MEMORY)
         self._content_away = False
         # Twice the connections: while one half waits for the network, the other half is built and signed.
@@ -161,6 +166,7 @@ class Dispatcher:
 
     async def _attempt(self, group: Group) -> Sequence[Decision]:
         transport = self._transports[group.row["mode"]]
+        mailbox_id = mailbox_of(key_of(group.row["lane"]).source) if group.row["mode"] == "live" else None
         try:
             envelope = await self._prepare(group)
         except Exception:
@@ -173,6 +179,11 @@ class Dispatcher:
             return [hand_back(job, "the lease was too short", 0.0) for job in group.jobs]
         if wait := self._paused_for(group):
             return [hand_back(job, "the lane was paused meanwhile", wait) for job in group.jobs]
+        if mailbox_id is not None:
+            allowed = await self._permit(group, mailbox_id)
+            if not isinstance(allowed, MailboxTransport):
+                return allowed
+            transport = allowed
         email = encode(Prefix.EMAIL, group.row["message_id"])
         with trace.span("smtp attempt", email_id=email, mode=group.row["mode"], recipients=len(group.jobs)) as span:
             results = await _deliver(transport, envelope)
@@ -184,12 +195,28 @@ class Dispatcher:
             for job, result in zip(group.jobs, results, strict=True)
         ]
 
+    async def _permit(self, group: Group, mailbox_id: UUID) -> MailboxTransport | list[Decision]:
+        """The way through a mailbox, or when its turn comes. Nobody is told of a wait that caps make."""
+        if self._mailboxes is None:
+            return [hand_back(job, "no mailboxes here", _LATER) for job in group.jobs]
+        try:
+            found = await self._mailboxes.permit(group.row["organization_id"], mailbox_id, len(group.jobs))
+        except AWAY:
+            return [hand_back(job, "the database is not reachable", _SOON) for job in group.jobs]
+        if found is None:
+            return _dead(group, "mailbox_deleted")
+        if isinstance(found, Wait):
+            return [hand_back(job, f"{found.reason}: {found.detail}", found.seconds) for job in group.jobs]
+        return found
+
     async def _prepare(self, group: Group) -> Envelope | list[Decision]:
         row = group.row
         if row["mode"] == "test":
             return Envelope("", tuple(job.row["address"] for job in group.jobs), b"")
         if group.content is None or group.content.missing:
             return _dead(group, "content_missing")
+        if mailbox_of(key_of(row["lane"]).source) is not None:
+            return self._through_mailbox(group)
         try:
             keys = await self._keys.keys(row["organization_id"], row["from_domain"])
             if not keys:  # deleted, or no longer verified, since the accept: unsigned mail would burn the domain
@@ -202,6 +229,14 @@ class Dispatcher:
         except AWAY as error:
             log.warning("sender: the database is away (%s)", type(error).__name__)
             return [hand_back(job, "the database is not reachable", _SOON) for job in group.jobs]
+
+    def _through_mailbox(self, group: Group) -> Envelope | list[Decision]:
+        """Its provider signs, and takes no other return path than the mailbox's own address."""
+        try:
+            envelope = seal(group, (), self._verp, self._personal)
+        except (ValueError, CryptoError) as error:
+            return _dead(group, "not_sendable", str(error))
+        return replace(envelope, envelope_sender=group.row["from_address"])
 
     async def _without_late_suppressions(self, jobs: Sequence[Job]) -> Sequence[Job]:
         """The claim compares lower-cased ASCII addresses; quoted and international ones have a canonical form that SQL

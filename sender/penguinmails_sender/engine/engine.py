@@ -39,6 +39,7 @@ from penguinmails_sender.lanes.book import LaneBook, Limits
 from penguinmails_sender.lanes.governor import Governor
 from penguinmails_sender.lanes.pools import load_pools
 from penguinmails_sender.lanes.sorting import Sorter
+from penguinmails_sender.mailboxes.sending import MailboxSender
 from penguinmails_sender.transports import Transport
 
 log = logging.getLogger(__name__)
@@ -81,6 +82,7 @@ class SenderEngine:
         *,
         rng: random.Random | None = None,
         personal: Personalizer | None = None,
+        mailboxes: MailboxSender | None = None,
         resolver: Resolver | None = None,
         limits: Limits | None = None,
     ) -> None:
@@ -106,6 +108,7 @@ class SenderEngine:
             abandoned=self._abandon,
             start=self._start,
             personal=personal,
+            mailboxes=mailboxes,
         )
         self._open: dict[UUID, Job] = {}
         self._sends: set[asyncio.Task[None]] = set()

@@ -91,7 +91,7 @@ class Wire:
 
 async def connect(reach: Reach, server: MailServer) -> Wire:
     """Connected, with TLS when it is `implicit`. Raises `CannotSignIn`."""
-    addresses = await _resolve(reach, server.host)
+    addresses = await resolve(reach, server.host)
     context = reach.context() if server.tls == "implicit" else None
     failure: CannotSignIn | None = None
     for address in addresses[:_ADDRESSES]:
@@ -116,7 +116,7 @@ async def connect(reach: Reach, server: MailServer) -> Wire:
     raise failure
 
 
-async def _resolve(reach: Reach, name: str) -> list[str]:
+async def resolve(reach: Reach, name: str) -> list[str]:
     """Checked before they are called, so that no answer of DNS leads inside. Raises `CannotSignIn`."""
     try:
         host, literal = check_host(name, allow_private=reach.allow_private)

@@ -147,7 +147,10 @@ async def _greet(connection: SmtpConnection) -> None:
     if options.username is not None and options.password is not None:
         if not connection.tls and options.tls is not TlsPolicy.OFF:
             raise SmtpError("the server offers no TLS; credentials are not sent in the clear", enhanced_code="4.7.4")
-        await _authenticate(connection, options.username, options.password)
+        if options.xoauth2:
+            await _authenticate_by_token(connection, options.username, options.password)
+        else:
+            await _authenticate(connection, options.username, options.password)
 
 
 async def _hello(connection: SmtpConnection) -> None:
@@ -211,6 +214,18 @@ def _look_at_peer(connection: SmtpConnection, transport: asyncio.BaseTransport) 
     if problem is not None:
         transport.abort()  # type: ignore[attr-defined]
         raise _HandshakeFailed(problem)
+
+
+async def _authenticate_by_token(connection: SmtpConnection, username: str, token: str) -> None:
+    """XOAUTH2, as Google and Microsoft speak it."""
+    if "XOAUTH2" not in connection.extensions.get("AUTH", "").upper().split():
+        raise SmtpError("the server does not offer AUTH XOAUTH2", enhanced_code="4.7.4")
+    secret = b64encode(f"user={username}\x01auth=Bearer {token}\x01\x01".encode()).decode()
+    reply = await connection.command(f"AUTH XOAUTH2 {secret}", "AUTH")
+    if reply.code == 334:  # the error in base64; an empty answer ends it
+        reply = await connection.command("", "AUTH")
+    if reply.code != 235:
+        raise SmtpError("the server refuses the token", reply)
 
 
 async def _authenticate(connection: SmtpConnection, username: str, password: str) -> None:

@@ -62,6 +62,7 @@ class SmtpOptions:
     tls_name: str | None = None
     username: str | None = None
     password: str | None = field(default=None, repr=False)
+    xoauth2: bool = False  # the password is an OAuth access token
     source_address: str | None = None
     timeouts: Timeouts = field(default_factory=Timeouts)
     addresses: tuple[str, ...] = ()

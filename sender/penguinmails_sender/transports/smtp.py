@@ -30,6 +30,7 @@ class SmtpTransport:
         final: bool,
         username: str | None = None,
         password: str | None = None,
+        xoauth2: bool = False,
         tls: str = TlsPolicy.OPPORTUNISTIC,
         hostname: str = "localhost",
         max_connections: int = 20,
@@ -50,6 +51,7 @@ class SmtpTransport:
             tls_name=tls_name,
             username=username,
             password=password,
+            xoauth2=xoauth2,
             source_address=source_address,
             timeouts=timeouts or Timeouts(),
         )

@@ -225,3 +225,20 @@ async def test_strangers_and_test_mode(
         assert kept["status"] == "connected"
         assert submission.signed_in == []  # test mode calls nobody
         assert ids.decode("mbx", kept["id"])
+
+
+async def test_mail_through_a_mailbox_is_from_one_of_its_addresses(client: ApiClient, database: Database) -> None:
+    made = await connect(client, aliases=["g@acme.test"])
+    email = {"to": "ada@example.com", "subject": "s", "text": "t", "mailbox_id": made["id"]}
+    for sender in (USER, "Grace <g@acme.test>"):
+        assert (await client.post("/v1/emails", json=email | {"from": sender})).status_code == 202
+    rows = await database.worker.fetch("select lane from email_recipients")
+    assert {row["lane"] for row in rows} == {f"live/transactional/{made['id']}/other"}
+    refused = problem(await client.post("/v1/emails", json=email | {"from": "x@acme.test"}), 422, "validation_failed")
+    assert refused["errors"][0]["pointer"] == "/from"
+    unknown = email | {"from": USER, "mailbox_id": ids.encode("mbx", ids.new_uuid())}
+    refused = problem(await client.post("/v1/emails", json=unknown), 422, "validation_failed")
+    assert refused["errors"][0]["pointer"] == "/mailbox_id"
+    many = email | {"from": USER, "to": [f"p{number}@example.com" for number in range(11)]}
+    refused = problem(await client.post("/v1/emails", json=many), 422, "validation_failed")
+    assert refused["errors"][0]["code"] == "hourly_cap"

@@ -27,6 +27,7 @@ from penguinmails_sender.engine.engine import SenderEngine
 from penguinmails_sender.engine.personal import Personalizer
 from penguinmails_sender.inbox.smtp_server import Received, SmtpServer
 from penguinmails_sender.lanes.book import Limits
+from penguinmails_sender.mailboxes.sending import MailboxSender
 from penguinmails_sender.transports import Envelope, RecipientResult, SimulatedTransport, SmtpTransport, Transport
 from tests.fixtures.factories import Tenant, make_tenant
 from tests.fixtures.mail import draft, request_of
@@ -104,6 +105,7 @@ class World:
         live: Transport | None = None,
         name: str = "one",
         personal: Personalizer | None = None,
+        mailboxes: MailboxSender | None = None,
         resolver: Resolver | None = None,
         limits: Limits | None = None,
         **settings: Any,
@@ -121,6 +123,7 @@ class World:
             resolver=resolver,
             limits=limits,
             personal=personal,
+            mailboxes=mailboxes,
         )
 
     async def claim(

@@ -74,7 +74,8 @@ async def draft_of(ctx: RequestContext, email: EmailCreate, now: datetime, base:
         filled = await ctx.filler.fill(email, email.template, email.template.variables, base)
         said = {"subject": filled.subject, "html": filled.html, "text": filled.text}
         email = email.model_copy(update=said)
-    return await compose(ctx.caller, email, services.domains, services.draft_limits, now=now, base=base)
+    domains, limits = services.domains, services.draft_limits
+    return await compose(ctx.caller, email, domains, limits, now=now, base=base, mailbox_id=email.mailbox_id)
 
 
 async def accept_rows(

@@ -163,6 +163,12 @@ class EmailCreate(Request):
     tracking: TrackingCreate | None = Field(
         None, description="Opens and clicks, each with a verdict about who it was. Left out: nothing is tracked."
     )
+    mailbox_id: Annotated[str, AtMost(maxLength=40)] | None = Field(
+        None,
+        description="Send through this mailbox: `from` must be its address or an alias, its provider signs instead of "
+        "us, and the message waits for its turn within the mailbox's caps, for up to 30 days.",
+        examples=["mbx_01kaz6yzwhe1xrqm3c8s4q3m8r"],
+    )
 
 
 class EmailBatchCreate(Request):

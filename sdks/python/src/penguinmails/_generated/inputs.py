@@ -271,6 +271,7 @@ EmailCreateInput = TypedDict(
         "from": Required["str"],
         "headers": "Mapping[str, str]",
         "html": "str | None",
+        "mailbox_id": "str | None",
         "metadata": "Mapping[str, str]",
         "reply_to": "Sequence[str] | str",
         "scheduled_at": "datetime.datetime | str | None",

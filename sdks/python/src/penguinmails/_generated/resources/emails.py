@@ -182,6 +182,7 @@ class EmailsResource:
         class_: inputs.EmailClassInput | None = None,
         headers: Mapping[str, str] | None = None,
         html: str | None = None,
+        mailbox_id: str | None = None,
         metadata: Mapping[str, str] | None = None,
         reply_to: Sequence[str] | str | None = None,
         scheduled_at: datetime.datetime | str | None = None,
@@ -212,6 +213,8 @@ class EmailsResource:
             class_: `transactional` is delivered at least once, `campaign` at most once.
             headers: Own headers, at most 50; those the sender writes itself are refused.
             html: HTML body. Give `html`, `text` or both.
+            mailbox_id: Send through this mailbox: `from` must be its address or an alias, its provider signs instead of
+                us, and the message waits for its turn within the mailbox's caps, for up to 30 days.
             metadata: At most 50 entries; come back in every answer and webhook about the message.
             reply_to: Where answers go, when not to `from`; at most 10.
             scheduled_at: When to send: RFC 3339 with an offset, at most 365 days ahead. Left out: now.
@@ -239,6 +242,7 @@ class EmailsResource:
                         "class": class_,
                         "headers": headers,
                         "html": html,
+                        "mailbox_id": mailbox_id,
                         "metadata": metadata,
                         "reply_to": reply_to,
                         "scheduled_at": scheduled_at,
@@ -645,6 +649,7 @@ class AsyncEmailsResource:
         class_: inputs.EmailClassInput | None = None,
         headers: Mapping[str, str] | None = None,
         html: str | None = None,
+        mailbox_id: str | None = None,
         metadata: Mapping[str, str] | None = None,
         reply_to: Sequence[str] | str | None = None,
         scheduled_at: datetime.datetime | str | None = None,
@@ -675,6 +680,8 @@ class AsyncEmailsResource:
             class_: `transactional` is delivered at least once, `campaign` at most once.
             headers: Own headers, at most 50; those the sender writes itself are refused.
             html: HTML body. Give `html`, `text` or both.
+            mailbox_id: Send through this mailbox: `from` must be its address or an alias, its provider signs instead of
+                us, and the message waits for its turn within the mailbox's caps, for up to 30 days.
             metadata: At most 50 entries; come back in every answer and webhook about the message.
             reply_to: Where answers go, when not to `from`; at most 10.
             scheduled_at: When to send: RFC 3339 with an offset, at most 365 days ahead. Left out: now.
@@ -702,6 +709,7 @@ class AsyncEmailsResource:
                         "class": class_,
                         "headers": headers,
                         "html": html,
+                        "mailbox_id": mailbox_id,
                         "metadata": metadata,
                         "reply_to": reply_to,
                         "scheduled_at": scheduled_at,
