@@ -19,6 +19,7 @@ from penguinmails_api.cli import (
     serve,
     trigger,
     users,
+    warmup,
     webhooks,
 )
 
@@ -69,4 +70,5 @@ app.add_typer(events.app, name="events")
 app.add_typer(keys.app, name="keys")
 app.add_typer(users.app, name="users")
 app.add_typer(plans.app, name="plans")
+app.add_typer(warmup.app, name="warmup")
 app.add_typer(webhooks.app, name="webhooks")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
@@ -14,7 +15,7 @@ import orjson
 from penguinmails_core.emails.lanes import LaneKey, is_live, key_of
 from penguinmails_core.kit.db import Connection, Pool
 from penguinmails_core.kit.ids import new_uuid
-from penguinmails_core.lanes import repository
+from penguinmails_core.lanes import repository, warmups
 from penguinmails_sender.bounces.reasons import Action, Reason, facts
 from penguinmails_sender.engine.outcomes import Decision
 from penguinmails_sender.lanes.adapt import Hit, Step, adapt, forget_old, grow, reopen
@@ -24,6 +25,7 @@ from penguinmails_sender.lanes.state import LaneState
 log = logging.getLogger(__name__)
 
 _EVERY = 0.5  # seconds
+_DAYS_EVERY = 60.0  # seconds between looks whether a day of a warm-up is over
 _MOST_HITS = 1000  # a lane, between two looks; more of the same says nothing new
 _ACTIONS = (Action.PAUSE_LANE, Action.PAUSE_DOMAIN, Action.SLOW)
 _ABOUT_US = frozenset(reason.value for reason in Reason if facts(reason).action in _ACTIONS)
@@ -40,6 +42,7 @@ class Governor:
         self._changed = changed
         self._counts: dict[tuple[UUID, LaneKey], list[int]] = {}
         self._hits: dict[LaneKey, list[Hit]] = defaultdict(list)
+        self._days_at = 0.0
 
     def observe(self, decisions: Iterable[Decision]) -> None:
         """Answers of servers, of live mail. What no server said (a lost connection, a defect) teaches nothing."""
@@ -87,6 +90,9 @@ class Governor:
         """Write what was seen, act on it, end what is over, read what others did."""
         steps = await self.flush()
         steps += await self._end_pauses()
+        if time.monotonic() >= self._days_at:
+            self._days_at = time.monotonic() + _DAYS_EVERY
+            await warmups.tick(self._pool)
         await self._book.refresh()
         if steps:
             self._changed()
