@@ -49,7 +49,7 @@ class Api(FastAPI):
     def __init__(self) -> None:
         self._v2: dict[str, Any] | None = None
         self._methods: dict[str, set[str]] = {}
-        self._special: list[tuple[re.Pattern[str], str]] = []
+        self._special: list[tuple[re.Pattern[str], str]] | None = None  # made when it is asked for
         super().__init__(
             docs_url=None, redoc_url=None, openapi_url=None, redirect_slashes=False, telemetry=_NO_TELEMETRY
         )
@@ -63,7 +63,7 @@ class Api(FastAPI):
         for route in router.routes:
             if isinstance(route, APIRoute):
                 self._methods.setdefault(route.path, set()).update(route.methods or ())
-        self._special = [(route_regex(path), path) for path in self._methods if self._hides_another(path)]
+        self._special = None
 
     def _hides_another(self, path: str) -> bool:
         """Whether a route with an id matches this path too: /v1/emails/{id} and /v1/emails/batch."""
@@ -79,6 +79,8 @@ class Api(FastAPI):
     def _special_methods(self, path: str) -> set[str] | None:
         if path in self._methods:
             return self._methods[path]
+        if self._special is None:
+            self._special = [(route_regex(path), path) for path in self._methods if self._hides_another(path)]
         return next((self._methods[template] for regex, template in self._special if regex.match(path)), None)
 
     def build_middleware_stack(self) -> ASGIApp:

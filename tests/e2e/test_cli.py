@@ -456,6 +456,7 @@ def test_serve_and_worker_on_own_servers(folder: Path, sandbox: Sandbox, server:
         assert "Traceback" not in worker.errors()
 
 
+@pytest.mark.timeout(300)  # seven programs are started one after the other
 def test_run_twice_in_one_folder(folder: Path) -> None:
     """The first start makes a key and says so; the second finds everything as it was."""
     arguments = ("run", "--data-dir", "data", "--port", "0", "--inbox-port", "0")
