@@ -20,7 +20,7 @@ STEP = 0.05
 GROW_EVERY = timedelta(minutes=1)
 SLOW_AGAIN = timedelta(seconds=10)  # replies to what had left before are no news
 AFTER_PAUSE = 0.25
-_AGAIN_WITHIN = 86_400.0
+AGAIN_WITHIN = 86_400.0
 _LONGEST = 8  # times the rule's seconds
 _MOST_HITS = 200
 _MOST_EVIDENCE = 5
@@ -209,14 +209,14 @@ def _until(state: LaneState, name: str, rule: BackOffRule, now: datetime) -> dat
     key = f"!{name}"
     at = now.timestamp()
     last, times = state.hits.get(key, (0.0, 1))
-    times = min(_LONGEST, times * 2) if last > at - _AGAIN_WITHIN else 1
+    times = min(_LONGEST, times * 2) if last > at - AGAIN_WITHIN else 1
     state.hits[key] = [at, times]
     return now + timedelta(seconds=rule.seconds * times)
 
 
 def forget_old(state: LaneState, now: datetime) -> None:
     """What no rule can count any more, so that a row stays small."""
-    oldest = now.timestamp() - _AGAIN_WITHIN
+    oldest = now.timestamp() - AGAIN_WITHIN
     for name, entries in list(state.hits.items()):
         last = entries[0] if name.startswith("!") else entries[-1][0]
         if last < oldest:

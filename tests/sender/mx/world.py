@@ -17,7 +17,7 @@ from penguinmails_sender.smtp import Timeouts
 from penguinmails_sender.transports import DirectMxTransport
 from tests.sender.smtp.scripted_server import ScriptedServer, running
 
-QUICK = Timeouts(connect=5, tls=5, greeting=0.5, command=0.5, data=0.5, block=0.5, final=0.5, quit=1)
+QUICK = Timeouts(connect=5, tls=5, greeting=5, command=5, data=5, block=5, final=5, quit=1)
 PLAIN = ConnectionPolicy(tls="off")
 
 
