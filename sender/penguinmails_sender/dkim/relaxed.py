@@ -30,6 +30,16 @@ def relaxed_body(body: bytes) -> bytes:
     return body
 
 
+def relaxed_lines(head: bytes) -> bytes:
+    """A header with each field on one line and runs of white space as one space; those at the ends of a value stay."""
+    head = head.replace(b"\r\n ", b" ").replace(b"\r\n\t", b" ")
+    if b"\t" in head:
+        head = head.replace(b"\t", b" ")
+    while b"  " in head:
+        head = head.replace(b"  ", b" ")
+    return head
+
+
 def relaxed_value(value: bytes) -> bytes:
     """Unfolded, runs as one space, none at either end."""
     if b"\r\n" in value:

@@ -6,7 +6,6 @@ string operations on the header.
 
 from __future__ import annotations
 
-import re
 import time
 from base64 import b64encode
 from collections.abc import Sequence
@@ -14,7 +13,7 @@ from functools import lru_cache
 from hashlib import sha256
 
 from penguinmails_sender.dkim.keys import DkimKey
-from penguinmails_sender.dkim.relaxed import relaxed_body, relaxed_value
+from penguinmails_sender.dkim.relaxed import relaxed_body, relaxed_lines, relaxed_value
 
 SIGNED_HEADERS = (
     "From", "To", "Cc", "Subject", "Date", "Message-ID", "Reply-To", "MIME-Version", "Content-Type",
@@ -23,8 +22,9 @@ SIGNED_HEADERS = (
 )  # fmt: skip
 """What is signed when present (RFC 6376 §5.4.1; RFC 8058 §4 demands both List-Unsubscribe fields)."""
 
-_ORDER = {name.lower().encode(): name for name in SIGNED_HEADERS}
-_FIELDS = re.compile(rb"\r\n(?![ \t])").split
+# By name as we write it and in lower case: (name for `h=`, start of the canonical field).
+_SIGNED = {form: (name, name.lower().encode() + b":") for name in SIGNED_HEADERS
+           for form in (name.encode(), name.lower().encode())}  # fmt: skip
 _WIDTH = 76
 _CHUNK = 74  # leaves room for ` b=`
 
@@ -56,11 +56,15 @@ def sign(raw: bytes, keys: Sequence[DkimKey], now: int | None = None) -> bytes:
 def _signed_fields(head: bytes) -> tuple[tuple[str, ...], bytes]:
     """(names for `h=`, canonical octets of those fields). Repeated fields are taken from the bottom up (§5.4.2)."""
     found: dict[str, list[bytes]] = {}
-    for line in _FIELDS(head):
+    for line in relaxed_lines(head).split(b"\r\n"):
         name, _, value = line.partition(b":")
-        key = name.rstrip(b" \t").lower()
-        if (label := _ORDER.get(key)) is not None:
-            found.setdefault(label, []).append(key + b":" + relaxed_value(value) + b"\r\n")
+        known = _SIGNED.get(name) or _SIGNED.get(name.rstrip(b" ").lower())
+        if known is not None:
+            field = known[1] + value.strip(b" ") + b"\r\n"
+            if known[0] in found:
+                found[known[0]].append(field)
+            else:
+                found[known[0]] = [field]
     if "From" not in found:
         raise ValueError("the message has no From header")
     names: list[str] = []
