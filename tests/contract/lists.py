@@ -52,6 +52,10 @@ KEPT_OUT = {
     "/inbound/*": "called by others in their own protocols (docs/inbound.md)",
     "/portal/*": "pages for people (docs/webhook-portal.md)",
     "/static/*": "style and script of the pages",
+    "/u/*": "a page behind a link in mail, and what mail programs POST to (RFC 8058)",
+    "/p/*": "a page behind a link in mail",
+    "/t/*": "a link in mail: leads on",
+    "/o/*": "an image in mail",
 }
 """path (or a prefix and `*`) -> why the specification does not hold it."""
 
