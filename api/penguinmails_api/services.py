@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -34,6 +34,7 @@ from penguinmails_core.config import (
     CheckSettings,
     ContentSettings,
     DatabaseSettings,
+    DomainsSettings,
     InboundSettings,
     MailboxSettings,
     OAuthSettings,
@@ -47,6 +48,8 @@ from penguinmails_core.config import (
     WorkerSettings,
 )
 from penguinmails_core.content.service import ContentService
+from penguinmails_core.domains.looking import named_resolvers
+from penguinmails_core.domains.policy import DnsPolicy
 from penguinmails_core.domains.service import VerifiedDomains
 from penguinmails_core.emails.accept import Acceptor
 from penguinmails_core.emails.draft import DraftLimits
@@ -114,6 +117,7 @@ class Settings:
     check: CheckSettings = field(default_factory=CheckSettings)
     tracking: TrackingSettings = field(default_factory=TrackingSettings)
     mailbox: MailboxSettings = field(default_factory=MailboxSettings)
+    domains: DomainsSettings = field(default_factory=DomainsSettings)
 
 
 @dataclass(slots=True)
@@ -153,6 +157,7 @@ class Services:
     renderer: Renderer
     content_checker: ContentChecker
     box: SecretBox | None = None
+    resolvers: Mapping[str, Resolver] = field(default_factory=dict)
     telemetry: Telemetry | None = None
     inbound_handlers: Sequence[InboundHandler] = field(init=False)
     mailbox_prober: MailboxProber = field(init=False)
@@ -181,9 +186,14 @@ class Services:
             self.public = local_url(url)
 
     @property
-    def spf(self) -> str:
-        """The mechanisms of the servers that mail leaves from; empty when the operator has not said."""
-        return self.settings.sender.spf
+    def dns_policy(self) -> DnsPolicy:
+        """What the operator says of the DNS of sending domains."""
+        return DnsPolicy.of(self.settings.sender, self.settings.domains)
+
+    @property
+    def dns_resolvers(self) -> Mapping[str, Resolver]:
+        """Who is asked about sending domains, by name."""
+        return self.resolvers or {"system": self.resolver}
 
     @property
     def webhook_sources(self) -> Sequence[str]:
@@ -290,9 +300,10 @@ async def open_services(
     *,
     box: SecretBox | None = None,
     resolver: Resolver | None = None,
+    resolvers: Mapping[str, Resolver] | None = None,
 ) -> Services:
     """Connects. `box` seals and opens secrets at rest; `resolver` is where domains are looked up, the system's DNS
-    unless given.
+    unless given; `resolvers` are asked about sending domains instead of it, by default those of the settings.
 
     Raises what asyncpg raises when the database cannot be reached; Redis may be away.
     """
@@ -364,6 +375,7 @@ async def open_services(
         oidc=OidcClient(outgoing),
         public=public_url_of(settings),
         resolver=resolver or SystemResolver(),
+        resolvers=resolvers if resolvers is not None else {} if resolver else named_resolvers(settings.domains),
         addresses=addresses,
         request_log=request_log,
         event_streams=event_streams,

@@ -473,6 +473,59 @@ class TrackingSettings(BaseSettings):
         return None if value is None else public_origin(value)
 
 
+class DomainsSettings(BaseSettings):
+    """What sending domains should publish in DNS, and how it is watched."""
+
+    model_config = _concern("PENGUINMAILS_DOMAINS_")
+
+    return_path_host: str = Field(
+        "", description="Host with our MX and SPF that `bounces.DOMAIN` is to be an alias of; empty asks for none"
+    )
+    tracking_host: str = Field(
+        "", description="Host of this server that `links.DOMAIN` is to be an alias of; empty asks for none"
+    )
+    mta_sts_host: str = Field(
+        "", description="Host that serves MTA-STS policies, for domains that ask for one; empty offers none"
+    )
+    dmarc_reports: str = Field(
+        "", description="Address that aggregate DMARC reports are to be sent to; empty asks for none"
+    )
+    tls_reports: str = Field("", description="Address that reports about TLS are to be sent to; empty offers none")
+    resolvers: Annotated[list[str], NoDecode] = Field(
+        default_factory=list,
+        description="Comma-separated addresses of DNS servers that are asked each for itself; default: the system's",
+    )
+    grace: Duration = Field(
+        timedelta(hours=72), description="How long mail still leaves after a domain's key has gone from DNS"
+    )
+    rotation_wait: Duration = Field(
+        timedelta(hours=1), description="Least wait between seeing a new DKIM key in DNS and signing with it"
+    )
+    keep_old: Duration = Field(
+        timedelta(days=7), description="How long a replaced DKIM key stays published; mail on its way needs it"
+    )
+    check_every: Duration = Field(timedelta(hours=6), description="How often the DNS of a verified domain is looked at")
+    cloudflare_url: str = Field(
+        "https://api.cloudflare.com/client/v4", description="Where Cloudflare's API is, for records written into zones"
+    )
+    apply_allow_private: bool = Field(
+        False,
+        description="Write records also by name servers on loopback and private addresses, and on other ports than 53",
+    )
+
+    @field_validator("resolvers", mode="before")
+    @classmethod
+    def _split(cls, value: object) -> object:
+        return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+
+    @field_validator("resolvers")
+    @classmethod
+    def _check_resolvers(cls, value: list[str]) -> list[str]:
+        for address in value:
+            ipaddress.ip_address(address)
+        return value
+
+
 CONCERNS: tuple[type[BaseSettings], ...] = (
     StackSettings,
     DatabaseSettings,
@@ -490,6 +543,7 @@ CONCERNS: tuple[type[BaseSettings], ...] = (
     InboundSettings,
     TrackingSettings,
     MailboxSettings,
+    DomainsSettings,
 )
 # Read elsewhere: the SDK and the embedded stack.
 _OTHER_NAMES = {

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from types import TracebackType
@@ -14,6 +14,7 @@ import strawberry
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from penguinmails_core.content.service import ContentService
+from penguinmails_core.domains.policy import DnsPolicy
 from penguinmails_core.domains.service import VerifiedDomains
 from penguinmails_core.emails.accept import AcceptRequest, Verdict
 from penguinmails_core.emails.draft import DraftLimits
@@ -43,9 +44,10 @@ _NO_BOX = "This server cannot seal secrets: its operator must set PENGUINMAILS_S
 
 
 class GraphServices(Protocol):
-    """The parts of a process that resolvers use; the API's services are one. `spf`: what domains should publish to
-    allow the servers that mail leaves from. `default_plan`: that of organizations without one.
-    `organizations_per_person`: how many one may own. `webhook_sources`: the networks that webhooks are sent from.
+    """The parts of a process that resolvers use; the API's services are one. `dns_policy`: what the
+    operator says of the DNS of sending domains, which `dns_resolvers` are asked about. `default_plan`: that of
+    organizations without one. `organizations_per_person`: how many one may own. `webhook_sources`: the networks that
+    webhooks are sent from.
 
     `require_protocol` raises `Unavailable` when people cannot sign in that way here. `examine_connection` asks an
     identity provider what it is, and answers what was looked at and what is wrong with it (None: nothing); `outside` is
@@ -65,7 +67,10 @@ class GraphServices(Protocol):
     content_checker: ContentChecker
 
     @property
-    def spf(self) -> str: ...
+    def dns_policy(self) -> DnsPolicy: ...
+
+    @property
+    def dns_resolvers(self) -> Mapping[str, Resolver]: ...
 
     @property
     def inbound_sources(self) -> InboundSources: ...

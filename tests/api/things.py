@@ -4,6 +4,7 @@ example of the operation that creates it, or found in a list. What neither gives
 from __future__ import annotations
 
 import re
+from base64 import b64encode
 from typing import Any
 
 import httpx
@@ -12,6 +13,7 @@ from penguinmails_api.app import api
 from penguinmails_core.kit import ids
 from penguinmails_core.kit.db import Database
 from tests.fixtures.client import ApiClient
+from tests.fixtures.dmarc import dmarc_report
 from tests.fixtures.factories import (
     Recipient,
     Tenant,
@@ -46,6 +48,10 @@ BODIES: dict[str, dict[str, Any]] = {
     "topics_update": {"name": "changed"},
     "members_update": {"role": "viewer"},
     "roles_update": {"description": "changed"},
+    "domains_add_report": {"content": b64encode(dmarc_report("acme.test", [])).decode()},
+    "domains_apply_dns_records": {
+        "rfc2136": {"server": "127.0.0.1", "zone": "acme.test", "key_name": "k", "key_secret": "c2VjcmV0"}
+    },
 }
 
 

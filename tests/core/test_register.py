@@ -167,6 +167,7 @@ async def _fill(database: Database, table: str, organization: object) -> None:
     for child, key, parent in (
         ("tracked_links", "id", "email_messages"),
         ("tracking_hits", "recipient_id", "email_recipients"),
+        ("domain_reports", "domain_id", "domains"),
     ):
         if table == child:
             await _fill(database, parent, organization)
@@ -242,6 +243,8 @@ def _value(table: str, name: str, kind: str, organization: object) -> object:
         return organization
     if table == "tracking_hits" and name == "kind":
         return "open"
+    if table == "domain_reports" and name == "kind":
+        return "dmarc"
     if table == "workspace_members" and name == "role":
         return "viewer"
     if name in known:

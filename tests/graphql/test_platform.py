@@ -32,7 +32,10 @@ OF_KEY = """totals { requests cost refused errors messages sends }
 async def test_domains(graph: GraphClient, services: Services) -> None:
     create = """mutation ($name: String!, $key: String) { createDomain(input: {name: $name}, idempotencyKey: $key)
       { domain { id name unicodeName status workspaceId verifiedAt checkedAt createdAt updatedAt
-          records { purpose type name value required status observed detail } } } }"""
+          failingSince graceUntil
+          settings { dmarcPolicy returnPath tracking mtaSts tlsReports bimiLogo bimiCertificate }
+          records { purpose type name value required publisher status observed reason detail fix conflicts ttl visibleBy
+            dnsLookups voidLookups resolvers { resolver status observed ttl } } } } }"""
     made = (await graph(create, name="Mail.Acme.Example", key="d"))["createDomain"]["domain"]
     assert (await graph(create, name="Mail.Acme.Example", key="d"))["createDomain"]["domain"] == made
     rest = (await graph.api.get(f"/v1/domains/{made['id']}")).json()

@@ -64,6 +64,9 @@ TWINS = {
     "domains_list": "Query.domains",
     "domains_get": "Query.domain",
     "domains_create": "Mutation.createDomain",
+    "domains_update": "Mutation.updateDomain",
+    "domains_rotate_dkim": "Mutation.rotateDomainKeys",
+    "domains_dmarc_sources": "Domain.dmarcSources",
     "domains_verify": "Mutation.verifyDomain",
     "domains_delete": "Mutation.deleteDomain",
     "lanes_list": "Query.lanes",
@@ -194,6 +197,8 @@ TWINS = {
 WITHOUT = {
     "events_stream": "a stream that does not end; GraphQL follows `events(after:)` page by page",
     "emails_attachment": "answers the bytes of a file; `Attachment.id` leads there",
+    "domains_apply_dns_records": "hands a secret of another service through; it has one way in, which logs no body",
+    "domains_add_report": "takes the bytes of a file",
     "domains_export_records": "answers the text of a file; `Domain.records` has the same as data",
     "webhook_deliveries_export_csv": "streams up to 100,000 deliveries; GraphQL answers in one piece",
     "audit_logs_export_jsonl": "streams up to 100,000 entries; GraphQL answers in one piece",

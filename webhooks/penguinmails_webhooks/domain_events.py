@@ -8,7 +8,7 @@ from pydantic import Field
 
 from penguinmails_core.events.types import EventType
 from penguinmails_webhooks.catalogue import EventData
-from penguinmails_webhooks.payloads import DomainEventData, DriftedRecord
+from penguinmails_webhooks.payloads import DomainEventData, DriftedRecord, Timestamp
 
 _DOMAIN: dict[str, Any] = {
     "domain_id": "dom_01k5w8m3xjf2r9v0q4tz7h6cdn",
@@ -56,10 +56,11 @@ class DomainDrift(
         "sending_ends_at": None,
     },
 ):
-    """DNS of a verified domain is no longer what it was set up to be. Mail is still sent; it may be trusted less."""
+    """DNS of a verified domain is no longer what it was set up to be. Mail is still sent; it may be trusted less. When
+    what proves control has gone, the domain fails at the end of its grace (`grace_until` of the domain)."""
 
     records: list[DriftedRecord] = Field(description="What differs")
-    sending_ends_at: str | None = Field(
+    sending_ends_at: Timestamp | None = Field(
         description="When the domain fails, unless the key that proves control comes back; null while that is there"
     )
 

@@ -19,7 +19,9 @@ from penguinmails_api.services import Settings, draft_limits, open_telemetry, pu
 from penguinmails_core.config import ConfigError, SenderSettings
 from penguinmails_core.content.collector import collect
 from penguinmails_core.content.service import ContentService
-from penguinmails_core.domains.drift import DriftWatch
+from penguinmails_core.domains.looking import named_resolvers
+from penguinmails_core.domains.policy import DnsPolicy
+from penguinmails_core.domains.watch import DomainWatch
 from penguinmails_core.emails.accept import Acceptor
 from penguinmails_core.errors import Unavailable
 from penguinmails_core.inbound.worker import InboundWorker
@@ -151,8 +153,9 @@ class Worker:
         self._supervise("replays", Replays(database, doorbell).run(), None)
         self._supervise("maintenance", maintenance.run(), None)
         if settings.sender.transport != "capture":  # what never leaves need not be in anybody's DNS
-            watch = DriftWatch(database, SystemResolver(), doorbell, spf=settings.sender.spf)
-            self._supervise("domains", watch.run(), None)
+            resolvers = named_resolvers(settings.domains) or {"system": SystemResolver()}
+            policy = DnsPolicy.of(settings.sender, settings.domains)
+            self._supervise("domains", DomainWatch(database, doorbell, resolvers, policy).run(), None)
         self._supervise("reputation", Reputation(database, doorbell).run(), None)
         self._supervise("collector", _collect_for_ever(database, content), None)
         return self

@@ -8,7 +8,9 @@ from penguinmails_api.gateway import HotRoute
 from penguinmails_api.v1.api_keys.endpoints import router as api_keys
 from penguinmails_api.v1.audit_logs.endpoints import router as audit_logs
 from penguinmails_api.v1.content_checks.endpoints import router as content_checks
+from penguinmails_api.v1.domains.apply import router as domain_apply
 from penguinmails_api.v1.domains.endpoints import router as domains
+from penguinmails_api.v1.domains.reports import router as domain_reports
 from penguinmails_api.v1.emails import batch, send
 from penguinmails_api.v1.emails.attachments import router as attachments
 from penguinmails_api.v1.emails.endpoints import router as emails
@@ -55,6 +57,8 @@ ROUTERS: tuple[APIRouter, ...] = (
     events,
     event_types,
     domains,
+    domain_apply,
+    domain_reports,
     mailboxes,
     suppressions,
     topics,

@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
 
-from penguinmails_core.domains.dns_records import Observation, Record, RecordStatus, to_publish
+from penguinmails_core.domains.dns_records import Observation, Publisher, Record, RecordStatus, to_publish
 
 TTL = 3600  # seconds
 _STRING = 255  # octets of one character-string (RFC 1035 §3.3)
@@ -24,7 +24,7 @@ class ExportFormat(StrEnum):
 def export(form: ExportFormat, records: Sequence[Record], observed: Mapping[str, Observation]) -> str:
     """Only what is not there yet, or not right. Where a record has to take the place of another one, a comment says so:
     a second SPF or DMARC record beside the first would make receivers use neither."""
-    todo = [(record, observed[record.name]) for record in records]
+    todo = [(record, observed[record.key]) for record in records if record.publisher is Publisher.DOMAIN]
     todo = [(record, seen) for record, seen in todo if seen.status is not RecordStatus.FOUND]
     if form is ExportFormat.ZONE:
         return "".join(_zone_lines(record, seen) for record, seen in todo)
@@ -52,29 +52,40 @@ def _replaces(seen: Observation) -> str | None:
     return "Takes the place of what is there: " + " | ".join(" ".join(value.split()) for value in seen.values)
 
 
+def _content(record: Record, seen: Observation) -> str:
+    return " ".join(character_strings(to_publish(record, seen))) if record.type == "TXT" else record.value
+
+
 def _zone_lines(record: Record, seen: Observation) -> str:
     note = _replaces(seen)
-    line = f"{record.name}.\t{TTL}\tIN\tTXT\t{' '.join(character_strings(to_publish(record, seen)))}\n"
+    data = _content(record, seen) if record.type == "TXT" else f"{record.value}."
+    line = f"{record.name}.\t{TTL}\tIN\t{record.type}\t{data}\n"
     return (f"; {note}\n" if note else "") + line
 
 
 def _cloudflare(record: Record, seen: Observation) -> dict[str, object]:
-    content = " ".join(character_strings(to_publish(record, seen)))
     comment = _replaces(seen)
-    found: dict[str, object] = {"type": "TXT", "name": record.name, "content": content, "ttl": TTL}
+    found: dict[str, object] = {
+        "type": record.type,
+        "name": record.name,
+        "content": _content(record, seen),
+        "ttl": TTL,
+    }
+    if record.type == "CNAME":
+        found["proxied"] = False
     return found | ({"comment": comment[:100]} if comment else {})  # longer ones are refused
 
 
 def _terraform(record: Record, seen: Observation) -> str:
     note = _replaces(seen)
-    content = _hcl(" ".join(character_strings(to_publish(record, seen))))
+    content = _hcl(_content(record, seen))
     label = record.name.replace(".", "_").replace("-", "_").lstrip("_")
     lines = [
         *([f"# {note}"] if note else []),
         f'resource "cloudflare_dns_record" "{record.purpose}_{label}" {{',
         "  zone_id = var.zone_id",
         f"  name    = {_hcl(record.name)}",
-        '  type    = "TXT"',
+        f'  type    = "{record.type}"',
         f"  content = {content}",
         f"  ttl     = {TTL}",
         "}",

@@ -10,8 +10,10 @@ Domains are facts of DNS, so live and test data share them; a test key may read 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import func
@@ -21,28 +23,25 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from penguinmails_core.audit import service as audit
 from penguinmails_core.audit.actor import Actor, Resource
 from penguinmails_core.domains import manage_repository as repository
-from penguinmails_core.domains.dns_records import Observation, Record, RecordStatus, desired, public_key
+from penguinmails_core.domains.dns_records import Observation, RecordStatus
+from penguinmails_core.domains.judging import public_key
+from penguinmails_core.domains.policy import DnsPolicy
 from penguinmails_core.domains.service import NewKeys
+from penguinmails_core.domains.telling import DomainRecords, data_of, note, tell, with_records
 from penguinmails_core.errors import Conflict, FieldError, Forbidden, NotFound, Unprocessable
-from penguinmails_core.events import repository as events
 from penguinmails_core.events.types import EventType
 from penguinmails_core.kit.addresses import AddressError, to_ascii
 from penguinmails_core.kit.db import Database
-from penguinmails_core.kit.ids import Prefix, encode, new_uuid
+from penguinmails_core.kit.ids import Prefix, new_uuid
 from penguinmails_core.kit.pages import cut
 from penguinmails_core.limits.catalogue import Limit
 from penguinmails_core.limits.service import require_room
 from penguinmails_core.models import Domain, DomainKey
 from penguinmails_core.principal import Principal
 
-
-@dataclass(frozen=True, slots=True)
-class DomainRecords:
-    """A domain, what it should publish, and what was seen of each record, by name."""
-
-    row: Domain
-    records: Sequence[Record]
-    observed: Mapping[str, Observation]
+_PICTURE = re.compile(r"https://[A-Za-z0-9.-]+(:[0-9]+)?/[A-Za-z0-9._~/%+-]*")
+NO_POLICY = DnsPolicy()
+SOON = timedelta(minutes=30)  # between looks at a domain that somebody waits for
 
 
 def read_name(name: str) -> str:
@@ -60,7 +59,12 @@ def require_live(principal: Principal) -> None:
 
 
 async def create(
-    session: AsyncSession, principal: Principal, keys: NewKeys, *, workspace_id: UUID | None = None, spf: str = ""
+    session: AsyncSession,
+    principal: Principal,
+    keys: NewKeys,
+    *,
+    workspace_id: UUID | None = None,
+    policy: DnsPolicy = NO_POLICY,
 ) -> DomainRecords:
     """Add the domain that `keys` were made for, in `workspace_id` or the caller's own. Raises `Conflict` when the
     organization has it already, `LimitReached`."""
@@ -94,20 +98,31 @@ async def create(
     session.add_all(made)
     await session.flush()
     await session.refresh(row)
-    _tell(session, row, EventType.DOMAIN_CREATED)
-    await _audit(session, principal, row, "created", None, {"name": row.name, "status": row.status})
-    return _with_records(row, made, spf)
+    tell(session, row, EventType.DOMAIN_CREATED)
+    await note(session, principal, row, "created", None, {"name": row.name, "status": row.status})
+    return with_records(row, made, policy)
 
 
 async def get(
-    session: AsyncSession, principal: Principal, domain_id: UUID, *, spf: str = "", lock: bool = False
+    session: AsyncSession, principal: Principal, domain_id: UUID, *, policy: DnsPolicy = NO_POLICY, lock: bool = False
 ) -> DomainRecords:
     """Raises `NotFound`, also for what the caller may not see."""
     row = await repository.get(session, principal, domain_id, lock=lock)
     if row is None:
         raise NotFound("There is no such domain.")
     keys = await repository.keys_of(session, row.organization_id, [row.id])
-    return _with_records(row, keys[row.id], spf)
+    return with_records(row, keys[row.id], policy)
+
+
+async def load(
+    session: AsyncSession, organization_id: UUID, domain_id: UUID, policy: DnsPolicy, *, lock: bool = False
+) -> DomainRecords | None:
+    """For the worker, which asks for itself."""
+    row = await repository.of_organization(session, organization_id, domain_id, lock=lock)
+    if row is None:
+        return None
+    keys = await repository.keys_of(session, organization_id, [row.id])
+    return with_records(row, keys[row.id], policy)
 
 
 async def list_domains(
@@ -116,7 +131,7 @@ async def list_domains(
     *,
     statuses: Sequence[str] = (),
     name: str | None = None,
-    spf: str = "",
+    policy: DnsPolicy = NO_POLICY,
     limit: int,
     after: UUID | None = None,
     before: UUID | None = None,
@@ -127,15 +142,16 @@ async def list_domains(
     )
     rows, has_more = cut(found, limit, backwards=before is not None)
     keys = await repository.keys_of(session, principal.organization_id, [row.id for row in rows])
-    return [_with_records(row, keys[row.id], spf) for row in rows], has_more
+    return [with_records(row, keys[row.id], policy) for row in rows], has_more
 
 
 def proved(domain: DomainRecords, observed: Mapping[str, Observation]) -> bool | None:
     """Whether DNS holds the organization's key; None when DNS did not answer."""
-    found = [observed[record.name].status for record in domain.records if record.proof and record.name in observed]
+    found = [observed[record.key].status for record in domain.records if record.proof and record.key in observed]
     if RecordStatus.FOUND in found:
         return True
-    return None if not found or RecordStatus.UNAVAILABLE in found else False
+    unsure = {RecordStatus.UNAVAILABLE, RecordStatus.PROPAGATING}
+    return None if not found or unsure & set(found) else False
 
 
 async def take_over(database: Database, domain: DomainRecords, observed: Mapping[str, Observation]) -> None:
@@ -147,7 +163,7 @@ async def take_over(database: Database, domain: DomainRecords, observed: Mapping
         other = await repository.verified_elsewhere(connection, domain.row.organization_id, domain.row.name)
         if other is None or published & {public_key(proof) for proof in other["proofs"]}:
             return
-        data = _data(other["id"], domain.row.name, "failed") | {"reason": "taken_over"}
+        data = data_of(other["id"], domain.row.name, "failed") | {"reason": "taken_over"}
         await repository.lose(connection, other, new_uuid(), data)
         system = Actor.system(other["organization_id"], "domain verification")
         lost = Resource(Prefix.DOMAIN, other["id"])
@@ -155,47 +171,29 @@ async def take_over(database: Database, domain: DomainRecords, observed: Mapping
         await audit.record_on(connection, system, "domain.failed", lost, was, became)
 
 
-async def record_look(
-    session: AsyncSession,
-    principal: Principal,
-    domain_id: UUID,
-    observed: Mapping[str, Observation],
-    *,
-    spf: str = "",
+async def update(
+    session: AsyncSession, principal: Principal, domain_id: UUID, changes: Mapping[str, Any], policy: DnsPolicy
 ) -> DomainRecords:
-    """Keep what was seen, and what follows from it. A look that DNS did not answer changes no status.
-
-    Raises `Conflict` when another organization has the name verified and its key is still in DNS.
-    """
+    """Change the owner's options (`DomainOptions`); which records there should be follows from them. Raises
+    `NotFound`, `Unprocessable`."""
     require_live(principal)
-    domain = await get(session, principal, domain_id, spf=spf, lock=True)
+    domain = await get(session, principal, domain_id, policy=policy, lock=True)
     row = domain.row
-    before, proof = row.status, proved(domain, observed)
-    row.observed = {name: observation.to_json() for name, observation in observed.items()}
-    row.checked_at = func.now()
-    row.updated_at = func.now()
-    if proof is not None:
-        row.status = "verified" if proof else "failed"
-    changed = row.status != before
-    if changed:
-        row.verified_at = func.now() if proof else None
-        row.event_sequence += 1
-    try:
+    before = dict(row.options)
+    after = before | dict(changes)
+    for name in ("bimi_logo", "bimi_certificate"):
+        if after.get(name) and not (len(after[name]) <= 500 and _PICTURE.fullmatch(after[name])):
+            detail = f"`{name}` must be an https:// address of at most 500 characters, without a query."
+            raise Unprocessable(detail, errors=[FieldError(f"/{name}", "invalid_url", detail)])
+    if after.get("bimi_certificate") and not after.get("bimi_logo"):
+        detail = "`bimi_certificate` certifies a logo: give `bimi_logo` too."
+        raise Unprocessable(detail, errors=[FieldError("/bimi_logo", "missing", detail)])
+    if after != before:
+        row.options, row.updated_at = after, func.now()
         await session.flush()
-    except IntegrityError:
-        raise Conflict(
-            f"{row.name} is verified by another organization, whose key is in DNS. It comes to you when only your "
-            "records are published; then verify again."
-        ) from None
-    await session.refresh(row)
-    if changed and proof:
-        _tell(session, row, EventType.DOMAIN_VERIFIED)
-    elif changed:
-        _tell(session, row, EventType.DOMAIN_FAILED, reason="records_missing")
-    if changed:
-        verb = "verified" if proof else "failed"
-        await _audit(session, principal, row, verb, {"status": before}, {"status": row.status})
-    return DomainRecords(row, domain.records, observed)
+        await session.refresh(row)
+        await note(session, principal, row, "updated", before, after)
+    return await get(session, principal, domain_id, policy=policy)
 
 
 async def delete(session: AsyncSession, principal: Principal, domain_id: UUID) -> None:
@@ -203,11 +201,11 @@ async def delete(session: AsyncSession, principal: Principal, domain_id: UUID) -
     require_live(principal)
     domain = await get(session, principal, domain_id, lock=True)
     domain.row.event_sequence += 1
-    _tell(session, domain.row, EventType.DOMAIN_DELETED)
+    tell(session, domain.row, EventType.DOMAIN_DELETED)
     await session.flush()
     was = {"name": domain.row.name, "status": domain.row.status}
     await repository.delete_domain(session, domain.row)
-    await _audit(session, principal, domain.row, "deleted", was, None)
+    await note(session, principal, domain.row, "deleted", was, None)
 
 
 async def _workspace(session: AsyncSession, principal: Principal, wanted: UUID | None) -> UUID:
@@ -218,37 +216,3 @@ async def _workspace(session: AsyncSession, principal: Principal, wanted: UUID |
         detail = "`workspace_id` names no workspace that these credentials may use."
         raise Unprocessable(detail, errors=[FieldError("/workspace_id", "not_found", detail)])
     return wanted
-
-
-def _with_records(row: Domain, keys: Sequence[DomainKey], spf: str) -> DomainRecords:
-    records = desired(row.name, [(key.selector, key.algorithm, key.public_key) for key in keys], spf)
-    return DomainRecords(row, records, {r.name: Observation.of(row.observed.get(r.name)) for r in records})
-
-
-def _data(domain_id: UUID, name: str, status: str) -> dict[str, str]:
-    return {"domain_id": encode(Prefix.DOMAIN, domain_id), "name": name, "status": status}
-
-
-def _tell(session: AsyncSession, row: Domain, event: EventType, **what: str) -> None:
-    events.add(
-        session,
-        organization_id=row.organization_id,
-        workspace_id=row.workspace_id,
-        mode="live",
-        event=event,
-        resource_id=row.id,
-        sequence=row.event_sequence,
-        payload=_data(row.id, row.name, row.status) | what,
-    )
-
-
-async def _audit(
-    session: AsyncSession,
-    principal: Principal,
-    row: Domain,
-    verb: str,
-    before: Mapping[str, str] | None,
-    after: Mapping[str, str] | None,
-) -> None:
-    resource = Resource(Prefix.DOMAIN, row.id, row.workspace_id)
-    await audit.record(session, principal, f"domain.{verb}", resource, before, after)

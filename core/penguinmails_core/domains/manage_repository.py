@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, delete, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from penguinmails_core.kit.db import Connection
+from penguinmails_core.kit.db import Connection, Pool
 from penguinmails_core.kit.pages import newest_first
 from penguinmails_core.models import Domain, DomainKey, Workspace
 from penguinmails_core.principal import Principal
@@ -27,6 +28,30 @@ def _visible(principal: Principal) -> list[ColumnElement[bool]]:
 async def get(session: AsyncSession, principal: Principal, domain_id: UUID, *, lock: bool = False) -> Domain | None:
     query = select(Domain).where(*_visible(principal), Domain.id == domain_id)
     return await session.scalar(query.with_for_update() if lock else query)
+
+
+async def of_organization(
+    session: AsyncSession, organization_id: UUID, domain_id: UUID, *, lock: bool = False
+) -> Domain | None:
+    query = select(Domain).where(Domain.organization_id == organization_id, Domain.id == domain_id)
+    return await session.scalar(query.with_for_update() if lock else query)
+
+
+async def claim_due(pool: Pool, now: datetime, again: datetime, limit: int) -> list[tuple[UUID, UUID]]:
+    """(organization, domain) of those to look at; they are due `again` then, should this process die."""
+    rows = await pool.fetch(
+        """
+        update domains d set next_look_at = $2 from (
+          select organization_id, id from domains where next_look_at <= $1 order by next_look_at limit $3
+          for update skip locked
+        ) due where (d.organization_id, d.id) = (due.organization_id, due.id)
+        returning d.organization_id, d.id
+        """,
+        now,
+        again,
+        limit,
+    )
+    return [(row["organization_id"], row["id"]) for row in rows]
 
 
 async def list_domains(
@@ -51,9 +76,11 @@ async def list_domains(
 async def keys_of(
     session: AsyncSession, organization_id: UUID, domain_ids: Sequence[UUID]
 ) -> dict[UUID, list[DomainKey]]:
-    """Active keys of each domain."""
-    query = select(DomainKey).where(
-        DomainKey.organization_id == organization_id, DomainKey.domain_id.in_(domain_ids), DomainKey.active
+    """All keys of each domain."""
+    query = (
+        select(DomainKey)
+        .where(DomainKey.organization_id == organization_id, DomainKey.domain_id.in_(domain_ids))
+        .order_by(DomainKey.id)
     )
     found: dict[UUID, list[DomainKey]] = defaultdict(list)
     for key in await session.scalars(query):
@@ -77,6 +104,11 @@ async def delete_domain(session: AsyncSession, domain: Domain) -> None:
     await session.flush()
 
 
+async def delete_key(session: AsyncSession, key: DomainKey) -> None:
+    await session.delete(key)
+    await session.flush()
+
+
 async def verified_elsewhere(connection: Connection, organization_id: UUID, name: str) -> Any | None:
     """The domain of another organization that is verified under this name, locked, with its proofs."""
     return await connection.fetchrow(
@@ -96,7 +128,8 @@ async def lose(connection: Connection, row: Any, event_id: UUID, payload: dict[s
     await connection.execute(
         """
         with lost as (
-          update domains set status = 'failed', verified_at = null, event_sequence = event_sequence + 1,
+          update domains set status = 'failed', verified_at = null, failing_since = null,
+            grace_until = null, event_sequence = event_sequence + 1,
             updated_at = now() where organization_id = $1 and id = $2
           returning organization_id, workspace_id, id, event_sequence
         )

@@ -65,7 +65,7 @@ async def public_keys(pool: Pool, name: str, selector: str) -> list[str]:
         """
         select k.public_key from domain_keys k
         join domains d on (d.organization_id, d.id) = (k.organization_id, k.domain_id)
-        where d.name = $1 and d.status = 'verified' and k.selector = $2 and k.active
+        where d.name = $1 and d.status = 'verified' and k.selector = $2 and (k.active or k.state = 'retiring')
         """,
         name,
         selector,

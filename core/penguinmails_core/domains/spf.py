@@ -1,95 +1,125 @@
-"""SPF records (RFC 7208): what one costs to evaluate, and how our mechanisms join one that is there already."""
+"""SPF records (RFC 7208): reading, merging into one that is there, and counting the lookups that it costs."""
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, field
 
 from penguinmails_core.kit.dns import DnsUnavailable, NameNotFound, Resolver
 
-MAX_LOOKUPS = 10  # RFC 7208 §4.6.4: receivers answer `permerror` beyond it, and mail is as good as unsigned
-MAX_VOID = 2  # lookups without an answer, same section
-_STOP = 20  # nobody needs to know how far beyond
-_TERM = re.compile(r"^[+?~-]?(include|a|mx|ptr|exists)(?:[:/](.*))?$", re.IGNORECASE)
-
-
-@dataclass(slots=True)
-class SpfCost:
-    """`lookups` and `void` as a receiver would count them when nothing matched. `broken`: names of includes that hold
-    no SPF record. `unknown`: DNS did not answer somewhere, so the true numbers may be higher."""
-
-    lookups: int = 0
-    void: int = 0
-    broken: list[str] = field(default_factory=list)
-    unknown: bool = False
+MOST_LOOKUPS = 10  # RFC 7208 §4.6.4: more is a permanent error
+MOST_VOID = 2  # ibid.: lookups that find nothing
+_STOP = 3 * MOST_LOOKUPS  # what goes beyond is counted no further
+_COSTLY = ("include", "a", "mx", "ptr", "exists", "redirect")
 
 
 def is_spf(text: str) -> bool:
-    """RFC 7208 §4.5: the version, then a blank or the end."""
-    return re.match(r"v=spf1( |$)", text, re.IGNORECASE) is not None
+    """RFC 7208 §4.5: the version is followed by a space or by nothing."""
+    words = text.split(" ", 1)
+    return words[0].lower() == "v=spf1"
 
 
-def mechanisms_of(text: str) -> list[str]:
-    """The terms after the version, lower-cased, without a leading `+`."""
-    return [term.lower().removeprefix("+") for term in text.split()[1:]]
+def terms(record: str) -> list[str]:
+    return record.split()[1:]
 
 
-def missing(text: str, wanted: str) -> list[str]:
-    """Those of the `wanted` mechanisms that the record does not name."""
-    present = mechanisms_of(text)
-    return [term for term in wanted.lower().split() if term not in present]
+def missing(record: str, wanted: str) -> list[str]:
+    """Mechanisms of `wanted` that `record` does not name; case and a leading ``+`` do not matter."""
+    there = {_plain(term) for term in terms(record)}
+    return [term for term in wanted.split() if _plain(term) not in there]
 
 
-def merge(text: str, wanted: str) -> str:
-    """The record with the `wanted` mechanisms that it lacks, before whatever ends it (`all` or `redirect=`)."""
-    version, *terms = text.split()
-    lacking = missing(text, wanted)
-    ends = re.compile(r"^([+?~-]?all|redirect=.*)$", re.IGNORECASE)
-    at = next((index for index, term in enumerate(terms) if ends.match(term)), len(terms))
-    return " ".join([version, *terms[:at], *lacking, *terms[at:]])
+def merged(record: str, wanted: str) -> str:
+    """`record` with what it lacks of `wanted`, put before the first `all` (what follows it is never read) or before
+    `redirect`. Nothing that is there is taken away."""
+    new, old = missing(record, wanted), terms(record)
+    place = next((index for index, term in enumerate(old) if term.lower().lstrip("+-~?") == "all"), None)
+    if place is None:
+        place = next((index for index, term in enumerate(old) if term.lower().startswith("redirect=")), len(old))
+    return " ".join(["v=spf1", *old[:place], *new, *old[place:]])
 
 
-async def cost(resolver: Resolver, text: str) -> SpfCost:
-    """Follows includes and redirects. Counts every term, as if none matched: that is the worst case, and the one of
-    mail from elsewhere."""
-    found = SpfCost()
-    await _walk(resolver, text, found, frozenset())
+def _plain(term: str) -> str:
+    return term.lower().removeprefix("+")
+
+
+@dataclass(slots=True)
+class Cost:
+    """Of evaluating a record to its end. `broken`: names of includes that hold no SPF record, several, or themselves.
+    `complete` is False when DNS did not answer on the way."""
+
+    lookups: int = 0
+    void: int = 0
+    complete: bool = True
+    broken: list[str] = field(default_factory=list)
+
+    @property
+    def too_much(self) -> bool:
+        return self.lookups > MOST_LOOKUPS or self.void > MOST_VOID
+
+
+async def cost(resolver: Resolver, domain: str, record: str) -> Cost:
+    """Counted statically: every mechanism is followed, whichever might match first, since one sender's mail passes at
+    the first include and another's at the last."""
+    found = Cost()
+    await _follow(resolver, domain, record, found, (domain,))
     return found
 
 
-async def _walk(resolver: Resolver, text: str, found: SpfCost, above: frozenset[str]) -> None:
-    terms = text.split()[1:]
-    ended = any(re.match(r"^[+?~-]?all$", term, re.IGNORECASE) for term in terms)
-    for term in terms:
+async def _follow(resolver: Resolver, domain: str, record: str, found: Cost, path: tuple[str, ...]) -> None:
+    ended = any(term.lower().lstrip("+-~?") == "all" for term in terms(record))  # then `redirect` is void (§6.1)
+    for term in terms(record):
         if found.lookups >= _STOP:
             return
-        if match := _TERM.match(term):
-            found.lookups += 1
-            if match[1].lower() == "include" and match[2]:
-                await _follow(resolver, match[2], found, above)
-        elif term.lower().startswith("redirect=") and not ended:  # RFC 7208 §6.1: `all` makes it void
-            found.lookups += 1
-            await _follow(resolver, term.partition("=")[2], found, above)
+        name, value = _parts(term)
+        if name not in _COSTLY or (name == "redirect" and ended):
+            continue
+        found.lookups += 1
+        target = value.rstrip(".").lower() or domain
+        if "%" in target or name in ("ptr", "exists"):  # a macro is known at the time of the mail only
+            continue
+        if name in ("include", "redirect"):
+            await _include(resolver, target, found, path)
+        else:
+            await _addresses(resolver, name, target, found)
 
 
-async def _follow(resolver: Resolver, name: str, found: SpfCost, above: frozenset[str]) -> None:
-    name = name.lower().rstrip(".")
-    if "%" in name:  # a macro: only a receiver knows what it stands for
-        return
-    if name in above:
-        found.broken.append(name)
+async def _include(resolver: Resolver, target: str, found: Cost, path: tuple[str, ...]) -> None:
+    if target in path:
+        found.broken.append(target)
         return
     try:
-        texts = [value.decode("latin-1") for value in await resolver.txt(name)]
+        records = [text.decode("utf-8", "replace") for text in await resolver.txt(target)]
     except NameNotFound:
-        texts = []
+        records = []
     except DnsUnavailable:
-        found.unknown = True
+        found.complete = False
         return
-    if not texts:
+    if not records:
         found.void += 1
-    records = [text for text in texts if is_spf(text)]
-    if len(records) != 1:
-        found.broken.append(name)
+    records = [text for text in records if is_spf(text)]
+    if len(records) == 1:
+        await _follow(resolver, target, records[0], found, (*path, target))
+    else:
+        found.broken.append(target)
+
+
+async def _addresses(resolver: Resolver, name: str, target: str, found: Cost) -> None:
+    try:
+        there = await resolver.mx(target) if name == "mx" else await resolver.addresses(target)
+    except NameNotFound:
+        there = []
+    except DnsUnavailable:
+        found.complete = False
         return
-    await _walk(resolver, records[0], found, above | {name})
+    if not there:
+        found.void += 1
+
+
+def _parts(term: str) -> tuple[str, str]:
+    """(``include``, ``example.net``); of ``a/24`` and ``mx:example.net//64`` without the lengths."""
+    text = term.lstrip("+-~?")
+    for index, character in enumerate(text):
+        if character in ":=/":
+            name, rest = text[:index].lower(), text[index + 1 :]
+            return name, "" if character == "/" else rest.split("/", 1)[0]
+    return text.lower(), ""

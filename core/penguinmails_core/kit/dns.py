@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple, Protocol
+from dataclasses import dataclass
+from typing import Any, Literal, NamedTuple, Protocol, runtime_checkable
 
 import dns.asyncresolver
 import dns.exception
 import dns.flags
 import dns.name
+import dns.rdatatype
 import dns.resolver
 
 MxRecord = tuple[int, str]
@@ -73,6 +75,29 @@ class ValidatingResolver(Resolver, Protocol):
         ...
 
 
+Kind = Literal["A", "AAAA", "CNAME", "MX", "TXT"]
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """All that one question was answered with. `values` are in text (MX: ``10 mx.example.test``); `ttl` is in seconds:
+    how long this answer may be kept, or, without values, how long "there is none" may be (RFC 2308 §5). None: unknown.
+    `exists` is False for NXDOMAIN."""
+
+    values: tuple[str, ...] = ()
+    ttl: int | None = None
+    exists: bool = True
+
+
+@runtime_checkable
+class AnsweringResolver(Protocol):
+    """A resolver that also tells how long what it says holds."""
+
+    async def answer(self, name: str, kind: Kind) -> Answer:
+        """Raises `DnsUnavailable`; a name that does not exist is an answer."""
+        ...
+
+
 def is_null_mx(records: Sequence[MxRecord]) -> bool:
     """The domain says that it takes no mail: a single MX whose host is the root (RFC 7505 §3).
 
@@ -100,6 +125,21 @@ class StaticResolver:
 
     async def addresses(self, host: str) -> list[str]:
         return [*self._get(host, "A"), *self._get(host, "AAAA")]
+
+    async def answer(self, name: str, kind: Kind) -> Answer:
+        """`TTL` in a name's table is that of all its records."""
+        table = self._records.get(_plain(name), self._records.get("*"))
+        if table is None:
+            return Answer((), None, False)
+        if kind == "CNAME":
+            values = tuple(_plain(host) for host in self._get(name, "CNAME"))
+        elif kind == "MX":
+            values = tuple(f"{preference} {host}" for preference, host in await self.mx(name))
+        elif kind == "TXT":
+            values = tuple(_readable(text) for text in await self.txt(name))
+        else:
+            values = tuple(self._get(name, kind))
+        return Answer(values, table.get("TTL"))
 
     async def is_secure(self, name: str, kind: str) -> bool:
         self._get(name, kind)
@@ -168,6 +208,17 @@ class SystemResolver:
         records = [Tlsa(item.usage, item.selector, item.mtype, item.cert) for item in answer.rrset or ()]
         return records, _authentic(answer)
 
+    async def answer(self, name: str, kind: Kind) -> Answer:
+        try:
+            found = await self._ask(name, kind)
+        except NameNotFound as error:
+            cause = error.__cause__
+            gone: Any = cause if isinstance(cause, dns.resolver.NXDOMAIN) else None
+            return Answer((), _negative_ttl(list(gone.responses().values()) if gone else []), False)
+        if not found.rrset:
+            return Answer((), _negative_ttl([found.response]))
+        return Answer(tuple(_shown(record) for record in found.rrset), int(found.rrset.ttl))
+
     async def _resolve(self, name: str, kind: str) -> list[Any]:
         return list((await self._ask(name, kind)).rrset or ())
 
@@ -176,8 +227,8 @@ class SystemResolver:
             return await self._client().resolve(
                 dns.name.from_text(name), kind, search=False, lifetime=self._timeout, raise_on_no_answer=False
             )
-        except dns.resolver.NXDOMAIN:
-            raise NameNotFound(name, "the name does not exist") from None
+        except dns.resolver.NXDOMAIN as error:
+            raise NameNotFound(name, "the name does not exist") from error
         except (dns.name.LabelTooLong, dns.name.NameTooLong, dns.name.EmptyLabel, dns.name.BadEscape) as error:
             raise NameNotFound(name, f"not a domain name ({error})") from None
         except (dns.exception.DNSException, OSError) as error:
@@ -199,6 +250,27 @@ class SystemResolver:
 
 def _authentic(answer: dns.resolver.Answer) -> bool:
     return bool(answer.response.flags & dns.flags.AD)
+
+
+def _shown(record: Any) -> str:
+    if hasattr(record, "strings"):
+        return _readable(b"".join(record.strings))
+    if hasattr(record, "exchange"):
+        return f"{record.preference} {_plain(record.exchange.to_text())}"
+    return _plain(record.to_text())
+
+
+def _readable(text: bytes) -> str:
+    return text.decode("utf-8", "replace").replace("\0", "")
+
+
+def _negative_ttl(responses: Sequence[Any]) -> int | None:
+    """The lesser of the SOA's own TTL and its `minimum` (RFC 2308 §5)."""
+    for response in responses:
+        for rrset in response.authority:
+            if rrset.rdtype == dns.rdatatype.SOA:
+                return int(min(rrset.ttl, rrset[0].minimum))
+    return None
 
 
 def _plain(name: str) -> str:

@@ -12,6 +12,7 @@ import asyncpg
 from penguinmails_core.api_keys.notices import forget_ended, notice_expiring
 from penguinmails_core.audit.service import drop_old
 from penguinmails_core.config import AuditSettings, InboundSettings, RequestLogSettings, TrackingSettings
+from penguinmails_core.domains.reports.repository import forget as forget_reports
 from penguinmails_core.events.repository import DEFAULT_DAYS
 from penguinmails_core.idempotency.service import sweep
 from penguinmails_core.identity.repository import sweep as sweep_identity
@@ -34,6 +35,7 @@ KEEP_EVENTS = timedelta(days=DEFAULT_DAYS)  # unless an organization says otherw
 KEEP_REPLAYS = timedelta(days=90)  # after their end
 KEEP_INVITATIONS = timedelta(days=90)
 KEEP_PORTAL_LINKS = timedelta(days=30)  # after their end
+KEEP_REPORTS = timedelta(days=400)
 KEEP_SUPPRESSIONS = timedelta(days=400)  # after their end
 _BITE = 10_000
 _SIP = 1000
@@ -91,6 +93,8 @@ class Maintenance:
         while await forget_hits(pool, self._tracking.retention, _BITE) >= _BITE:
             pass
         while await forget_suppressions(pool, KEEP_SUPPRESSIONS, _SIP) >= _SIP:
+            pass
+        while await forget_reports(pool, KEEP_REPORTS, _SIP) >= _SIP:
             pass
         while await forget_portal_links(pool, KEEP_PORTAL_LINKS, _SIP) >= _SIP:
             pass

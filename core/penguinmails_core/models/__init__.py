@@ -4,7 +4,7 @@ from penguinmails_core.models.api_key import ApiKey, ApiKeySecret, ApiKeySends
 from penguinmails_core.models.audit_log import AuditHead, AuditLog
 from penguinmails_core.models.base import Base, TableFacts
 from penguinmails_core.models.content import Attachment, Blob, EmailContent
-from penguinmails_core.models.domain import Domain, DomainKey
+from penguinmails_core.models.domain import Domain, DomainKey, DomainReport
 from penguinmails_core.models.email import FINAL, EmailAttempt, EmailMessage, EmailRecipient, RecipientStatus
 from penguinmails_core.models.event import ConsumerCursor, Event
 from penguinmails_core.models.idempotency_key import IdempotencyKey
@@ -80,6 +80,7 @@ __all__ = [
     "DeliveryHour",
     "Domain",
     "DomainKey",
+    "DomainReport",
     "EmailAttempt",
     "EmailContent",
     "EmailMessage",

@@ -6,7 +6,7 @@ import strawberry
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from penguinmails_core.domains import manage
-from penguinmails_core.domains.manage import DomainRecords
+from penguinmails_core.domains.telling import DomainRecords
 from penguinmails_core.errors import FieldError, Unprocessable
 from penguinmails_core.kit.addresses import AddressError, to_ascii
 from penguinmails_core.kit.ids import Prefix
@@ -46,10 +46,10 @@ class DomainsQuery:
         caller, page = caller_of(info, Scope.DOMAINS_READ), page_of(first, after, last, before)
         wanted = filter or DomainFilterInput()
         caller = caller.inside(workspace_of(wanted))
-        statuses, name, spf = (
+        statuses, name, policy = (
             [str(item) for item in wanted.status or ()],
             wanted.ascii_name(),
-            info.context.services.spf,
+            info.context.services.dns_policy,
         )
 
         async def work(session: AsyncSession) -> tuple[list[DomainRecords], bool]:
@@ -58,7 +58,7 @@ class DomainsQuery:
                 caller,
                 statuses=statuses,
                 name=name,
-                spf=spf,
+                policy=policy,
                 limit=page.limit,
                 after=page.after,
                 before=page.before,
@@ -76,6 +76,6 @@ async def fetch_domain(info: Info, node_id: strawberry.ID) -> Domain:
     caller, domain_id = caller_of(info, Scope.DOMAINS_READ), uuid_of(Prefix.DOMAIN, node_id, "domain")
 
     async def work(session: AsyncSession) -> DomainRecords:
-        return await manage.get(session, caller, domain_id, spf=info.context.services.spf)
+        return await manage.get(session, caller, domain_id, policy=info.context.services.dns_policy)
 
     return Domain.of(await info.context.read(work))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
@@ -15,6 +16,7 @@ from penguinmails_core.kit.db import Database
 from penguinmails_core.kit.doorbell import MAIL, WEBHOOKS
 from tests.api.conventions.test_declared import MUTATING, NO_DRY_RUN, operations
 from tests.fixtures.client import ApiClient, problem
+from tests.fixtures.dmarc import dmarc_report
 from tests.fixtures.factories import (
     Recipient,
     Tenant,
@@ -389,6 +391,21 @@ async def domains_verify(world: World) -> Request:
 
 
 @recipe
+async def domains_update(world: World) -> Request:
+    return await world.domain(), {"dmarc_policy": "reject"}
+
+
+@recipe
+async def domains_rotate_dkim(world: World) -> Request:
+    return f"{await world.domain()}/dkim/rotate", None
+
+
+@recipe
+async def domains_add_report(world: World) -> Request:
+    return f"{await world.domain()}/reports", {"content": b64encode(dmarc_report("acme.test", [])).decode()}
+
+
+@recipe
 async def domains_delete(world: World) -> Request:
     return await world.domain(), None
 
@@ -583,6 +600,7 @@ async def test_a_rehearsal_leaves_nothing(world: World, services: Services, oper
 
 
 ELSEWHERE: dict[str, str] = {
+    "domains_apply_dns_records": "tests/api/v1/test_domain_hosts.py",  # it needs a name server
     "members_update": "tests/api/v1/test_members.py",
     "members_remove": "tests/api/v1/test_members.py",
     "invitations_create": "tests/api/v1/test_invitations.py",

@@ -37,9 +37,9 @@ class World(StaticResolver):
     def publish(self, domain: dict[str, Any], *purposes: str) -> None:
         for record in domain["records"]:
             if not purposes or record["purpose"] in purposes:
-                self._records[record["name"]] = {"TXT": [record["value"]]}
+                self._records[record["name"]] = {record["type"]: [record["value"]]}
 
-    def answer(self, name: str, values: Any) -> None:
+    def set(self, name: str, values: Any) -> None:
         self._records[name] = {"TXT": values}
 
     def clear(self) -> None:
@@ -153,16 +153,16 @@ async def test_a_look_that_finds_nothing_fails_and_one_without_an_answer_changes
     client: ApiClient, tenant: Tenant, database: Database, world: World
 ) -> None:
     made = await add(client)
-    world.answer(f"pm1._domainkey.{NAME}", DnsUnavailable(NAME, "SERVFAIL"))
+    world.set(f"pm1._domainkey.{NAME}", DnsUnavailable(NAME, "SERVFAIL"))
     seen = await verify(client, made)
     assert (seen["status"], seen["records"][0]["status"]) == ("pending", "unavailable")
     world.clear()
     assert (await verify(client, made))["status"] == "failed"
     world.publish(made)
     assert (await verify(client, made))["status"] == "verified"
-    world.answer(f"pm1._domainkey.{NAME}", DnsUnavailable(NAME, "time-out"))
+    world.set(f"pm1._domainkey.{NAME}", DnsUnavailable(NAME, "time-out"))
     assert (await verify(client, made))["status"] == "verified"
-    world.answer(f"pm1._domainkey.{NAME}", ["v=DKIM1; p=AAAA"])
+    world.set(f"pm1._domainkey.{NAME}", ["v=DKIM1; p=AAAA"])
     lost = await verify(client, made)
     assert (lost["status"], lost["verified_at"], lost["records"][0]["status"]) == ("failed", None, "mismatch")
     assert await told(database, tenant.id) == [
@@ -273,18 +273,18 @@ async def test_scopes_are_asked_for(client: ApiClient, tenant: Tenant, database:
 async def test_an_spf_record_that_is_there_is_kept_and_gets_what_it_lacks(client: ApiClient, world: World) -> None:
     made = await add(client)
     world.publish(made, "dkim", "dmarc")
-    world.answer(NAME, ["v=spf1 include:_spf.google.example -all", "google-site-verification=x"])
+    world.set(NAME, ["v=spf1 include:_spf.google.example -all", "google-site-verification=x"])
     seen = await verify(client, made)
     assert seen["status"] == "verified"
     spf = next(record for record in seen["records"] if record["purpose"] == "spf")
     assert (spf["status"], spf["reason"]) == ("mismatch", "mechanism_missing")
     assert spf["value"] == "v=spf1 include:_spf.google.example include:_spf.example.net -all"
-    world.answer("_spf.google.example", ["v=spf1 ip4:192.0.2.0/24 -all"])
-    world.answer("_spf.example.net", ["v=spf1 ip4:198.51.100.0/24 -all"])
+    world.set("_spf.google.example", ["v=spf1 ip4:192.0.2.0/24 -all"])
+    world.set("_spf.example.net", ["v=spf1 ip4:198.51.100.0/24 -all"])
     world.publish(seen)
     fixed = await verify(client, seen)
     assert {(record["status"], record["reason"]) for record in fixed["records"]} == {("found", None)}
-    world.answer("_spf.google.example", ["v=spf1 " + "a " * 9 + "-all"])
+    world.set("_spf.google.example", ["v=spf1 " + "a " * 9 + "-all"])
     costly = next(record for record in (await verify(client, seen))["records"] if record["purpose"] == "spf")
     assert (costly["status"], costly["reason"]) == ("mismatch", "too_many_lookups")
     assert "11 DNS lookups" in costly["detail"]
@@ -300,7 +300,7 @@ async def test_what_to_publish_is_exported(client: ApiClient, stranger: Tenant, 
     assert len(json.loads((await client.get(path, params={"format": "cloudflare"})).text)["posts"]) == 4
     problem(await client.get(path, params={"format": "xml"}), 422, "validation_failed")
     world.publish(made)
-    world.answer("_spf.example.net", ["v=spf1 -all"])
+    world.set("_spf.example.net", ["v=spf1 -all"])
     await verify(client, made)
     assert (await client.get(path)).text == ""
     problem(await client.as_(stranger.key).get(path), 404, "not_found")

@@ -4,14 +4,21 @@ from __future__ import annotations
 
 import pytest
 
-from penguinmails_core.domains.dns_records import Purpose, Record, RecordStatus, desired, judge, look, public_key
+from penguinmails_core.domains.dns_records import Purpose, Record, RecordStatus, desired
+from penguinmails_core.domains.judging import judge, public_key
+from penguinmails_core.domains.looking import look
+from penguinmails_core.domains.policy import DnsPolicy, KeyFacts, Wanted
 from penguinmails_core.kit.dns import DnsUnavailable, StaticResolver
 
-KEYS = [("pm2", "ed25519-sha256", "v=DKIM1; k=ed25519; p=BBBB"), ("pm1", "rsa-sha256", "v=DKIM1; k=rsa; p=AAAA")]
+KEYS = (
+    KeyFacts("pm2", "ed25519-sha256", "v=DKIM1; k=ed25519; p=BBBB"),
+    KeyFacts("pm1", "rsa-sha256", "v=DKIM1; k=rsa; p=AAAA"),
+)
+SERVERS = "include:_spf.example.net"
 
 
 def test_the_records_of_a_domain() -> None:
-    records = desired("acme.example", KEYS, "include:_spf.example.net")
+    records = desired(Wanted("acme.example", KEYS, DnsPolicy(spf=SERVERS)))
     assert [(record.purpose, record.name, record.proof) for record in records] == [
         (Purpose.DKIM, "pm1._domainkey.acme.example", True),
         (Purpose.DKIM, "pm2._domainkey.acme.example", False),
@@ -19,11 +26,16 @@ def test_the_records_of_a_domain() -> None:
         (Purpose.DMARC, "_dmarc.acme.example", False),
     ]
     assert records[2].value == "v=spf1 include:_spf.example.net ~all"
-    assert Purpose.SPF not in [record.purpose for record in desired("acme.example", KEYS)]
+    assert Purpose.SPF not in [record.purpose for record in desired(Wanted("acme.example", KEYS))]
 
 
 DKIM = Record(Purpose.DKIM, "pm1._domainkey.acme.example", "v=DKIM1; k=rsa; p=AAAA", True)
-SPF = Record(Purpose.SPF, "acme.example", "v=spf1 include:_spf.example.net ip4:192.0.2.1 ~all")
+SPF = Record(
+    Purpose.SPF,
+    "acme.example",
+    "v=spf1 include:_spf.example.net ip4:192.0.2.1 ~all",
+    terms=("include:_spf.example.net ip4:192.0.2.1",),
+)
 DMARC = Record(Purpose.DMARC, "_dmarc.acme.example", "v=DMARC1; p=none")
 
 

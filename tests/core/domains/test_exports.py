@@ -12,10 +12,11 @@ from dns.rdtypes.ANY.TXT import TXT
 
 from penguinmails_core.domains.dns_records import Observation, Reason, RecordStatus, desired
 from penguinmails_core.domains.exports import ExportFormat, character_strings, export
+from penguinmails_core.domains.policy import DnsPolicy, KeyFacts, Wanted
 
 NAME = "mail.acme.example"
 KEYS = [("pm1", "rsa-sha256", "v=DKIM1; k=rsa; p=" + "A" * 392)]
-RECORDS = desired(NAME, KEYS, "include:_spf.penguin.example")
+RECORDS = desired(Wanted(NAME, (KeyFacts(*KEYS[0]),), DnsPolicy(spf="include:_spf.penguin.example")))
 UNSEEN = {record.name: Observation(RecordStatus.UNCHECKED) for record in RECORDS}
 THEIRS = Observation(RecordStatus.MISMATCH, ("v=spf1 mx -all",), "…", Reason.MECHANISM_MISSING)
 

@@ -19,10 +19,12 @@ from penguinmails_api.v1.domains.schemas import (
     DomainIdInPath,
     DomainList,
     DomainListQuery,
+    DomainUpdate,
 )
-from penguinmails_core.domains import manage
-from penguinmails_core.domains.dns_records import look
+from penguinmails_core.domains import findings, manage, rotation
 from penguinmails_core.domains.exports import export
+from penguinmails_core.domains.looking import look
+from penguinmails_core.domains.policy import DnsPolicy
 from penguinmails_core.domains.service import new_keys
 from penguinmails_core.errors import FieldError, Unavailable, Unprocessable
 from penguinmails_core.kit import ids
@@ -34,8 +36,8 @@ router = APIRouter(prefix="/v1/domains", tags=["domains"])
 READ, WRITE = Scope.DOMAINS_READ, Scope.DOMAINS_WRITE
 
 
-def spf_of(context: RequestContext) -> str:
-    return context.services.settings.sender.spf
+def policy_of(context: RequestContext) -> DnsPolicy:
+    return context.services.dns_policy
 
 
 @router.post(
@@ -57,7 +59,7 @@ async def create_domain(request: Request, body: DomainCreate) -> Response:
     keys = await new_keys(box, manage.read_name(body.name))
 
     async def work(session: AsyncSession) -> Domain:
-        made = await manage.create(session, caller, keys, workspace_id=workspace_id, spf=spf_of(context))
+        made = await manage.create(session, caller, keys, workspace_id=workspace_id, policy=policy_of(context))
         return Domain.of(made)
 
     return await answer_once(request, work, status=201, ring=(EVENTS,))
@@ -81,7 +83,7 @@ async def list_domains(context: Context, query: Annotated[DomainListQuery, Query
             caller.inside(query.workspace_id),
             statuses=query.status,
             name=query.name,
-            spf=spf_of(context),
+            policy=policy_of(context),
             **query.place(),
         )
     return DomainList.of(*page, backwards=query.backwards)
@@ -91,7 +93,7 @@ async def list_domains(context: Context, query: Annotated[DomainListQuery, Query
 async def get_domain(context: Context, domain_id: DomainIdInPath) -> Domain:
     """One domain: the records to publish, and what the last look at DNS found of each."""
     async with context.services.database.tenant(context.caller.organization_id) as session:
-        return Domain.of(await manage.get(session, context.caller, domain_id, spf=spf_of(context)))
+        return Domain.of(await manage.get(session, context.caller, domain_id, policy=policy_of(context)))
 
 
 @router.get(
@@ -109,13 +111,13 @@ async def export_records(
     """The records that the last look at DNS did not find, or found wrong, ready to publish. Where one takes the place
     of another, a comment shows what was there."""
     async with context.services.database.tenant(context.caller.organization_id) as session:
-        domain = await manage.get(session, context.caller, domain_id, spf=spf_of(context))
+        domain = await manage.get(session, context.caller, domain_id, policy=policy_of(context))
     return PlainTextResponse(export(query.format, domain.records, domain.observed))
 
 
 async def _current(session: AsyncSession, context: RequestContext, domain_id: UUID) -> Domain:
     """As GET shows it, and nobody else changes it meanwhile."""
-    return Domain.of(await manage.get(session, context.caller, domain_id, spf=spf_of(context), lock=True))
+    return Domain.of(await manage.get(session, context.caller, domain_id, policy=policy_of(context), lock=True))
 
 
 @router.post(
@@ -127,21 +129,62 @@ async def _current(session: AsyncSession, context: RequestContext, domain_id: UU
 @limit("30/minute", by="organization")
 async def verify_domain(request: Request, domain_id: DomainIdInPath) -> Response:
     """Looks at DNS now. The domain is `verified` when DNS holds the RSA key that was made for it, `failed` when it does
-    not, and stays as it is when DNS gives no answer. 409 while another organization's key is published there."""
+    not, and stays as it is when DNS gives no answer. A verified domain whose key is simply gone fails at the end of its
+    grace (`grace_until`); with another key in its place, at once. 409 while another organization's key is published
+    there."""
     context = get_context(request)
     caller, database = context.caller, context.services.database
     manage.require_live(caller)
     async with database.tenant(caller.organization_id) as session:
-        domain = await manage.get(session, caller, domain_id, spf=spf_of(context))
+        domain = await manage.get(session, caller, domain_id, policy=policy_of(context))
     # No transaction is open while DNS is asked.
-    observed = await look(context.services.resolver, domain.records)
+    observed = await look(context.services.dns_resolvers, domain.records)
     if manage.proved(domain, observed) and not context.options.dry_run:
         await manage.take_over(database, domain, observed)
 
     async def work(session: AsyncSession) -> Domain:
-        return Domain.of(await manage.record_look(session, caller, domain_id, observed, spf=spf_of(context)))
+        return Domain.of(await findings.record_look(session, caller, domain_id, observed, policy=policy_of(context)))
 
     return await answer_once(request, work, ring=(EVENTS,))
+
+
+@router.patch(
+    "/{domain_id}",
+    summary="Change a domain",
+    **operation("domains_update", scope=WRITE, errors=(413, 415), if_match=True),
+)
+async def update_domain(context: Context, domain_id: DomainIdInPath, body: DomainUpdate) -> Domain:
+    """Which optional records the domain should have, and how strict DMARC should be. The answer shows the records that
+    follow; publish them, then verify again."""
+    caller = context.caller
+    async with context.services.database.tenant(caller.organization_id) as session:
+        await match(context, lambda: _current(session, context, domain_id))
+        return Domain.of(await manage.update(session, caller, domain_id, body.given(), policy_of(context)))
+
+
+@router.post(
+    "/{domain_id}/dkim/rotate",
+    summary="Rotate a domain's DKIM keys",
+    response_model=Domain,
+    **operation("domains_rotate_dkim", scope=WRITE, errors=(413, 415), idempotent=True),
+)
+async def rotate_dkim(request: Request, domain_id: DomainIdInPath) -> Response:
+    """Makes a new pair of keys and answers the records to publish. Once both are seen in DNS, and long enough for every
+    resolver to know, mail is signed with them. The old pair stays published for mail on its way, and then is to be
+    withdrawn; the records say so. 409 while a pair waits already, and for a domain that is not verified."""
+    context = get_context(request)
+    caller, box = context.caller, context.services.box
+    if box is None:
+        raise Unavailable("This server cannot seal keys: its operator must set PENGUINMAILS_SECRET_KEYS.")
+    manage.require_live(caller)
+    async with context.services.database.tenant(caller.organization_id) as session:
+        name = (await manage.get(session, caller, domain_id)).row.name
+    keys = await new_keys(box, name)
+
+    async def work(session: AsyncSession) -> Domain:
+        return Domain.of(await rotation.rotate(session, caller, domain_id, keys, policy_of(context)))
+
+    return await answer_once(request, work)
 
 
 @router.delete(

@@ -12,6 +12,7 @@ __all__ = [
     "ApiKeyStatusInput",
     "AuditActorKindInput",
     "DateFormatInput",
+    "DmarcPolicyInput",
     "DomainStatusInput",
     "EmailClassInput",
     "EmailStatusFilterInput",
@@ -30,6 +31,7 @@ __all__ = [
     "MailboxTlsInput",
     "MemberRoleInput",
     "ModeInput",
+    "MtaStsModeInput",
     "OAuthGrantStatusInput",
     "OAuthGrantTypeInput",
     "ScopeInput",
@@ -39,6 +41,7 @@ __all__ = [
     "SuppressionReasonInput",
     "SuppressionStatusInput",
     "TemplateVariableTypeInput",
+    "TsigAlgorithmInput",
     "WebhookDeliveriesGetExpandInput",
     "WebhookDeliveryStatusInput",
     "WebhookDestinationTypeInput",
@@ -55,6 +58,8 @@ __all__ = [
     "WorkspaceRoleInput",
     "WorkspaceStatusInput",
     "ContentCheckTemplateInput",
+    "CloudflareZoneInput",
+    "Rfc2136ZoneInput",
     "AttachmentCreateInput",
     "EmailTemplateInput",
     "TrackingCreateInput",
@@ -80,6 +85,7 @@ AuditActorKindInput: TypeAlias = (
     models.AuditActorKind | Literal["user", "api_key", "oauth_app", "webhook_portal_link", "system", "operator"]
 )
 DateFormatInput: TypeAlias = models.DateFormat | Literal["iso", "day_first", "month_first"]
+DmarcPolicyInput: TypeAlias = models.DmarcPolicy | Literal["none", "quarantine", "reject"]
 DomainStatusInput: TypeAlias = models.DomainStatus | Literal["pending", "verified", "failed"]
 EmailClassInput: TypeAlias = models.EmailClass | Literal["transactional", "campaign"]
 EmailStatusFilterInput: TypeAlias = (
@@ -135,6 +141,7 @@ MemberRoleInput: TypeAlias = (
     models.MemberRole | Literal["owner", "admin", "developer", "member", "viewer", "billing", "custom"]
 )
 ModeInput: TypeAlias = models.Mode | Literal["live", "test"]
+MtaStsModeInput: TypeAlias = models.MtaStsMode | Literal["off", "testing", "enforce"]
 OAuthGrantStatusInput: TypeAlias = models.OAuthGrantStatus | Literal["active", "revoked"]
 OAuthGrantTypeInput: TypeAlias = (
     models.OAuthGrantType | Literal["authorization_code", "refresh_token", "client_credentials", "device_code"]
@@ -184,6 +191,7 @@ SuppressionStatusInput: TypeAlias = models.SuppressionStatus | Literal["active",
 TemplateVariableTypeInput: TypeAlias = (
     models.TemplateVariableType | Literal["string", "number", "boolean", "array", "object"]
 )
+TsigAlgorithmInput: TypeAlias = models.TsigAlgorithm | Literal["hmac-sha256", "hmac-sha384", "hmac-sha512"]
 WebhookDeliveriesGetExpandInput: TypeAlias = models.WebhookDeliveriesGetExpand | Literal["event", "endpoint"]
 WebhookDeliveryStatusInput: TypeAlias = (
     models.WebhookDeliveryStatus | Literal["pending", "delivered", "exhausted", "cancelled"]
@@ -216,6 +224,31 @@ class ContentCheckTemplateInput(TypedDict, total=False):
     """Values by name; the template's sample values when left out."""
     version: int | None
     """One that was published at any time; the published one when left out."""
+
+
+class CloudflareZoneInput(TypedDict, total=False):
+    """A zone at Cloudflare."""
+
+    api_token: Required[str]
+    """May edit the zone's DNS. It is used for this request and not kept."""
+    zone_id: Required[str]
+    """Of the zone's overview."""
+
+
+class Rfc2136ZoneInput(TypedDict, total=False):
+    """A zone at a name server that takes dynamic updates (RFC 2136), signed with TSIG (RFC 8945)."""
+
+    key_algorithm: TsigAlgorithmInput
+    key_name: Required[str]
+    """Of the TSIG key."""
+    key_secret: Required[str]
+    """In base64. It is used for this request and not kept."""
+    port: int
+    """Others than 53 only where the operator allows it."""
+    server: Required[str]
+    """Its name or address."""
+    zone: Required[str]
+    """The zone that holds the domain."""
 
 
 class AttachmentCreateInput(TypedDict, total=False):

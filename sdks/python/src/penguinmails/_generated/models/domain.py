@@ -11,6 +11,7 @@ from penguinmails._models import Model
 
 if TYPE_CHECKING:
     from penguinmails._generated.models.domain_record import DomainRecord
+    from penguinmails._generated.models.domain_settings import DomainSettings
     from penguinmails._generated.models.domain_status import DomainStatus
 
 
@@ -21,11 +22,17 @@ class Domain(Model):
     checked_at: datetime.datetime | None
     """When DNS was looked at last."""
     created_at: datetime.datetime
+    failing_since: datetime.datetime | None
+    """Since when DNS does not hold the key that proves control."""
+    grace_until: datetime.datetime | None
+    """Until when mail is still sent nevertheless."""
     id: str
     name: str
     """In A-labels."""
     records: list[DomainRecord]
     """What to publish. Bounces come back to the domain itself."""
+    settings: DomainSettings
+    """What the owner chose; which records there should be follows from it."""
     status: DomainStatus
     """`pending`: never verified; `verified`: mail can be sent from it; `failed`: the last look at DNS did not find the
     key that proves control."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 from typing import TYPE_CHECKING
 
 import attrs
@@ -14,7 +15,8 @@ if TYPE_CHECKING:
 
 @attrs.define(kw_only=True)
 class DomainDrift(Model):
-    """DNS of a verified domain is no longer what it was set up to be. Mail is still sent; it may be trusted less."""
+    """DNS of a verified domain is no longer what it was set up to be. Mail is still sent; it may be trusted less. When
+    what proves control has gone, the domain fails at the end of its grace (`grace_until` of the domain)."""
 
     domain_id: str
     """The domain"""
@@ -22,7 +24,7 @@ class DomainDrift(Model):
     """In A-labels"""
     records: list[DriftedRecord]
     """What differs"""
-    sending_ends_at: str | None
+    sending_ends_at: datetime.datetime | None
     """When the domain fails, unless the key that proves control comes back; null while that is there"""
     status: str
     """`pending`, `verified` or `failed`; more may be added"""

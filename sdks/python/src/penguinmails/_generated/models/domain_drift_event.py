@@ -16,10 +16,12 @@ if TYPE_CHECKING:
 
 @attrs.define(kw_only=True)
 class DomainDriftEvent(Model):
-    """DNS of a verified domain is no longer what it was set up to be. Mail is still sent; it may be trusted less."""
+    """DNS of a verified domain is no longer what it was set up to be. Mail is still sent; it may be trusted less. When
+    what proves control has gone, the domain fails at the end of its grace (`grace_until` of the domain)."""
 
     data: DomainDrift
-    """DNS of a verified domain is no longer what it was set up to be. Mail is still sent; it may be trusted less."""
+    """DNS of a verified domain is no longer what it was set up to be. Mail is still sent; it may be trusted less. When
+    what proves control has gone, the domain fails at the end of its grace (`grace_until` of the domain)."""
     id: str
     mode: EventMode
     organization_id: str

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 from typing import TYPE_CHECKING
 
 import attrs
@@ -9,28 +10,46 @@ import attrs
 from penguinmails._models import Model
 
 if TYPE_CHECKING:
+    from penguinmails._generated.models.publisher import Publisher
     from penguinmails._generated.models.purpose import Purpose
     from penguinmails._generated.models.reason import Reason
     from penguinmails._generated.models.record_status import RecordStatus
+    from penguinmails._generated.models.resolver_view import ResolverView
 
 
 @attrs.define(kw_only=True)
 class DomainRecord(Model):
     """One DNS record: what should be published, and what was seen."""
 
+    conflicts: list[str]
+    """Records that must go first: several of one kind, or beside a CNAME."""
     detail: str | None
-    """What is wrong and what to do; null when nothing is."""
+    """The same in words; null when nothing is wrong."""
+    dns_lookups: int | None
+    """Of SPF: lookups that evaluating takes; 10 are allowed."""
+    fix: str | None
+    """What to do."""
     name: str
     """The full name, without a final dot."""
     observed: list[str]
     """What the last look found, shortened."""
+    publisher: Publisher
+    """Whose zone the record belongs in."""
     purpose: Purpose
     reason: Reason | None
     """What is wrong, for programs; null when nothing is. More may be added."""
     required: bool
     """Whether the domain is verified by it. The others make mail arrive."""
+    resolvers: list[ResolverView]
+    """What each resolver said; one without an answer counts nothing."""
     status: RecordStatus
+    ttl: int | None
+    """For how many seconds resolvers keep what was seen, or that there is none; null: unknown."""
     type: str
     value: str
-    """Publish exactly this, in place of what is there; some DNS hosts want it in quotes. An SPF record that the domain
-    has already is kept, and gets what it lacks."""
+    """Publish exactly this; some DNS hosts want TXT in quotes. Where there is an SPF or DMARC record already, it is that
+    one with what it lacks."""
+    visible_by: datetime.datetime | None
+    """When a change made at the last look would be seen everywhere; null: unknown, or found."""
+    void_lookups: int | None
+    """Of SPF: lookups that find nothing; 2 are allowed."""

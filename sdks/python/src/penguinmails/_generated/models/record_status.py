@@ -10,4 +10,5 @@ class RecordStatus(OpenEnum):
     FOUND = "found"
     MISSING = "missing"
     MISMATCH = "mismatch"
+    PROPAGATING = "propagating"
     UNAVAILABLE = "unavailable"

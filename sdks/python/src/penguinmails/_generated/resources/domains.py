@@ -7,15 +7,18 @@ from functools import cached_property
 from typing import Unpack
 
 from penguinmails._generated import inputs
-from penguinmails._generated.models import Domain, DomainList
+from penguinmails._generated.models import DmarcSources, DnsChanges, Domain, DomainList, DomainReport
 from penguinmails._pages import AsyncPaginator, CursorList, Page
 from penguinmails._request import (
     IdempotentOptions,
+    Omit,
     Operation,
     RequestOptions,
+    changed,
     given,
     json_of,
     nothing,
+    omit,
     text,
 )
 from penguinmails._transport import AsyncTransport, Transport, async_raw, raw
@@ -39,17 +42,50 @@ _GET: Operation[Domain] = Operation(
     "/v1/domains/{domain_id}",
     {200: json_of(Domain)},
 )
+_UPDATE: Operation[Domain] = Operation(
+    "domains.update",
+    "PATCH",
+    "/v1/domains/{domain_id}",
+    {200: json_of(Domain)},
+)
 _DELETE: Operation[None] = Operation(
     "domains.delete",
     "DELETE",
     "/v1/domains/{domain_id}",
     {204: nothing},
 )
+_ROTATE_DKIM: Operation[Domain] = Operation(
+    "domains.rotate_dkim",
+    "POST",
+    "/v1/domains/{domain_id}/dkim/rotate",
+    {200: json_of(Domain)},
+    idempotent=True,
+)
+_DMARC_SOURCES: Operation[DmarcSources] = Operation(
+    "domains.dmarc_sources",
+    "GET",
+    "/v1/domains/{domain_id}/dmarc_sources",
+    {200: json_of(DmarcSources)},
+)
+_APPLY_DNS_RECORDS: Operation[DnsChanges] = Operation(
+    "domains.apply_dns_records",
+    "POST",
+    "/v1/domains/{domain_id}/dns_records/apply",
+    {200: json_of(DnsChanges)},
+    idempotent=True,
+)
 _EXPORT_RECORDS: Operation[str] = Operation(
     "domains.export_records",
     "GET",
     "/v1/domains/{domain_id}/records/export",
     {200: text},
+)
+_ADD_REPORT: Operation[DomainReport] = Operation(
+    "domains.add_report",
+    "POST",
+    "/v1/domains/{domain_id}/reports",
+    {201: json_of(DomainReport)},
+    idempotent=True,
 )
 _VERIFY: Operation[Domain] = Operation(
     "domains.verify",
@@ -168,6 +204,61 @@ class DomainsResource:
             options=options,
         )
 
+    def update(
+        self,
+        domain_id: str,
+        *,
+        dry_run: bool | None = None,
+        bimi_certificate: str | None | Omit = omit,
+        bimi_logo: str | None | Omit = omit,
+        dmarc_policy: inputs.DmarcPolicyInput | Omit = omit,
+        mta_sts: inputs.MtaStsModeInput | Omit = omit,
+        return_path: bool | Omit = omit,
+        tls_reports: bool | Omit = omit,
+        tracking: bool | Omit = omit,
+        **options: Unpack[RequestOptions],
+    ) -> Domain:
+        """Change a domain.
+
+        Which optional records the domain should have, and how strict DMARC should be. The answer shows the
+        records that follow; publish them, then verify again.
+
+        Scope: domains:write.
+
+        Args:
+            domain_id: Id of the domain.
+            dry_run: Check everything and answer what would happen, and keep nothing: no change, no event, no
+                Idempotency-Key. The answer has `Dry-Run: true`.
+            bimi_certificate: That the logo is yours (VMC or CMC).
+            bimi_logo: Shown beside mail, once DMARC is `quarantine` or `reject`.
+            dmarc_policy: The least that the DMARC record should ask of receivers.
+            mta_sts: Policy for mail that comes to the domain, where this server has one.
+            return_path: A name of the domain for bounces, where this server has a host for it.
+            tls_reports: Have other servers report about TLS to this one, where it offers to.
+            tracking: A name of the domain for links, where this server has a host for it.
+        """
+        return self._transport.call(
+            _UPDATE,
+            path={
+                "domain_id": domain_id,
+            },
+            query={
+                "dry_run": dry_run,
+            },
+            body=changed(
+                {
+                    "bimi_certificate": bimi_certificate,
+                    "bimi_logo": bimi_logo,
+                    "dmarc_policy": dmarc_policy,
+                    "mta_sts": mta_sts,
+                    "return_path": return_path,
+                    "tls_reports": tls_reports,
+                    "tracking": tracking,
+                }
+            ),
+            options=options,
+        )
+
     def delete(
         self,
         domain_id: str,
@@ -194,6 +285,111 @@ class DomainsResource:
             },
             query={
                 "dry_run": dry_run,
+            },
+            options=options,
+        )
+
+    def rotate_dkim(
+        self,
+        domain_id: str,
+        *,
+        dry_run: bool | None = None,
+        **options: Unpack[IdempotentOptions],
+    ) -> Domain:
+        """Rotate a domain's DKIM keys.
+
+        Makes a new pair of keys and answers the records to publish. Once both are seen in DNS, and long enough
+        for every resolver to know, mail is signed with them. The old pair stays published for mail on its way, and then
+        is to be withdrawn; the records say so. 409 while a pair waits already, and for a domain that is not verified.
+
+        Scope: domains:write.
+
+        Args:
+            domain_id: Id of the domain.
+            dry_run: Check everything and answer what would happen, and keep nothing: no change, no event, no
+                Idempotency-Key. The answer has `Dry-Run: true`.
+        """
+        return self._transport.call(
+            _ROTATE_DKIM,
+            path={
+                "domain_id": domain_id,
+            },
+            query={
+                "dry_run": dry_run,
+            },
+            options=options,
+        )
+
+    def dmarc_sources(
+        self,
+        domain_id: str,
+        *,
+        days: int | None = None,
+        **options: Unpack[RequestOptions],
+    ) -> DmarcSources:
+        """List who sends in a domain's name.
+
+        By the reports that were handed in: each server with what passed, and whether a stricter policy would
+        hit nobody of yours.
+
+        Scope: domains:read.
+
+        Args:
+            domain_id: Id of the domain.
+            days: How far back.
+        """
+        return self._transport.call(
+            _DMARC_SOURCES,
+            path={
+                "domain_id": domain_id,
+            },
+            query={
+                "days": days,
+            },
+            options=options,
+        )
+
+    def apply_dns_records(
+        self,
+        domain_id: str,
+        *,
+        dry_run: bool | None = None,
+        cloudflare: inputs.CloudflareZoneInput | None = None,
+        plan: str | None = None,
+        rfc2136: inputs.Rfc2136ZoneInput | None = None,
+        **options: Unpack[IdempotentOptions],
+    ) -> DnsChanges:
+        """Write a domain's records into its zone.
+
+        At Cloudflare, or at any name server that takes signed dynamic updates. Without `plan` it answers what
+        would change; with the `plan` of that answer it changes it, and 409 says that the zone has changed meanwhile.
+        SPF and DMARC records that are there are merged; what would have to be overwritten otherwise is a `conflict` and
+        left alone.
+
+        Scope: domains:write.
+
+        Args:
+            domain_id: Id of the domain.
+            dry_run: Check everything and answer what would happen, and keep nothing: no change, no event, no
+                Idempotency-Key. The answer has `Dry-Run: true`.
+            plan: Of the changes that you have seen; left out, they are shown and nothing is changed.
+        """
+        return self._transport.call(
+            _APPLY_DNS_RECORDS,
+            path={
+                "domain_id": domain_id,
+            },
+            query={
+                "dry_run": dry_run,
+            },
+            body={
+                **given(
+                    {
+                        "cloudflare": cloudflare,
+                        "plan": plan,
+                        "rfc2136": rfc2136,
+                    }
+                )
             },
             options=options,
         )
@@ -228,6 +424,42 @@ class DomainsResource:
             options=options,
         )
 
+    def add_report(
+        self,
+        domain_id: str,
+        *,
+        content: str,
+        dry_run: bool | None = None,
+        **options: Unpack[IdempotentOptions],
+    ) -> DomainReport:
+        """Hand in a report.
+
+        An aggregate DMARC report or a TLS report about the domain, or about the domain above it. One that was
+        there already is not counted twice.
+
+        Scope: domains:write.
+
+        Args:
+            domain_id: Id of the domain.
+            content: The file in base64: XML of DMARC or JSON of TLS, plain, gzip or zip. Packed it may have 1 MB,
+                unpacked 20 MB.
+            dry_run: Check everything and answer what would happen, and keep nothing: no change, no event, no
+                Idempotency-Key. The answer has `Dry-Run: true`.
+        """
+        return self._transport.call(
+            _ADD_REPORT,
+            path={
+                "domain_id": domain_id,
+            },
+            query={
+                "dry_run": dry_run,
+            },
+            body={
+                "content": content,
+            },
+            options=options,
+        )
+
     def verify(
         self,
         domain_id: str,
@@ -238,8 +470,9 @@ class DomainsResource:
         """Verify a domain.
 
         Looks at DNS now. The domain is `verified` when DNS holds the RSA key that was made for it, `failed`
-        when it does not, and stays as it is when DNS gives no answer. 409 while another organization's key is published
-        there.
+        when it does not, and stays as it is when DNS gives no answer. A verified domain whose key is simply gone fails
+        at the end of its grace (`grace_until`); with another key in its place, at once. 409 while another
+        organization's key is published there.
 
         Scope: domains:write.
 
@@ -267,8 +500,13 @@ class DomainsResourceWithRawResponse:
         self.list = raw(domains.list)
         self.create = raw(domains.create)
         self.get = raw(domains.get)
+        self.update = raw(domains.update)
         self.delete = raw(domains.delete)
+        self.rotate_dkim = raw(domains.rotate_dkim)
+        self.dmarc_sources = raw(domains.dmarc_sources)
+        self.apply_dns_records = raw(domains.apply_dns_records)
         self.export_records = raw(domains.export_records)
+        self.add_report = raw(domains.add_report)
         self.verify = raw(domains.verify)
 
 
@@ -380,6 +618,61 @@ class AsyncDomainsResource:
             options=options,
         )
 
+    async def update(
+        self,
+        domain_id: str,
+        *,
+        dry_run: bool | None = None,
+        bimi_certificate: str | None | Omit = omit,
+        bimi_logo: str | None | Omit = omit,
+        dmarc_policy: inputs.DmarcPolicyInput | Omit = omit,
+        mta_sts: inputs.MtaStsModeInput | Omit = omit,
+        return_path: bool | Omit = omit,
+        tls_reports: bool | Omit = omit,
+        tracking: bool | Omit = omit,
+        **options: Unpack[RequestOptions],
+    ) -> Domain:
+        """Change a domain.
+
+        Which optional records the domain should have, and how strict DMARC should be. The answer shows the
+        records that follow; publish them, then verify again.
+
+        Scope: domains:write.
+
+        Args:
+            domain_id: Id of the domain.
+            dry_run: Check everything and answer what would happen, and keep nothing: no change, no event, no
+                Idempotency-Key. The answer has `Dry-Run: true`.
+            bimi_certificate: That the logo is yours (VMC or CMC).
+            bimi_logo: Shown beside mail, once DMARC is `quarantine` or `reject`.
+            dmarc_policy: The least that the DMARC record should ask of receivers.
+            mta_sts: Policy for mail that comes to the domain, where this server has one.
+            return_path: A name of the domain for bounces, where this server has a host for it.
+            tls_reports: Have other servers report about TLS to this one, where it offers to.
+            tracking: A name of the domain for links, where this server has a host for it.
+        """
+        return await self._transport.call(
+            _UPDATE,
+            path={
+                "domain_id": domain_id,
+            },
+            query={
+                "dry_run": dry_run,
+            },
+            body=changed(
+                {
+                    "bimi_certificate": bimi_certificate,
+                    "bimi_logo": bimi_logo,
+                    "dmarc_policy": dmarc_policy,
+                    "mta_sts": mta_sts,
+                    "return_path": return_path,
+                    "tls_reports": tls_reports,
+                    "tracking": tracking,
+                }
+            ),
+            options=options,
+        )
+
     async def delete(
         self,
         domain_id: str,
@@ -406,6 +699,111 @@ class AsyncDomainsResource:
             },
             query={
                 "dry_run": dry_run,
+            },
+            options=options,
+        )
+
+    async def rotate_dkim(
+        self,
+        domain_id: str,
+        *,
+        dry_run: bool | None = None,
+        **options: Unpack[IdempotentOptions],
+    ) -> Domain:
+        """Rotate a domain's DKIM keys.
+
+        Makes a new pair of keys and answers the records to publish. Once both are seen in DNS, and long enough
+        for every resolver to know, mail is signed with them. The old pair stays published for mail on its way, and then
+        is to be withdrawn; the records say so. 409 while a pair waits already, and for a domain that is not verified.
+
+        Scope: domains:write.
+
+        Args:
+            domain_id: Id of the domain.
+            dry_run: Check everything and answer what would happen, and keep nothing: no change, no event, no
+                Idempotency-Key. The answer has `Dry-Run: true`.
+        """
+        return await self._transport.call(
+            _ROTATE_DKIM,
+            path={
+                "domain_id": domain_id,
+            },
+            query={
+                "dry_run": dry_run,
+            },
+            options=options,
+        )
+
+    async def dmarc_sources(
+        self,
+        domain_id: str,
+        *,
+        days: int | None = None,
+        **options: Unpack[RequestOptions],
+    ) -> DmarcSources:
+        """List who sends in a domain's name.
+
+        By the reports that were handed in: each server with what passed, and whether a stricter policy would
+        hit nobody of yours.
+
+        Scope: domains:read.
+
+        Args:
+            domain_id: Id of the domain.
+            days: How far back.
+        """
+        return await self._transport.call(
+            _DMARC_SOURCES,
+            path={
+                "domain_id": domain_id,
+            },
+            query={
+                "days": days,
+            },
+            options=options,
+        )
+
+    async def apply_dns_records(
+        self,
+        domain_id: str,
+        *,
+        dry_run: bool | None = None,
+        cloudflare: inputs.CloudflareZoneInput | None = None,
+        plan: str | None = None,
+        rfc2136: inputs.Rfc2136ZoneInput | None = None,
+        **options: Unpack[IdempotentOptions],
+    ) -> DnsChanges:
+        """Write a domain's records into its zone.
+
+        At Cloudflare, or at any name server that takes signed dynamic updates. Without `plan` it answers what
+        would change; with the `plan` of that answer it changes it, and 409 says that the zone has changed meanwhile.
+        SPF and DMARC records that are there are merged; what would have to be overwritten otherwise is a `conflict` and
+        left alone.
+
+        Scope: domains:write.
+
+        Args:
+            domain_id: Id of the domain.
+            dry_run: Check everything and answer what would happen, and keep nothing: no change, no event, no
+                Idempotency-Key. The answer has `Dry-Run: true`.
+            plan: Of the changes that you have seen; left out, they are shown and nothing is changed.
+        """
+        return await self._transport.call(
+            _APPLY_DNS_RECORDS,
+            path={
+                "domain_id": domain_id,
+            },
+            query={
+                "dry_run": dry_run,
+            },
+            body={
+                **given(
+                    {
+                        "cloudflare": cloudflare,
+                        "plan": plan,
+                        "rfc2136": rfc2136,
+                    }
+                )
             },
             options=options,
         )
@@ -440,6 +838,42 @@ class AsyncDomainsResource:
             options=options,
         )
 
+    async def add_report(
+        self,
+        domain_id: str,
+        *,
+        content: str,
+        dry_run: bool | None = None,
+        **options: Unpack[IdempotentOptions],
+    ) -> DomainReport:
+        """Hand in a report.
+
+        An aggregate DMARC report or a TLS report about the domain, or about the domain above it. One that was
+        there already is not counted twice.
+
+        Scope: domains:write.
+
+        Args:
+            domain_id: Id of the domain.
+            content: The file in base64: XML of DMARC or JSON of TLS, plain, gzip or zip. Packed it may have 1 MB,
+                unpacked 20 MB.
+            dry_run: Check everything and answer what would happen, and keep nothing: no change, no event, no
+                Idempotency-Key. The answer has `Dry-Run: true`.
+        """
+        return await self._transport.call(
+            _ADD_REPORT,
+            path={
+                "domain_id": domain_id,
+            },
+            query={
+                "dry_run": dry_run,
+            },
+            body={
+                "content": content,
+            },
+            options=options,
+        )
+
     async def verify(
         self,
         domain_id: str,
@@ -450,8 +884,9 @@ class AsyncDomainsResource:
         """Verify a domain.
 
         Looks at DNS now. The domain is `verified` when DNS holds the RSA key that was made for it, `failed`
-        when it does not, and stays as it is when DNS gives no answer. 409 while another organization's key is published
-        there.
+        when it does not, and stays as it is when DNS gives no answer. A verified domain whose key is simply gone fails
+        at the end of its grace (`grace_until`); with another key in its place, at once. 409 while another
+        organization's key is published there.
 
         Scope: domains:write.
 
@@ -479,6 +914,11 @@ class AsyncDomainsResourceWithRawResponse:
         self.list = async_raw(domains.list)
         self.create = async_raw(domains.create)
         self.get = async_raw(domains.get)
+        self.update = async_raw(domains.update)
         self.delete = async_raw(domains.delete)
+        self.rotate_dkim = async_raw(domains.rotate_dkim)
+        self.dmarc_sources = async_raw(domains.dmarc_sources)
+        self.apply_dns_records = async_raw(domains.apply_dns_records)
         self.export_records = async_raw(domains.export_records)
+        self.add_report = async_raw(domains.add_report)
         self.verify = async_raw(domains.verify)
