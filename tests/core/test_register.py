@@ -193,6 +193,11 @@ async def _fill(database: Database, table: str, organization: object) -> None:
         values[names.index("mailbox_id")] = await database.worker.fetchval(
             "select id from mailboxes where organization_id = $1", organization
         )
+    if table == "inbox_messages":
+        await _fill(database, "inbox_threads", organization)
+        values[names.index("thread_id")] = await database.worker.fetchval(
+            "select id from inbox_threads where organization_id = $1", organization
+        )
     for column in columns:  # a person must exist before what is theirs
         if any(key.target_fullname == "users.id" for key in column.foreign_keys):
             await database.worker.execute(
@@ -232,6 +237,7 @@ def _value(table: str, name: str, kind: str, organization: object) -> object:
         "actor_kind": "system",
         "metric": "bounces",
         "rate": 0.9,
+        "confidence": 0.5,
         "factor": 0.5,
         "plan": "starter",
         "auth": "password",

@@ -199,7 +199,6 @@ class EmailReplied(
         "preview": "Sounds good, can we talk on Thursday?",
         "received_at": "2026-11-24T12:00:00.000Z",
     },
-    available=False,
 ):
     """Somebody, or an automatic responder, answered the message."""
 

@@ -33,7 +33,7 @@ class ThreadEventData(Part):
     interest: ReplyClass | None = Field(None, description="What the last answer says; null before there is one")
 
 
-class ThreadCreated(ThreadEventData, EventData, event=EventType.THREAD_CREATED, example=_THREAD, available=False):
+class ThreadCreated(ThreadEventData, EventData, event=EventType.THREAD_CREATED, example=_THREAD):
     """A conversation began: the first message of the other side came in."""
 
 

@@ -45,6 +45,8 @@ from penguinmails_sender.engine.engine import SenderEngine
 from penguinmails_sender.engine.personal import Personalizer
 from penguinmails_sender.mailboxes.probe import reach_of
 from penguinmails_sender.mailboxes.sending import MailboxSender
+from penguinmails_sender.mailboxes.wire import Reach
+from penguinmails_sender.replies.worker import InboxReader
 from penguinmails_sender.transports import NullMxGuard, SimulatedTransport, SmtpTransport, Transport
 from penguinmails_webhooks.engine import WebhookEngine
 from penguinmails_webhooks.owner_mail import OwnerMail
@@ -148,6 +150,8 @@ class Worker:
         await self._observe(sender, webhooks)
         for name, engine in (("sender", sender), ("webhooks", webhooks), ("inbound", inbound)):
             self._supervise(name, engine.run(), engine.stop)
+        reader = InboxReader(*self._reading(database), doorbell, worker_name())
+        self._supervise("inbox", reader.run(), None)
         self._supervise("webhook mail", owner_mail.run(), None)
         self._supervise("tracking", HitJudge(database, doorbell).run(), None)
         self._supervise("replays", Replays(database, doorbell).run(), None)
@@ -190,12 +194,15 @@ class Worker:
             raise ConfigError(f"PENGUINMAILS_SENDER_LANES_FILE: {error}") from None
 
     def _open_mailboxes(self, database: Database) -> MailboxSender:
+        return MailboxSender(*self._reading(database), self._settings.sender.hostname)
+
+    def _reading(self, database: Database) -> tuple[Database, SecretBox, MailboxTokens, Reach]:
+        """What signing in to mailboxes needs."""
         settings = self._settings.mailbox
         http = OutgoingHttp(allow_private=settings.allow_private)  # token endpoints
         self._stack.push_async_callback(http.close)
         tokens = MailboxTokens(database.worker, self._box, OAuthTokens(http, settings))
-        reach = reach_of(settings, SystemResolver())
-        return MailboxSender(database, self._box, tokens, reach, self._settings.sender.hostname)
+        return database, self._box, tokens, reach_of(settings, SystemResolver())
 
     async def _observe(self, sender: SenderEngine, webhooks: WebhookEngine) -> None:
         """Metrics for those who asked for them."""

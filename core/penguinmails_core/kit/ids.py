@@ -43,6 +43,7 @@ class Prefix(StrEnum):
     API_KEY = "key"
     DOMAIN = "dom"
     MAILBOX = "mbx"
+    THREAD = "thr"
     EMAIL = "msg"
     RECIPIENT = "rcp"
     ATTACHMENT = "att"

@@ -17,6 +17,7 @@ from penguinmails_core.models.identity import (
     WebauthnChallenge,
 )
 from penguinmails_core.models.inbound import InboundMessage, InboundSource
+from penguinmails_core.models.inbox import InboxMessage, InboxThread, MailboxFolder
 from penguinmails_core.models.lane import (
     Lane,
     LaneDay,
@@ -90,6 +91,8 @@ __all__ = [
     "IdentityLink",
     "InboundMessage",
     "InboundSource",
+    "InboxMessage",
+    "InboxThread",
     "Invitation",
     "Lane",
     "LaneDay",
@@ -98,6 +101,7 @@ __all__ = [
     "LaneMember",
     "LimitOverride",
     "Mailbox",
+    "MailboxFolder",
     "MailboxSend",
     "Member",
     "OAuthApp",

@@ -38,6 +38,7 @@ def _moment(name: str, *, nullable: bool = True, now: bool = False) -> sa.Column
 def upgrade() -> None:
     _mailboxes()
     _sends()
+    _inbox()
 
 
 def _mailboxes() -> None:
@@ -109,6 +110,79 @@ def _sends() -> None:
     op.create_index("ix_mailbox_sends_at", "mailbox_sends", ["organization_id", "mailbox_id", "at"])
 
 
+def _inbox() -> None:
+    op.create_table(
+        "mailbox_folders",
+        _uuid("organization_id"),
+        _uuid("id"),
+        _uuid("mailbox_id"),
+        _text("name"),
+        sa.Column("uidvalidity", sa.BigInteger(), nullable=True),
+        sa.Column("last_uid", sa.BigInteger(), server_default="0", nullable=False),
+        _text("worker", nullable=True),
+        _moment("lease_until"),
+        _moment("created_at", nullable=False, now=True),
+        _moment("updated_at", nullable=False, now=True),
+        sa.PrimaryKeyConstraint("organization_id", "id", name=op.f("pk_mailbox_folders")),
+        _of("mailbox_folders", "mailbox_id", "mailboxes"),
+    )
+    op.create_index(
+        "uq_mailbox_folders_name", "mailbox_folders", ["organization_id", "mailbox_id", "name"], unique=True
+    )
+    op.create_table(
+        "inbox_threads",
+        _uuid("organization_id"),
+        _uuid("id"),
+        _uuid("workspace_id"),
+        _text("mode"),
+        _uuid("mailbox_id"),
+        _uuid("email_id"),
+        _text("address"),
+        _text("subject"),
+        _text("interest", nullable=True),
+        _number("messages", default="0"),
+        _moment("last_message_at", nullable=False),
+        _number("event_sequence", default="0"),
+        _moment("created_at", nullable=False, now=True),
+        _moment("updated_at", nullable=False, now=True),
+        sa.CheckConstraint("mode in ('live', 'test')", name=op.f("ck_inbox_threads_mode")),
+        sa.PrimaryKeyConstraint("organization_id", "id", name=op.f("pk_inbox_threads")),
+        _of("inbox_threads", "mailbox_id", "mailboxes"),
+    )
+    op.create_index("ix_inbox_threads_email", "inbox_threads", ["organization_id", "email_id"])
+    op.create_table(
+        "inbox_messages",
+        _uuid("organization_id"),
+        _uuid("id"),
+        _uuid("thread_id"),
+        _uuid("mailbox_id"),
+        *(_text(name) for name in ("message_id", "from_address")),
+        _text("from_name", nullable=True),
+        *(_text(name) for name in ("subject", "text", "reply", "reply_class")),
+        sa.Column("confidence", sa.Float(), nullable=False),
+        _text("rule"),
+        sa.Column("automatic", sa.Boolean(), nullable=False),
+        _moment("returns_at"),
+        _moment("received_at", nullable=False),
+        sa.PrimaryKeyConstraint("organization_id", "id", name=op.f("pk_inbox_messages")),
+        _of("inbox_messages", "thread_id", "inbox_threads"),
+    )
+    op.create_index("ix_inbox_messages_thread", "inbox_messages", ["organization_id", "thread_id", "id"])
+    op.create_index(
+        "uq_inbox_messages_message_id", "inbox_messages", ["organization_id", "mailbox_id", "message_id"], unique=True
+    )
+
+
+def _of(table: str, column: str, parent: str) -> sa.ForeignKeyConstraint:
+    return sa.ForeignKeyConstraint(
+        ["organization_id", column],
+        [f"{parent}.organization_id", f"{parent}.id"],
+        name=op.f(f"fk_{table}_organization_id_{column}"),
+        ondelete="CASCADE",
+    )
+
+
 def downgrade() -> None:
-    op.drop_table("mailbox_sends")
+    for table in ("inbox_messages", "inbox_threads", "mailbox_folders", "mailbox_sends"):
+        op.drop_table(table)
     op.drop_table("mailboxes")

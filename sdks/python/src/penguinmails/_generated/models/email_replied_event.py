@@ -16,8 +16,7 @@ if TYPE_CHECKING:
 
 @attrs.define(kw_only=True)
 class EmailRepliedEvent(Model):
-    """Somebody, or an automatic responder, answered the message. Announced: its feature is still to come, and it is not
-    sent yet."""
+    """Somebody, or an automatic responder, answered the message."""
 
     data: EmailReplied
     """Somebody, or an automatic responder, answered the message."""

@@ -16,8 +16,7 @@ if TYPE_CHECKING:
 
 @attrs.define(kw_only=True)
 class ThreadCreatedEvent(Model):
-    """A conversation began: the first message of the other side came in. Announced: its feature is still to come, and it
-    is not sent yet."""
+    """A conversation began: the first message of the other side came in."""
 
     data: ThreadCreated
     """A conversation began: the first message of the other side came in."""

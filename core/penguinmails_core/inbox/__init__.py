@@ -1,0 +1,1 @@
+"""Replies: threads and messages that came back to mailboxes."""

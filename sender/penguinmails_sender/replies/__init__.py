@@ -1,0 +1,1 @@
+"""Answers that come back to mailboxes: read by IMAP, threaded, judged."""
