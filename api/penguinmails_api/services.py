@@ -32,6 +32,7 @@ from penguinmails_core.config import (
     AuditSettings,
     AuthSettings,
     CheckSettings,
+    BounceSettings,
     ContentSettings,
     DatabaseSettings,
     DomainsSettings,
@@ -116,6 +117,7 @@ class Settings:
     inbound: InboundSettings = field(default_factory=InboundSettings)
     check: CheckSettings = field(default_factory=CheckSettings)
     tracking: TrackingSettings = field(default_factory=TrackingSettings)
+    bounces: BounceSettings = field(default_factory=BounceSettings)
     mailbox: MailboxSettings = field(default_factory=MailboxSettings)
     domains: DomainsSettings = field(default_factory=DomainsSettings)
 

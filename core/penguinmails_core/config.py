@@ -253,6 +253,29 @@ class CheckSettings(BaseSettings):
             raise ValueError("must be host:port, such as 127.0.0.1:783")
         return value
 
+class BounceSettings(BaseSettings):
+    """The door that bounces and complaints come in by. Their domain is PENGUINMAILS_SENDER_RETURN_PATH."""
+
+    model_config = _concern("PENGUINMAILS_BOUNCES_")
+
+    port: int | None = Field(
+        None,
+        ge=0,
+        le=65535,
+        description="SMTP port that the worker takes reports on; 0 picks a free one. Default: none",
+    )
+    host: str = Field("127.0.0.1", description="Address to listen on")
+    hostname: str = Field("localhost", description="Name in the greeting: the host that the domain's MX names")
+    max_bytes: int = Field(10 * 1024 * 1024, ge=64 * 1024, description="Largest report that is taken")
+    connections: int = Field(100, ge=1, le=10_000, description="Connections at once")
+    feedback: list[str] = Field(
+        default_factory=lambda: ["complaints"],
+        description="Local parts besides return paths that take complaints: what feedback loops are registered with",
+    )
+    keep_refused: Duration = Field(
+        timedelta(days=30), description="How long reports that proved nothing can be looked at"
+    )
+
 
 class AuthSettings(BaseSettings):
     """How people sign in."""
@@ -535,6 +558,7 @@ CONCERNS: tuple[type[BaseSettings], ...] = (
     SenderSettings,
     AuditSettings,
     AuthSettings,
+    BounceSettings,
     RequestLogSettings,
     OAuthSettings,
     TelemetrySettings,

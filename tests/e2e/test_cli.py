@@ -7,6 +7,7 @@ import json
 import re
 import shutil
 import signal
+import smtplib
 import socket
 import urllib.request
 from collections.abc import Iterator
@@ -19,6 +20,7 @@ from tests.e2e.conftest import Sandbox
 from tests.e2e.program import Program, alive, descendants, new_folder, run
 from tests.e2e.wire import call, eventually
 from tests.sender.bounces import mails
+from tests.sender.intake.world import dsn
 
 pytestmark = pytest.mark.xdist_group("e2e")
 
@@ -38,6 +40,8 @@ COMMANDS = [
     "audit verify",
     "bounces",
     "bounces classify",
+    "bounces intake",
+    "bounces refused",
     "keys",
     "keys create",
     "keys list",
@@ -510,3 +514,27 @@ def test_demo(folder: Path) -> None:
     assert "rsa-sha256 pass, ed25519-sha256 pass" in out
     assert "All of it worked." in out
     assert list(folder.iterdir()) == []
+
+
+def test_the_door_refuses_what_proves_nothing_and_shows_it(folder: Path, server: dict[str, str]) -> None:
+    settings = server | {"PENGUINMAILS_SENDER_RETURN_PATH": "bounces.penguins.example"}
+    with Program("bounces", "intake", "--port", "0", folder=folder, env=settings) as door:
+        host, _, port = door.line().rpartition(" ")[2].rpartition(":")
+        to = "b+made-up@bounces.penguins.example"
+        with smtplib.SMTP(host, int(port)) as smtp:
+            with pytest.raises(smtplib.SMTPDataError) as refusal:
+                smtp.sendmail("", [to], dsn("ada@cli.test"))
+            assert refusal.value.smtp_code == 550
+            with pytest.raises(smtplib.SMTPRecipientsRefused) as elsewhere:
+                smtp.sendmail("", ["b+made-up@elsewhere.example"], dsn("ada@cli.test"))
+            assert elsewhere.value.recipients["b+made-up@elsewhere.example"][0] == 550
+        assert door.stop() == 0
+        assert "Traceback" not in door.errors()
+    shown = [json.loads(line) for line in run("bounces", "refused", folder=folder, env=server).stdout.splitlines()]
+    assert [(row["recipient"], row["cause"]) for row in shown] == [(to, "forged_token")]
+
+
+def test_a_door_has_a_port(folder: Path, server: dict[str, str]) -> None:
+    done = run("bounces", "intake", folder=folder, env=server)
+    assert done.returncode != 0
+    assert "PENGUINMAILS_BOUNCES_PORT" in done.stderr

@@ -96,7 +96,9 @@ class EmailDeliveryDelayed(
     attempt: int | None = _ATTEMPT
     smtp: SmtpReply | None = _SMTP
     reason: str | None = Field(None, description="Why, in one word; more may be added")
-    next_attempt_at: Timestamp = Field(description="Not tried again before this time")
+    next_attempt_at: Timestamp | None = Field(
+        description="Not tried again before this time; null when another system, such as a relay, is trying"
+    )
 
 
 class EmailBounced(

@@ -43,6 +43,10 @@ from penguinmails_core.tracking.links import TrackingLinks
 from penguinmails_core.unsubscribes.links import UnsubscribeLinks
 from penguinmails_sender.engine.engine import SenderEngine
 from penguinmails_sender.engine.personal import Personalizer
+from penguinmails_sender.inbox.smtp_server import SmtpServer
+from penguinmails_sender.intake.door import open_door
+from penguinmails_sender.intake.intake import BounceIntake
+from penguinmails_sender.intake.verp import Verp
 from penguinmails_sender.mailboxes.probe import reach_of
 from penguinmails_sender.mailboxes.sending import MailboxSender
 from penguinmails_sender.mailboxes.wire import Reach
@@ -98,6 +102,13 @@ def require_public_url(settings: Settings) -> None:
         )
 
 
+def open_reports(database: Database, doorbell: Doorbell, box: SecretBox, settings: Settings) -> SmtpServer:
+    """The door for bounces and complaints, not yet listening."""
+    verp = Verp(box, settings.sender.return_path)
+    intake = BounceIntake(database.worker, verp, lambda: doorbell.ring(EVENTS))
+    return open_door(settings.bounces, intake, verp.domain)
+
+
 class Worker:
     """`async with Worker(...)` works until it is left; leaving finishes what is claimed."""
 
@@ -108,6 +119,7 @@ class Worker:
         self._settings = settings
         self._stack = AsyncExitStack()
         self.metrics: MetricsServer | None = None
+        self.reports: SmtpServer | None = None
 
     async def __aenter__(self) -> Worker:
         settings = self._settings
@@ -143,7 +155,9 @@ class Worker:
         acceptor = Acceptor(database.ingest, content, on_accepted=lambda: doorbell.ring(MAIL, EVENTS))
         mail = SystemMail(acceptor, draft_limits(settings), settings.stack.system_mail_from)
         owner_mail = OwnerMail(database.worker, mail, settings.webhooks.probe_for.days)
-        maintenance = Maintenance(database, settings.audit, settings.request_log, settings.inbound, settings.tracking)
+        maintenance = Maintenance(
+            database, settings.audit, settings.request_log, settings.inbound, settings.tracking, settings.bounces
+        )
         http = OutgoingHttp(allow_private=False)  # for what others ask us to call
         stack.push_async_callback(http.close)
         inbound = InboundWorker(database, doorbell, settings.inbound, handlers(http))
@@ -162,6 +176,10 @@ class Worker:
             self._supervise("domains", DomainWatch(database, doorbell, resolvers, policy).run(), None)
         self._supervise("reputation", Reputation(database, doorbell).run(), None)
         self._supervise("collector", _collect_for_ever(database, content), None)
+        if settings.bounces.port is not None:
+            door = open_reports(database, doorbell, self._box, settings)
+            self.reports = await stack.enter_async_context(door)
+            log.info("reports come in at %s:%d", door.host, door.port)
         return self
 
     def _open_sender(

@@ -61,6 +61,7 @@ class Prefix(StrEnum):
     WEBHOOK_PORTAL_LINK = "whl"
     WEBHOOK_REPLAY = "whr"
     REQUEST = "req"
+    BOUNCE_REPORT = "brp"
     TEMPLATE = "tpl"
     TEMPLATE_VERSION = "tpv"
     LANE = "lan"

@@ -11,7 +11,14 @@ import asyncpg
 
 from penguinmails_core.api_keys.notices import forget_ended, notice_expiring
 from penguinmails_core.audit.service import drop_old
-from penguinmails_core.config import AuditSettings, InboundSettings, RequestLogSettings, TrackingSettings
+from penguinmails_core.bounces.repository import forget_refused
+from penguinmails_core.config import (
+    AuditSettings,
+    BounceSettings,
+    InboundSettings,
+    RequestLogSettings,
+    TrackingSettings,
+)
 from penguinmails_core.domains.reports.repository import forget as forget_reports
 from penguinmails_core.events.repository import DEFAULT_DAYS
 from penguinmails_core.idempotency.service import sweep
@@ -51,12 +58,14 @@ class Maintenance:
         request_log: RequestLogSettings | None = None,
         inbound: InboundSettings | None = None,
         tracking: TrackingSettings | None = None,
+        bounces: BounceSettings | None = None,
     ) -> None:
         self._database = database
         self._audit = audit or AuditSettings()
         self._request_log = request_log or RequestLogSettings()
         self._inbound = inbound or InboundSettings()
         self._tracking = tracking or TrackingSettings()
+        self._bounces = bounces or BounceSettings()
 
     async def run(self) -> None:
         """At once and every hour, until cancelled; a round that fails is tried again with the next: the default
@@ -92,6 +101,7 @@ class Maintenance:
             pass
         while await forget_hits(pool, self._tracking.retention, _BITE) >= _BITE:
             pass
+        await forget_refused(pool, self._bounces.keep_refused, _BITE)
         while await forget_suppressions(pool, KEEP_SUPPRESSIONS, _SIP) >= _SIP:
             pass
         while await forget_reports(pool, KEEP_REPORTS, _SIP) >= _SIP:

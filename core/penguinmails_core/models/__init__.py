@@ -3,6 +3,7 @@
 from penguinmails_core.models.api_key import ApiKey, ApiKeySecret, ApiKeySends
 from penguinmails_core.models.audit_log import AuditHead, AuditLog
 from penguinmails_core.models.base import Base, TableFacts
+from penguinmails_core.models.bounce_report import BounceReport, RefusedReport
 from penguinmails_core.models.content import Attachment, Blob, EmailContent
 from penguinmails_core.models.domain import Domain, DomainKey, DomainReport
 from penguinmails_core.models.email import FINAL, EmailAttempt, EmailMessage, EmailRecipient, RecipientStatus
@@ -77,6 +78,7 @@ __all__ = [
     "AuditLog",
     "Base",
     "Blob",
+    "BounceReport",
     "ConsumerCursor",
     "DeliveryHour",
     "Domain",
@@ -122,6 +124,7 @@ __all__ = [
     "RecipientDomain",
     "RecipientStatus",
     "RecoveryCode",
+    "RefusedReport",
     "ReputationRule",
     "RequestLog",
     "Role",

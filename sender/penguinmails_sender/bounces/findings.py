@@ -31,7 +31,8 @@ class Said:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """`dsn`: the enhanced status code (RFC 3463), empty for what has none. `hard`: this person cannot be reached."""
+    """`dsn`: the enhanced status code (RFC 3463), empty for what has none. `hard`: this person cannot be reached.
+    `delayed`: the reporter is still trying."""
 
     address: str
     kind: Kind
@@ -40,6 +41,7 @@ class Finding:
     dsn: str = ""
     diagnostic: str = ""
     remote_host: str = ""
+    delayed: bool = False
 
     @property
     def scope(self) -> Scope:

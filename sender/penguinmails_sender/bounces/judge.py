@@ -30,7 +30,9 @@ def judge(said: Said) -> Finding:
     if not status:
         status = _made_up(reason, code, said)
     hard = facts(reason).hard and (reason is Reason.MAILBOX_NOT_FOUND or not _for_now(said, status, code))
-    return Finding(said.address, Kind.BOUNCE, reason, hard, status, " ".join(said.diagnostic.split()), said.remote_host)
+    diagnostic = " ".join(said.diagnostic.split())
+    delayed = said.action == "delayed"
+    return Finding(said.address, Kind.BOUNCE, reason, hard, status, diagnostic, said.remote_host, delayed)
 
 
 def tells(diagnostic: str) -> bool:

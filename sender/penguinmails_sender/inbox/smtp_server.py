@@ -9,14 +9,13 @@ from __future__ import annotations
 import asyncio
 import logging
 import ssl
-from collections.abc import Callable
-from dataclasses import dataclass
-from datetime import datetime
+from collections.abc import Awaitable, Callable
 from types import TracebackType
 from typing import Self, cast
 
 from penguinmails_core.kit.clock import utcnow
 from penguinmails_sender.inbox.magic import magic_reply
+from penguinmails_sender.inbox.received import OnMessage, Received
 from penguinmails_sender.inbox.smtp_commands import CommandError, parse_mail, parse_rcpt
 
 MAX_SIZE = 26_214_400  # 25 MiB, what large receivers announce
@@ -24,25 +23,11 @@ MAX_RECIPIENTS = 1_000
 MAX_LINE = 4_096  # RFC 5321 §4.5.3.1.4 asks for 512; extensions add to it
 IDLE_SECONDS = 300.0  # RFC 5321 §4.5.3.2.7
 _STOP_SECONDS = 2.0
+_KEPT = "250 2.0.0 Kept"
+
+__all__ = ["OnMessage", "Received", "SmtpServer"]
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Received:
-    """One message as it came. `raw` is what stood between DATA and the final dot, dots unstuffed, nothing added."""
-
-    envelope_sender: str  # empty for the null sender <>
-    recipients: tuple[str, ...]
-    raw: bytes
-    received_at: datetime
-    remote: str  # "127.0.0.1:40312"
-    helo: str
-    tls: bool
-
-
-OnMessage = Callable[[Received], str | None]
-"""Called on the event loop for each message; a returned text such as "451 4.3.0 Busy" is sent instead of 250."""
 
 
 class SmtpServer:
@@ -58,7 +43,9 @@ class SmtpServer:
         host: str = "127.0.0.1",
         port: int = 0,
         hostname: str = "inbox.localhost",
+        title: str = "PenguinMails capture inbox",
         max_size: int = MAX_SIZE,
+        max_connections: int | None = None,
         tls: ssl.SSLContext | None = None,
         recipient_reply: Callable[[str], str | None] = magic_reply,
         idle_seconds: float = IDLE_SECONDS,
@@ -67,6 +54,8 @@ class SmtpServer:
         self.host = host
         self.port = port
         self.hostname = hostname
+        self.title = title
+        self.max_connections = max_connections
         self.max_size = max_size
         self.tls = tls
         self.recipient_reply = recipient_reply
@@ -111,16 +100,26 @@ class SmtpServer:
     ) -> None:
         await self.stop()
 
-    def deliver(self, message: Received) -> str | None:
+    def deliver(self, message: Received) -> str | Awaitable[str | None] | None:
         """Hand a message on; the reply to send instead of 250, if any."""
         self.received += 1
         if self.on_message is None:
             return None
         try:
-            return self.on_message(message)
+            answer = self.on_message(message)
         except Exception:
-            log.exception("the capture inbox could not keep a message of %d bytes", len(message.raw))
-            return "451 4.3.0 The message could not be kept; see the log of the inbox"
+            return self._not_kept(message)
+        return answer if answer is None or isinstance(answer, str) else self._settled(answer, message)
+
+    async def _settled(self, answer: Awaitable[str | None], message: Received) -> str | None:
+        try:
+            return await answer
+        except Exception:
+            return self._not_kept(message)
+
+    def _not_kept(self, message: Received) -> str:
+        log.exception("%s: a message of %d bytes could not be kept", self.title, len(message.raw))
+        return "451 4.3.0 The message could not be kept; see the log of the server"
 
     def discard(self, connection: _Connection) -> None:
         self.connections.discard(connection)
@@ -141,6 +140,7 @@ class _Connection(asyncio.Protocol):
         self._closing = False
         self._upgrading = False
         self._upgrade: asyncio.Task[None] | None = None
+        self._keeping: asyncio.Task[None] | None = None  # a message is being kept; nothing else is worked on
         self._tls = False
         self._helo = ""
         self._remote = ""
@@ -160,7 +160,11 @@ class _Connection(asyncio.Protocol):
         self._server.connections.add(self)
         self._touch()
         self._watch()
-        self._reply(f"220 {self._server.hostname} ESMTP PenguinMails capture inbox")
+        most = self._server.max_connections
+        if most is not None and len(self._server.connections) > most:
+            self._reply("421 4.3.2 Too many connections; try again later")
+            return self._close()
+        self._reply(f"220 {self._server.hostname} ESMTP {self._server.title}")
         self._flush()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -178,13 +182,14 @@ class _Connection(asyncio.Protocol):
         self._transport.pause_reading()  # a client that does not read its replies is not read either
 
     def resume_writing(self) -> None:
-        self._transport.resume_reading()
+        if self._keeping is None:
+            self._transport.resume_reading()
 
     # Closing
 
     def shut_down(self) -> None:
         if not self._closing:
-            self._reply("421 4.3.2 The capture inbox is stopping")
+            self._reply("421 4.3.2 The server is stopping")
             self._close()
         if self._upgrading:
             self._transport.abort()
@@ -204,11 +209,11 @@ class _Connection(asyncio.Protocol):
         """Close a connection that has been silent too long. One timer per connection, moved when it fires."""
         loop = asyncio.get_running_loop()
         left = self._seen + self._server.idle_seconds - loop.time()
-        if left <= 0:
+        if left <= 0 and self._keeping is None:
             self._reply("421 4.4.2 Idle for too long")
             self._close()
         else:
-            self._timer = loop.call_later(left, self._watch)
+            self._timer = loop.call_later(left if left > 0 else self._server.idle_seconds, self._watch)
 
     # The conversation
 
@@ -221,7 +226,7 @@ class _Connection(asyncio.Protocol):
         self._replies.clear()
 
     def _work(self) -> None:
-        while not self._closing and not self._upgrading:
+        while not self._closing and not self._upgrading and self._keeping is None:
             if self._in_data:
                 if not self._take_data():
                     return
@@ -332,11 +337,28 @@ class _Connection(asyncio.Protocol):
         if self._too_big or len(raw) > self._server.max_size:
             self._reply(f"552 5.3.4 The message is larger than {self._server.max_size} bytes")
         else:
-            self._reply(self._deliver(raw))
+            answer = self._deliver(raw)
+            if answer is None or isinstance(answer, str):
+                self._reply(answer or _KEPT)
+            else:
+                self._transport.pause_reading()
+                self._keeping = asyncio.ensure_future(self._keep(answer))
         self._reset()
         return True
 
-    def _deliver(self, raw: bytes) -> str:
+    async def _keep(self, answer: Awaitable[str | None]) -> None:
+        """Answer when the message is kept, then go on with what was sent behind it."""
+        reply = await answer
+        self._keeping = None
+        self._touch()
+        if self._closing or self._transport.is_closing():
+            return
+        self._reply(reply or _KEPT)
+        self._transport.resume_reading()
+        self._work()
+        self._flush()
+
+    def _deliver(self, raw: bytes) -> str | Awaitable[str | None] | None:
         assert self._sender is not None
         message = Received(
             envelope_sender=self._sender,
@@ -347,7 +369,7 @@ class _Connection(asyncio.Protocol):
             helo=self._helo,
             tls=self._tls,
         )
-        return self._server.deliver(message) or "250 2.0.0 Kept"
+        return self._server.deliver(message)
 
     def _rset_command(self, rest: str) -> None:
         self._reset()
@@ -360,7 +382,7 @@ class _Connection(asyncio.Protocol):
         self._reply("252 2.5.2 Send some mail and see")
 
     def _help_command(self, rest: str) -> None:
-        self._reply("214 2.0.0 This server keeps mail for its developer and relays nothing")
+        self._reply("214 2.0.0 This server relays nothing")
 
     def _quit_command(self, rest: str) -> None:
         self._reply("221 2.0.0 Bye")

@@ -228,6 +228,70 @@ async def test_hook_chooses_the_answer() -> None:
         await line.close()
 
 
+async def test_a_hook_may_take_its_time_and_what_comes_behind_waits() -> None:
+    gate = asyncio.Event()
+    seen: list[bytes] = []
+
+    async def keep(message: Received) -> str | None:
+        seen.append(message.raw)
+        await gate.wait()
+        if message.raw == b"raise\r\n":
+            raise OSError("disk full")
+        return "451 4.3.1 Disk full" if message.raw == b"full\r\n" else None
+
+    async with SmtpServer(keep, idle_seconds=0.05) as server:
+        line = await Line.open(server.port)
+        await ready(line)
+        line.writer.write(b"full\r\n.\r\nNOOP\r\nMAIL FROM:<>\r\n")
+        waiting = asyncio.create_task(line.reply())
+        while not seen:
+            await asyncio.sleep(0)
+        await asyncio.sleep(0.12)  # longer than a silent connection may be
+        assert not waiting.done()
+        server.idle_seconds = 30
+        gate.set()
+        assert await waiting == "451 4.3.1 Disk full"
+        assert (await line.reply()).startswith("250 2.0.0")
+        assert (await line.reply()).startswith("250 2.1.0")
+        await line.say(b"RSET\r\n")
+        await ready(line)
+        assert (await line.say(b"raise\r\n.\r\n")).startswith("451 4.3.0")
+        await ready(line)
+        assert (await line.say(b"x\r\n.\r\n")).startswith("250 2.0.0")
+        await line.close()
+
+
+async def test_a_client_that_leaves_while_its_message_is_kept() -> None:
+    gate, kept = asyncio.Event(), asyncio.Event()
+
+    async def keep(message: Received) -> str | None:
+        await gate.wait()
+        kept.set()
+        return None
+
+    async with SmtpServer(keep) as server:
+        line = await Line.open(server.port)
+        await ready(line)
+        line.writer.write(b"x\r\n.\r\n")
+        while not server.received:
+            await asyncio.sleep(0)
+        line.writer.transport.abort()
+        gate.set()
+        await kept.wait()
+
+
+async def test_no_more_connections_than_wanted() -> None:
+    async with SmtpServer(max_connections=1) as server:
+        first = await Line.open(server.port)
+        reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+        second = Line(reader, writer)
+        assert (await second.reply()).startswith("421 4.3.2")
+        assert await reader.read() == b""
+        await second.close()
+        assert (await first.say(b"NOOP\r\n")).startswith("250")
+        await first.close()
+
+
 async def test_stop_says_421_and_closes_everything() -> None:
     server = SmtpServer()
     await server.start()
