@@ -168,6 +168,7 @@ async def _fill(database: Database, table: str, organization: object) -> None:
         ("tracked_links", "id", "email_messages"),
         ("tracking_hits", "recipient_id", "email_recipients"),
         ("domain_reports", "domain_id", "domains"),
+        ("bounce_reports", "message_id", "email_messages"),
     ):
         if table == child:
             await _fill(database, parent, organization)
@@ -247,6 +248,8 @@ def _value(table: str, name: str, kind: str, organization: object) -> object:
     }
     if name == "organization_id" or (table == "organizations" and name == "id"):
         return organization
+    if table == "bounce_reports" and name in ("kind", "effect"):
+        return {"kind": "bounce", "effect": "bounced"}[name]
     if table == "tracking_hits" and name == "kind":
         return "open"
     if table == "domain_reports" and name == "kind":

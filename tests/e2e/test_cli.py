@@ -42,6 +42,7 @@ COMMANDS = [
     "bounces classify",
     "bounces intake",
     "bounces refused",
+    "postfix render",
     "keys",
     "keys create",
     "keys list",

@@ -15,6 +15,7 @@ from penguinmails_api.cli import (
     login,
     operate,
     plans,
+    postfix,
     sandbox,
     serve,
     trigger,
@@ -70,5 +71,6 @@ app.add_typer(events.app, name="events")
 app.add_typer(keys.app, name="keys")
 app.add_typer(users.app, name="users")
 app.add_typer(plans.app, name="plans")
+app.add_typer(postfix.app, name="postfix")
 app.add_typer(warmup.app, name="warmup")
 app.add_typer(webhooks.app, name="webhooks")

@@ -28,8 +28,8 @@ class EmailDeliveryDelayed(Model):
     """Message-ID header (RFC 5322 §3.6.4), without angle brackets"""
     metadata: dict[str, str]
     """As given when the message was sent"""
-    next_attempt_at: datetime.datetime
-    """Not tried again before this time"""
+    next_attempt_at: datetime.datetime | None
+    """Not tried again before this time; null when another system, such as a relay, is trying"""
     recipient: EventRecipient
     """Whom the event is about."""
     recipient_id: str

@@ -1,0 +1,1 @@
+"""A Postfix of our own as a smarthost."""
