@@ -253,6 +253,7 @@ class CheckSettings(BaseSettings):
             raise ValueError("must be host:port, such as 127.0.0.1:783")
         return value
 
+
 class BounceSettings(BaseSettings):
     """The door that bounces and complaints come in by. Their domain is PENGUINMAILS_SENDER_RETURN_PATH."""
 

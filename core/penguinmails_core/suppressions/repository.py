@@ -129,6 +129,31 @@ async def in_force(session: AsyncSession, principal: Principal, addresses: Seque
     return {row.address: row for row in await session.scalars(query)}
 
 
+async def made_between(
+    session: AsyncSession,
+    principal: Principal,
+    start: datetime,
+    end: datetime,
+    reasons: Sequence[str],
+    limit: int,
+) -> list[Suppression]:
+    """Up to `limit` of those in force that were made from `start` and before `end`, the oldest first, locked."""
+    query = (
+        select(Suppression)
+        .where(
+            *_visible(principal),
+            _IN_FORCE,
+            Suppression.created_at >= start,
+            Suppression.created_at < end,
+            Suppression.reason.in_(reasons),
+        )
+        .order_by(Suppression.id)
+        .limit(limit)
+        .with_for_update()
+    )
+    return list(await session.scalars(query))
+
+
 async def make_way(session: AsyncSession, rows: Sequence[Suppression], by: str) -> None:
     """Weaker ones give up their place: lifted when they ended, or now."""
     if rows:

@@ -52,6 +52,23 @@ class NewSuppression:
 
 
 @dataclass(frozen=True, slots=True)
+class Undo:
+    """Made from `start` and before `end`, for one of `reasons`."""
+
+    start: datetime
+    end: datetime
+    reasons: Sequence[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Undone:
+    """`has_more`: there were more than fit in one go."""
+
+    lifted: int
+    has_more: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Made:
     """`row` is in force now; `created` is False when it was before."""
 
@@ -174,6 +191,33 @@ async def lift(session: AsyncSession, principal: Principal, suppression_id: UUID
     _tell(session, row, EventType.SUPPRESSION_LIFTED, consent=consent)
     await _audit(session, principal, row, "suppression.lifted", {"consent": consent})
     return row
+
+
+async def undo(session: AsyncSession, principal: Principal, wanted: Undo) -> Undone:
+    """Lift what was suppressed in a span of time, such as during an outage whose bounces were not true. Up to
+    `MAX_MANY` at a time, the oldest first; each can be restored. Raises `Unprocessable` for a span that does not end
+    after its start, and for a person's own wish."""
+    wishes = sorted(OWN_WISH.intersection(wanted.reasons))
+    if wishes:
+        detail = f"A person's own wish ({', '.join(wishes)}) is lifted one by one, with consent."
+        raise Unprocessable(detail, errors=[FieldError("/reasons", "own_wish", detail)])
+    if wanted.start >= wanted.end:
+        detail = "`to` must be later than `from`."
+        raise Unprocessable(detail, errors=[FieldError("/to", "not_after_from", detail)])
+    found = await repository.made_between(session, principal, wanted.start, wanted.end, wanted.reasons, MAX_MANY + 1)
+    rows = found[:MAX_MANY]
+    now = utcnow()
+    for row in rows:
+        row.lifted_at = now
+        row.lifted_by = _by(principal)
+        row.event_sequence += 1
+        _tell(session, row, EventType.SUPPRESSION_LIFTED, consent=False)
+    await session.flush()
+    if rows:
+        after = {"from": rfc3339(wanted.start), "to": rfc3339(wanted.end), "reasons": list(wanted.reasons)}
+        resource = Resource(Prefix.ORGANIZATION, principal.organization_id)
+        await audit.record(session, principal, "suppression.undone", resource, after=after | {"lifted": len(rows)})
+    return Undone(len(rows), len(found) > MAX_MANY)
 
 
 async def restore(session: AsyncSession, principal: Principal, suppression_id: UUID) -> Suppression:

@@ -55,6 +55,12 @@ class SuppressAddressesPayload:
 
 
 @strawberry.type
+class UndoSuppressionsPayload:
+    lifted: int
+    has_more: bool = strawberry.field(description="Whether there are more in the span: ask again.")
+
+
+@strawberry.type
 class SuppressionsMutation:
     @strawberry.mutation(description="No more mail to the address, by any workspace of the organization.")
     async def suppress_address(
@@ -143,3 +149,23 @@ class SuppressionsMutation:
             info.context, "restoreSuppression", idempotency_key, asked, work, EVENTS, name=lambda _: str(id), load=load
         )
         return SuppressionPayload(suppression=Suppression.of(row))
+
+    @strawberry.mutation(
+        description=f"Lift up to {service.MAX_MANY} that were made in a span of time, the oldest first: for bounces "
+        "that turned out not to be true. What a person wished is lifted one by one."
+    )
+    async def undo_suppressions(
+        self,
+        info: Info,
+        from_: Annotated[DateTime, strawberry.argument(name="from")],
+        to: DateTime,
+        reasons: list[SuppressionReason] | None = None,
+    ) -> UndoSuppressionsPayload | None:
+        caller = caller_of(info, Scope.SUPPRESSIONS_WRITE)
+        wanted = service.Undo(from_, to, [str(reason) for reason in reasons or (SuppressionReason.HARD_BOUNCE,)])
+
+        async def work(session: AsyncSession) -> service.Undone:
+            return await service.undo(session, caller, wanted)
+
+        done = await info.context.write(work, EVENTS)
+        return UndoSuppressionsPayload(lifted=done.lifted, has_more=done.has_more)

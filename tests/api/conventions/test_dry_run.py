@@ -356,6 +356,13 @@ async def suppressions_check(world: World) -> Request:
 
 
 @recipe
+async def suppressions_undo(world: World) -> Request:
+    await world.suppression()
+    body = {"from": "2020-01-01T00:00:00Z", "to": "2100-01-01T00:00:00Z", "reasons": ["manual"]}
+    return "/v1/suppressions/undo", body
+
+
+@recipe
 async def suppressions_lift(world: World) -> Request:
     return await world.suppression(), None
 

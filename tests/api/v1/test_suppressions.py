@@ -286,3 +286,47 @@ async def test_scopes_are_asked_for(services: Services, tenant: Tenant, database
         assert (await reader.get(PATH)).status_code == 200
         document = problem(await reader.post(PATH, json={"address": "ada@example.com"}), 403, "missing_scope")
         assert document["required_scope"] == "suppressions:write"
+
+
+def span(start: timedelta, end: timedelta, **members: Any) -> dict[str, Any]:
+    now = utcnow()
+    return {"from": rfc3339(now + start), "to": rfc3339(now + end), **members}
+
+
+async def test_a_span_of_time_is_undone(client: ApiClient, tenant: Tenant, database: Database) -> None:
+    for number, reason in enumerate(("hard_bounce", "hard_bounce", "manual", "complaint", "unsubscribe")):
+        await suppress(client, f"a{number}@example.com", reason=reason)
+    old = await suppress(client, "old@example.com", reason="hard_bounce")
+    query = "update suppressions set created_at = now() - interval '2 hours' where id = $1"
+    await database.worker.execute(query, ids.decode(Prefix.SUPPRESSION, old["id"]))
+    body = span(timedelta(hours=-1), timedelta(hours=1))
+
+    tried = await client.post(f"{PATH}/undo?dry_run=true", json=body)
+    assert tried.json() == {"lifted": 2, "has_more": False}
+    assert len(await addresses(client)) == 6
+    done = await client.post(f"{PATH}/undo", json=body, headers={"Idempotency-Key": "outage"})
+    assert done.json() == {"lifted": 2, "has_more": False}
+    again = await client.post(f"{PATH}/undo", json=body, headers={"Idempotency-Key": "outage"})
+    assert again.json() == done.json()
+    assert sorted(await addresses(client)) == ["a2@example.com", "a3@example.com", "a4@example.com", "old@example.com"]
+    assert len(await told(database, "suppression.lifted")) == 2
+    [entry] = await database.worker.fetch("select * from audit_logs where action = 'suppression.undone'")
+    assert entry["organization_id"] == tenant.id
+
+    manual = await client.post(f"{PATH}/undo", json=body | {"reasons": ["manual", "hard_bounce"]})
+    assert manual.json() == {"lifted": 1, "has_more": False}
+
+
+async def test_what_a_person_wished_is_not_undone_in_bulk(client: ApiClient) -> None:
+    await suppress(client, reason="complaint")
+    for reason in ("complaint", "unsubscribe"):
+        body = span(timedelta(hours=-1), timedelta(hours=1), reasons=["hard_bounce", reason])
+        document = problem(await client.post(f"{PATH}/undo", json=body), 422, "validation_failed")
+        assert [error["pointer"] for error in document["errors"]] == ["/reasons"]
+    assert await addresses(client) == ["ada@example.com"]
+
+
+async def test_a_span_ends_after_it_starts(client: ApiClient) -> None:
+    body = span(timedelta(0), timedelta(hours=-1))
+    document = problem(await client.post(f"{PATH}/undo", json=body), 422, "validation_failed")
+    assert [error["pointer"] for error in document["errors"]] == ["/to"]

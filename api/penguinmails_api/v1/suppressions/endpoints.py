@@ -23,6 +23,8 @@ from penguinmails_api.v1.suppressions.schemas import (
     SuppressionLiftQuery,
     SuppressionList,
     SuppressionListQuery,
+    SuppressionUndo,
+    SuppressionUndoRequest,
 )
 from penguinmails_core.errors import FieldError, Unprocessable
 from penguinmails_core.kit.doorbell import EVENTS
@@ -100,6 +102,24 @@ async def check_addresses(request: Request, body: SuppressionCheckRequest) -> Re
         return SuppressionCheck(data=[SuppressionCheckResult.of(item) for item in found])
 
     return await answer_once(request, work)
+
+
+@router.post(
+    "/undo",
+    summary="Undo suppressions of a span of time",
+    response_model=SuppressionUndo,
+    **operation("suppressions_undo", scope=WRITE, errors=(413, 415), idempotent=True),
+)
+async def undo_suppressions(request: Request, body: SuppressionUndoRequest) -> Response:
+    """Lifts up to 1,000 that were made in the span and are in force, the oldest first: for bounces that turned out
+    not to be true. With `dry_run` it says how many there are. The records stay, each can be restored."""
+    caller = get_context(request).caller
+
+    async def work(session: AsyncSession) -> SuppressionUndo:
+        done = await service.undo(session, caller, body.to_undo())
+        return SuppressionUndo(lifted=done.lifted, has_more=done.has_more)
+
+    return await answer_once(request, work, ring=(EVENTS,))
 
 
 @router.get("", summary="List suppressions", **operation("suppressions_list", scope=READ, paginated=True))

@@ -120,6 +120,32 @@ class SuppressionCheckRequest(RequestBody):
     )
 
 
+class SuppressionUndoRequest(RequestBody):
+    """A span of time whose suppressions were a mistake, such as that of an outage at a provider."""
+
+    from_: Moment = Field(
+        alias="from", description="Suppressed at this time or later (RFC 3339).", examples=["2026-11-24T12:00:00Z"]
+    )
+    to: Moment = Field(description="Suppressed before this time (RFC 3339).", examples=["2026-11-24T13:00:00Z"])
+    reasons: list[SuppressionReason] = Field(
+        [SuppressionReason.HARD_BOUNCE],
+        min_length=1,
+        max_length=4,
+        description="`hard_bounce`, `manual`, or both. What a person wished (`unsubscribe`, `complaint`) is lifted one "
+        "by one, with consent.",
+    )
+
+    def to_undo(self) -> service.Undo:
+        return service.Undo(self.from_, self.to, self.reasons)
+
+
+class SuppressionUndo(Resource):
+    """What was lifted."""
+
+    lifted: int = Field(description=f"How many, at most {service.MAX_MANY} at a time.", examples=[17])
+    has_more: bool = Field(description="Whether there are more in the span: ask again.")
+
+
 class SuppressionScope(StrEnum):
     """What is not sent to the address: all mail, a category of it, or one list."""
 

@@ -282,6 +282,7 @@ from penguinmails._generated.models.suppression_restored import SuppressionResto
 from penguinmails._generated.models.suppression_restored_event import SuppressionRestoredEvent
 from penguinmails._generated.models.suppression_scope import SuppressionScope
 from penguinmails._generated.models.suppression_status import SuppressionStatus
+from penguinmails._generated.models.suppression_undo import SuppressionUndo
 from penguinmails._generated.models.template import Template
 from penguinmails._generated.models.template_engine import TemplateEngine
 from penguinmails._generated.models.template_list import TemplateList
@@ -677,6 +678,7 @@ __all__ = [
     "SuppressionRestoredEvent",
     "SuppressionScope",
     "SuppressionStatus",
+    "SuppressionUndo",
     "Template",
     "TemplateEngine",
     "TemplateList",

@@ -8,7 +8,13 @@ from functools import cached_property
 from typing import Unpack
 
 from penguinmails._generated import inputs
-from penguinmails._generated.models import Suppression, SuppressionBatch, SuppressionCheck, SuppressionList
+from penguinmails._generated.models import (
+    Suppression,
+    SuppressionBatch,
+    SuppressionCheck,
+    SuppressionList,
+    SuppressionUndo,
+)
 from penguinmails._pages import AsyncPaginator, CursorList, Page
 from penguinmails._request import (
     IdempotentOptions,
@@ -44,6 +50,13 @@ _CHECK: Operation[SuppressionCheck] = Operation(
     "POST",
     "/v1/suppressions/check",
     {200: json_of(SuppressionCheck)},
+    idempotent=True,
+)
+_UNDO: Operation[SuppressionUndo] = Operation(
+    "suppressions.undo",
+    "POST",
+    "/v1/suppressions/undo",
+    {200: json_of(SuppressionUndo)},
     idempotent=True,
 )
 _GET: Operation[Suppression] = Operation(
@@ -232,6 +245,47 @@ class SuppressionsResource:
             options=options,
         )
 
+    def undo(
+        self,
+        *,
+        from_: datetime.datetime | str,
+        to: datetime.datetime | str,
+        dry_run: bool | None = None,
+        reasons: Sequence[inputs.SuppressionReasonInput] | None = None,
+        **options: Unpack[IdempotentOptions],
+    ) -> SuppressionUndo:
+        """Undo suppressions of a span of time.
+
+        Lifts up to 1,000 that were made in the span and are in force, the oldest first: for bounces that turned
+        out not to be true. With `dry_run` it says how many there are. The records stay, each can be restored.
+
+        Scope: suppressions:write.
+
+        Args:
+            from_: Suppressed at this time or later (RFC 3339).
+            to: Suppressed before this time (RFC 3339).
+            dry_run: Check everything and answer what would happen, and keep nothing: no change, no event, no
+                Idempotency-Key. The answer has `Dry-Run: true`.
+            reasons: `hard_bounce`, `manual`, or both. What a person wished (`unsubscribe`, `complaint`) is lifted one
+                by one, with consent.
+        """
+        return self._transport.call(
+            _UNDO,
+            query={
+                "dry_run": dry_run,
+            },
+            body={
+                "from": from_,
+                "to": to,
+                **given(
+                    {
+                        "reasons": reasons,
+                    }
+                ),
+            },
+            options=options,
+        )
+
     def get(
         self,
         suppression_id: str,
@@ -327,6 +381,7 @@ class SuppressionsResourceWithRawResponse:
         self.create = raw(suppressions.create)
         self.batch = raw(suppressions.batch)
         self.check = raw(suppressions.check)
+        self.undo = raw(suppressions.undo)
         self.get = raw(suppressions.get)
         self.lift = raw(suppressions.lift)
         self.restore = raw(suppressions.restore)
@@ -497,6 +552,47 @@ class AsyncSuppressionsResource:
             options=options,
         )
 
+    async def undo(
+        self,
+        *,
+        from_: datetime.datetime | str,
+        to: datetime.datetime | str,
+        dry_run: bool | None = None,
+        reasons: Sequence[inputs.SuppressionReasonInput] | None = None,
+        **options: Unpack[IdempotentOptions],
+    ) -> SuppressionUndo:
+        """Undo suppressions of a span of time.
+
+        Lifts up to 1,000 that were made in the span and are in force, the oldest first: for bounces that turned
+        out not to be true. With `dry_run` it says how many there are. The records stay, each can be restored.
+
+        Scope: suppressions:write.
+
+        Args:
+            from_: Suppressed at this time or later (RFC 3339).
+            to: Suppressed before this time (RFC 3339).
+            dry_run: Check everything and answer what would happen, and keep nothing: no change, no event, no
+                Idempotency-Key. The answer has `Dry-Run: true`.
+            reasons: `hard_bounce`, `manual`, or both. What a person wished (`unsubscribe`, `complaint`) is lifted one
+                by one, with consent.
+        """
+        return await self._transport.call(
+            _UNDO,
+            query={
+                "dry_run": dry_run,
+            },
+            body={
+                "from": from_,
+                "to": to,
+                **given(
+                    {
+                        "reasons": reasons,
+                    }
+                ),
+            },
+            options=options,
+        )
+
     async def get(
         self,
         suppression_id: str,
@@ -592,6 +688,7 @@ class AsyncSuppressionsResourceWithRawResponse:
         self.create = async_raw(suppressions.create)
         self.batch = async_raw(suppressions.batch)
         self.check = async_raw(suppressions.check)
+        self.undo = async_raw(suppressions.undo)
         self.get = async_raw(suppressions.get)
         self.lift = async_raw(suppressions.lift)
         self.restore = async_raw(suppressions.restore)
