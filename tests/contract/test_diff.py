@@ -205,22 +205,27 @@ def test_the_command_names_the_place_and_fails(tmp_path: Path, capsys: pytest.Ca
 
 
 def test_every_break_of_the_real_document_is_caught() -> None:
-    """Each operation and each field of each answer, taken away one at a time."""
-    old = api().openapi()
-    tried = 0
-    for path, entry in old["paths"].items():
+    """Each operation and each field of some schemas, taken away one at a time. One path is compared at a time: all of
+    them for each would take minutes."""
+    document, tried = api().openapi(), 0
+    for path, entry in document["paths"].items():
+        old = document | {"paths": {path: entry}}
         for method in entry:
-            new = copy.deepcopy(old)
-            del new["paths"][path][method]
+            new = document | {"paths": {path: {name: value for name, value in entry.items() if name != method}}}
             assert any(each.breaking for each in compare(old, new)), f"{method} {path}"
             tried += 1
+    assert tried > 100
+    some = {path: document["paths"][path] for path in ("/v1/emails", "/v1/webhook_endpoints")}
+    old = document | {"paths": some}
     for name in ("Email", "WebhookEndpoint", "EmailCreate", "Problem"):
-        for field in old["components"]["schemas"][name]["properties"]:
-            new = copy.deepcopy(old)
-            del new["components"]["schemas"][name]["properties"][field]
+        schema = document["components"]["schemas"][name]
+        for field in schema["properties"]:
+            left = schema | {"properties": {key: value for key, value in schema["properties"].items() if key != field}}
+            components = document["components"] | {"schemas": document["components"]["schemas"] | {name: left}}
+            new = old | {"components": components}
             assert any(each.rule == "field-removed" for each in compare(old, new)), f"{name}.{field}"
             tried += 1
-    assert tried > 50
+    assert tried > 150
 
 
 def test_a_promise_is_kept_once_and_never_rewritten(tmp_path: Path) -> None:
