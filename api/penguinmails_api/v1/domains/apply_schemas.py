@@ -3,7 +3,7 @@
 from enum import StrEnum
 from typing import Annotated, Self
 
-from pydantic import Field, SecretStr, model_validator
+from pydantic import ConfigDict, Field, SecretStr, model_validator
 
 from penguinmails_api.v1.common import RequestBody, Resource
 from penguinmails_core.domains.applying import Applied
@@ -52,18 +52,23 @@ class Rfc2136Zone(RequestBody):
 class DnsRecordsApply(RequestBody):
     """Where the zone is: exactly one of `cloudflare` and `rfc2136`."""
 
-    cloudflare: CloudflareZone | None = None
-    rfc2136: Rfc2136Zone | None = Field(
-        None,
-        examples=[
-            {
-                "server": "ns1.acme.example",
-                "zone": "acme.example",
-                "key_name": "penguinmails",
-                "key_secret": "c2VjcmV0LXNlY3JldC1zZWNyZXQ=",
-            }
-        ],
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "rfc2136": {
+                        "server": "ns1.acme.example",
+                        "zone": "acme.example",
+                        "key_name": "penguinmails",
+                        "key_secret": "c2VjcmV0LXNlY3JldC1zZWNyZXQ=",
+                    }
+                }
+            ]
+        }
     )
+
+    cloudflare: CloudflareZone | None = None
+    rfc2136: Rfc2136Zone | None = None
     plan: str | None = Field(
         None,
         pattern=r"^[0-9a-f]{32}$",
