@@ -17,7 +17,10 @@ class CloudflareZone(RequestBody):
     """A zone at Cloudflare."""
 
     zone_id: str = Field(
-        pattern=r"^[0-9a-f]{32}$", description="Of the zone's overview.", examples=["023e105f4ecef8ad9ca31a8372d0c353"]
+        max_length=32,
+        pattern=r"^[0-9a-f]{32}$",
+        description="Of the zone's overview.",
+        examples=["023e105f4ecef8ad9ca31a8372d0c353"],
     )
     api_token: SecretStr = Field(
         min_length=1,
@@ -71,6 +74,7 @@ class DnsRecordsApply(RequestBody):
     rfc2136: Rfc2136Zone | None = None
     plan: str | None = Field(
         None,
+        max_length=32,
         pattern=r"^[0-9a-f]{32}$",
         description="Of the changes that you have seen; left out, they are shown and nothing is changed.",
     )
