@@ -101,18 +101,20 @@ class MailboxOauth(RequestBody):
 
 
 DisplayName = Annotated[
-    str | None, AtMost(maxLength=rules.MAX_NAME), Field(description="The name in From.", examples=["Grace Hopper"])
+    Annotated[str, AtMost(maxLength=rules.MAX_NAME)] | None,
+    Field(description="The name in From.", examples=["Grace Hopper"]),
 ]
 Aliases = Annotated[
-    list[str],
+    list[Annotated[str, Field(max_length=320)]],
     AtMost(maxItems=rules.MAX_ALIASES),
     Field(description="Other addresses that may stand in From.", examples=[["g.hopper@penguins.example"]]),
 ]
 SignatureHtml = Annotated[
-    str | None, AtMost(maxLength=rules.MAX_SIGNATURE), Field(examples=["<p>Grace Hopper<br>Penguins Ltd</p>"])
+    Annotated[str, AtMost(maxLength=rules.MAX_SIGNATURE)] | None,
+    Field(examples=["<p>Grace Hopper<br>Penguins Ltd</p>"]),
 ]
 SignatureText = Annotated[
-    str | None, AtMost(maxLength=rules.MAX_SIGNATURE), Field(examples=["Grace Hopper, Penguins Ltd"])
+    Annotated[str, AtMost(maxLength=rules.MAX_SIGNATURE)] | None, Field(examples=["Grace Hopper, Penguins Ltd"])
 ]
 DailyCap = Annotated[
     int, Field(strict=True, ge=1, le=rules.MAX_DAILY, description="Recipients in any 24 hours.", examples=[30])

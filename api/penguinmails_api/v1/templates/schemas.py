@@ -56,7 +56,9 @@ class TemplateEngine(StrEnum):
 class TemplateVariableInput(RequestBody):
     """What a template expects under a name."""
 
-    name: str = Field(description="Letters, digits and `_`, at most 64.", examples=["first_name"])
+    name: Annotated[str, AtMost(maxLength=64)] = Field(
+        description="Letters, digits and `_`, at most 64.", examples=["first_name"]
+    )
     type: TemplateVariableType = TemplateVariableType.STRING
     required: bool = Field(True, description="Without a value and a fallback, nothing is sent.")
     fallback: Any = Field(None, description="Taken where no value is given.", examples=["friend"])
@@ -73,12 +75,11 @@ class TemplateVariable(Resource):
 
 Name = Annotated[str, AtMost(maxLength=service.MAX_NAME), Field(description="For people.", examples=["Welcome"])]
 Alias = Annotated[
-    str | None,
+    Annotated[str, AtMost(maxLength=service.MAX_ALIAS)] | None,
     Field(
         description="A name for programs: lower-case letters, digits, `-` and `_`, at most 64; one of its kind in the "
         "workspace.",
         examples=["welcome"],
-        json_schema_extra={"maxLength": service.MAX_ALIAS},
     ),
 ]
 Source = Annotated[str, AtMost(maxLength=content.MAX_SOURCE)]
@@ -121,9 +122,8 @@ class TemplateContentInput(RequestBody):
     sample_variables: Values = Field(
         default_factory=dict, description="Values for previews and tests, where none are given."
     )
-    note: str | None = Field(
+    note: Annotated[str, AtMost(maxLength=content.MAX_NOTE)] | None = Field(
         None,
-        json_schema_extra={"maxLength": content.MAX_NOTE},
         description="What changed, for people.",
         examples=["First words"],
     )
@@ -160,7 +160,7 @@ class TemplateCreate(TemplateContentInput):
                     "alias": "welcome",
                     "subject": SUBJECT,
                     "html": HTML,
-                    "variables": [{"name": "first_name", "type": "string", "fallback": "friend"}],
+                    "variables": [{"name": "first_name", "fallback": "friend"}],
                     "sample_variables": {"first_name": "Ada", "login_url": "https://acme.example/login"},
                     "publish": True,
                 }
