@@ -73,6 +73,7 @@ async def test_a_delay_is_told_and_the_end_still_comes(desk: Desk) -> None:
         "b+" + "a" * 61,
         "b+nothing",
     ],
+    ids=["of another server", "made up", "none"],
 )
 async def test_a_forged_return_path_changes_nothing_and_can_be_looked_at(desk: Desk, forged: str) -> None:
     await desk.sent(ADA)
