@@ -177,7 +177,9 @@ def test_listen(folder: Path, sandbox: Sandbox, caller: dict[str, str]) -> None:
         assert hooks.calls.empty()
 
 
-def test_listen_says_what_is_wrong(folder: Path, caller: dict[str, str]) -> None:
+def test_listen_says_what_is_wrong(folder: Path, sandbox: Sandbox, caller: dict[str, str]) -> None:
+    key, sender = caller["PENGUINMAILS_API_KEY"], sandbox.second["from"]
+    sandbox.send("unheard@listen.test", key=key, **{"from": sender})  # something to forward
     nobody = run("listen", "--forward-to", "127.0.0.1:9", "--no-follow", "--from-start", folder=folder, env=caller)
     assert nobody.returncode == 2  # a port that is never HTTP
     unheard = run("listen", "--forward-to", "127.0.0.1:4", "--no-follow", "--from-start", folder=folder, env=caller)

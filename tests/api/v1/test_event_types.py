@@ -28,7 +28,7 @@ async def test_all_of_them(client: ApiClient, stranger: Tenant) -> None:
     assert sent == {event.value for event, model in CATALOGUE.items() if model.available}
     assert sent | announced == {event.value for event in EventType}
     assert "email.delivered" in sent
-    assert "email.opened" in announced
+    assert "campaign.launched" in announced
     problem(await client.get(f"{PATH}?availability=soon"), 422, "validation_failed")
 
 

@@ -40,7 +40,7 @@ class Rfc2136Zone(RequestBody):
     """A zone at a name server that takes dynamic updates (RFC 2136), signed with TSIG (RFC 8945)."""
 
     server: str = Field(max_length=253, description="Its name or address.", examples=["ns1.acme.example"])
-    port: int = Field(53, ge=1, le=65535, description="Others than 53 only where the operator allows it.")
+    port: int = Field(53, strict=True, ge=1, le=65535, description="Others than 53 only where the operator allows it.")
     zone: Name = Field(description="The zone that holds the domain.", examples=["acme.example"])
     key_name: Name = Field(description="Of the TSIG key.", examples=["penguinmails"])
     key_algorithm: TsigAlgorithm = TsigAlgorithm.HMAC_SHA256

@@ -166,10 +166,14 @@ MtaSts = Annotated[
     MtaStsMode, Field(description="Policy for mail that comes to the domain, where this server has one.")
 ]
 ReturnPath = Annotated[
-    bool, Field(description="A name of the domain for bounces, where this server has a host for it.")
+    bool, Field(strict=True, description="A name of the domain for bounces, where this server has a host for it.")
 ]
-Tracking = Annotated[bool, Field(description="A name of the domain for links, where this server has a host for it.")]
-TlsReports = Annotated[bool, Field(description="Have other servers report about TLS to this one, where it offers to.")]
+Tracking = Annotated[
+    bool, Field(strict=True, description="A name of the domain for links, where this server has a host for it.")
+]
+TlsReports = Annotated[
+    bool, Field(strict=True, description="Have other servers report about TLS to this one, where it offers to.")
+]
 BimiLogo = Annotated[Logo | None, Field(description="Shown beside mail, once DMARC is `quarantine` or `reject`.")]
 BimiCertificate = Annotated[Logo | None, Field(description="That the logo is yours (VMC or CMC).")]
 

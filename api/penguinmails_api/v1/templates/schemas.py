@@ -60,7 +60,7 @@ class TemplateVariableInput(RequestBody):
         description="Letters, digits and `_`, at most 64.", examples=["first_name"]
     )
     type: TemplateVariableType = TemplateVariableType.STRING
-    required: bool = Field(True, description="Without a value and a fallback, nothing is sent.")
+    required: bool = Field(True, strict=True, description="Without a value and a fallback, nothing is sent.")
     fallback: Any = Field(None, description="Taken where no value is given.", examples=["friend"])
     description: str | None = Field(None, max_length=rules.MAX_DESCRIPTION, examples=["As people are addressed"])
 
@@ -83,7 +83,7 @@ Alias = Annotated[
     ),
 ]
 Source = Annotated[str, AtMost(maxLength=content.MAX_SOURCE)]
-Publish = Annotated[bool, Field(description="Publish it at once, instead of leaving it a draft.")]
+Publish = Annotated[bool, Field(strict=True, description="Publish it at once, instead of leaving it a draft.")]
 VersionNumber = Annotated[int, Field(ge=1, le=service.MAX_VERSIONS, strict=True)]
 Values = Annotated[
     dict[str, Any],
@@ -111,10 +111,11 @@ class TemplateContentInput(RequestBody):
     )
     spintax: bool = Field(
         False,
+        strict=True,
         description="`{Hi|Hello}` says one of both, and the same one to the same person each time.",
     )
     inline_css: bool = Field(
-        True, description="Write rules of `<style>` into the elements, for mail programs that ignore it."
+        True, strict=True, description="Write rules of `<style>` into the elements, for mail programs that ignore it."
     )
     variables: Annotated[list[TemplateVariableInput], AtMost(maxItems=rules.MAX_VARIABLES)] = Field(
         default_factory=list, description="Declared variables: types, fallbacks. Others may be used undeclared."

@@ -33,7 +33,10 @@ Description = Annotated[
     Field(max_length=MAX_DESCRIPTION, description="One sentence more.", examples=["What is new, once a month."]),
 ]
 Public = Annotated[
-    bool, Field(description="Offered to everybody on the preference page, not only to those who had mail of it.")
+    bool,
+    Field(
+        strict=True, description="Offered to everybody on the preference page, not only to those who had mail of it."
+    ),
 ]
 
 
