@@ -99,6 +99,8 @@ RESOURCES = {
     "workspace": Prefix.WORKSPACE,
     "member": Prefix.MEMBER,
     "invitation": Prefix.INVITATION,
+    "mailbox": Prefix.MAILBOX,
+    "thread": Prefix.THREAD,
 }
 _OTHER = "res"  # of families that are still to come
 

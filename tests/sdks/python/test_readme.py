@@ -92,7 +92,7 @@ client.emails.send(from_="a@b.c", to="d@e.f", subject="Hi", clas="x")  # error: 
 client.emails.send(from_="a@b.c", to="d@e.f", subject="Hi", class_="urgent")  # error: no such class
 client.emails.send(from_="a@b.c", to="d@e.f", subject="Hi", attachments=[{"filename": "x"}])  # error: no content
 client.emails.get("msg_1", idempotency_key="x")  # error: a GET has none
-client.emails.batch(emails=[{"from": "a", "to": "b"}])  # error: no subject
+client.emails.batch(emails=[{"from": "a", "subject": "b"}])  # error: no to
 client.emails.batch(emails=[]).accepted  # error: only partial answers have it
 client.emails.get("msg_1").colour  # error: no such field
 for email in client.emails.list():
