@@ -7,7 +7,6 @@ import logging
 from collections.abc import MutableMapping, Sequence
 from typing import Any
 
-import asyncpg
 from fastapi.exceptions import RequestValidationError
 from pydantic import ValidationError
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
@@ -27,20 +26,11 @@ from penguinmails_core.errors import (
     Unavailable,
     Unprocessable,
 )
+from penguinmails_core.kit.db import AWAY
 
 log = logging.getLogger(__name__)
 
-_DATABASE_AWAY = (
-    asyncpg.PostgresConnectionError,
-    asyncpg.InterfaceError,
-    asyncpg.OperatorInterventionError,
-    asyncpg.TooManyConnectionsError,
-    OperationalError,
-    InterfaceError,
-    PoolTimeout,
-    OSError,
-    TimeoutError,
-)
+_DATABASE_AWAY = (*AWAY, OperationalError, InterfaceError, PoolTimeout)
 
 
 def as_problem(error: Exception, ctx: RequestContext, scope: MutableMapping[str, Any], route: str) -> Problem:

@@ -3,7 +3,6 @@
 from enum import StrEnum
 from typing import Annotated
 
-import asyncpg
 from fastapi import APIRouter, Path, Request, Response
 from fastapi.responses import HTMLResponse, JSONResponse
 from pydantic import Field
@@ -16,6 +15,7 @@ from penguinmails_api.services import ping_redis
 from penguinmails_api.v1.common import Resource
 from penguinmails_api.version import VERSION
 from penguinmails_core import errors
+from penguinmails_core.kit.db import FAILED
 from penguinmails_core.operations import repository
 from penguinmails_webhooks import asyncapi
 
@@ -83,7 +83,7 @@ async def check_parts(context: RequestContext) -> dict[str, PartStatus]:
     parts = {"database": PartStatus.UP, "content": PartStatus.OFF, "redis": PartStatus.OFF}
     try:
         await repository.ping(services.database.ingest)
-    except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
+    except FAILED:
         parts["database"] = PartStatus.DOWN
     if services.content is not None:
         parts["content"] = PartStatus.UP

@@ -22,7 +22,7 @@ from penguinmails_api.client_address import ClientAddresses
 from penguinmails_api.context import RequestContext
 from penguinmails_core.config import RequestLogSettings
 from penguinmails_core.kit import ids
-from penguinmails_core.kit.db import Pool, create_pool
+from penguinmails_core.kit.db import AWAY, Pool, create_pool
 from penguinmails_core.kit.ids import Prefix
 from penguinmails_core.kit.tasks import end
 from penguinmails_core.principal import Principal
@@ -36,14 +36,6 @@ log = logging.getLogger(__name__)
 FLUSH_EVERY = 1.0  # seconds
 _BATCH = 500  # rows of one statement: a few milliseconds of the loop
 _STOP_SECONDS = 5.0
-_AWAY = (
-    OSError,
-    TimeoutError,
-    asyncpg.PostgresConnectionError,
-    asyncpg.InterfaceError,
-    asyncpg.OperatorInterventionError,
-    asyncpg.TooManyConnectionsError,
-)
 
 # caller, request id, code of the problem, address, method, route, status, seconds
 Noted = tuple[Principal, str, str | None, str, str, str, int, float]
@@ -113,7 +105,7 @@ class RequestLog:
                 return
             try:
                 await repository.insert(self._pool, [self._row(noted) for noted in batch])
-            except _AWAY as error:
+            except AWAY as error:
                 self._put_back(batch, error)
                 return
             except asyncpg.PostgresError as error:

@@ -17,15 +17,13 @@ from types import SimpleNamespace
 from typing import Any, Protocol
 from uuid import UUID
 
-import asyncpg
-
 from penguinmails_core.api_keys import repository
 from penguinmails_core.api_keys.grants import Grant, Network, effective
 from penguinmails_core.constraints import SendCap, SendConstraints
 from penguinmails_core.errors import ConstraintViolated, Unauthenticated, Unavailable
 from penguinmails_core.kit.clock import utcnow
 from penguinmails_core.kit.crypto import api_key_well_formed
-from penguinmails_core.kit.db import Pool
+from penguinmails_core.kit.db import FAILED, Pool
 from penguinmails_core.kit.doorbell import KEYS, Doorbell
 from penguinmails_core.kit.tasks import end
 from penguinmails_core.principal import Principal
@@ -153,7 +151,7 @@ class Authenticator:
             await repository.touch(
                 self._pool, [(org, key, now, address or None) for key, (org, address) in used.items()]
             )
-        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError) as error:
+        except FAILED as error:
             log.warning("last use of %d API keys was not recorded (%s)", len(used), type(error).__name__)
 
     async def _look_up(self, digest: bytes) -> Credential | None:
@@ -165,7 +163,7 @@ class Authenticator:
             task.add_done_callback(lambda done: self._looked_up(digest, done))
         try:
             return await asyncio.shield(task)
-        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError) as error:
+        except FAILED as error:
             log.warning("an API key could not be looked up (%s)", type(error).__name__)
             raise Unavailable("The database is not reachable. Try again.", headers={"Retry-After": "1"}) from None
 

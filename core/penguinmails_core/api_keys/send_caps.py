@@ -13,22 +13,18 @@ from datetime import UTC, date, datetime, time, timedelta
 from typing import TypeVar
 from uuid import UUID
 
-import asyncpg
-
 from penguinmails_core.api_keys import send_caps_repository as repository
 from penguinmails_core.constraints import SendCap
 from penguinmails_core.emails.accept import Acceptor, AcceptRequest, Verdict, checked
 from penguinmails_core.errors import ConstraintViolated, FieldError, Problem, SendLimitReached, Unavailable
 from penguinmails_core.idempotency.repository import find_stored
 from penguinmails_core.kit.clock import utcnow
-from penguinmails_core.kit.db import Pool
+from penguinmails_core.kit.db import AWAY, Pool
 from penguinmails_core.principal import Principal
 
 Value = TypeVar("Value")
 
 _TRIES = 5  # of finding what still fits while others send with the same key
-
-_AWAY = (OSError, asyncpg.PostgresConnectionError, asyncpg.InterfaceError, asyncpg.OperatorInterventionError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +130,7 @@ class SendCaps:
     async def _run(self, work: Awaitable[Value]) -> Value:
         try:
             return await work
-        except (*_AWAY, TimeoutError):
+        except (*AWAY, TimeoutError):
             raise Unavailable("The database is not reachable. Try again.", headers={"Retry-After": "1"}) from None
 
 

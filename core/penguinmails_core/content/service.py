@@ -7,8 +7,6 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-import asyncpg
-
 from penguinmails_core.config import ContentSettings
 from penguinmails_core.content import repository
 from penguinmails_core.content.codec import decode
@@ -16,7 +14,7 @@ from penguinmails_core.content.stores import BlobStore, RowStore, open_store
 from penguinmails_core.emails.accept import MessageRows, content_arguments
 from penguinmails_core.emails.accept_sql import content_statement
 from penguinmails_core.errors import Unavailable
-from penguinmails_core.kit.db import Database, Pool, create_pool
+from penguinmails_core.kit.db import AWAY, Database, Pool, create_pool
 from penguinmails_core.register import WORKER_ROLE
 
 MessageKey = tuple[UUID, UUID]
@@ -50,15 +48,6 @@ def _unavailable() -> Unavailable:
     return Unavailable("The content tier is not reachable; everything but bodies works.", headers={"Retry-After": "2"})
 
 
-_AWAY = (
-    OSError,
-    asyncpg.PostgresConnectionError,
-    asyncpg.InterfaceError,
-    asyncpg.OperatorInterventionError,
-    TimeoutError,
-)
-
-
 class ContentService:
     """Implements `ContentSink` for the acceptor and reads for everyone else."""
 
@@ -87,7 +76,7 @@ class ContentService:
         """Raises `Unavailable` when the tier does not answer."""
         try:
             await repository.reachable(self.pool)
-        except _AWAY:
+        except AWAY:
             raise _unavailable() from None
 
     async def store(self, rows: Sequence[MessageRows]) -> None:
@@ -97,7 +86,7 @@ class ContentService:
         if self._own_server:
             try:
                 await repository.insert_content(self.pool, self._statement, content_arguments((rows, 0)))
-            except _AWAY:
+            except AWAY:
                 raise _unavailable() from None
 
     async def _move(self, rows: Sequence[MessageRows]) -> None:
@@ -136,7 +125,7 @@ class ContentService:
             if attachment_data:
                 wanted |= {(row["organization_id"], row["sha256"]) for row in files}
             data = await self._load_blobs(list(wanted))
-        except _AWAY:
+        except AWAY:
             raise _unavailable() from None
         by_message: dict[MessageKey, list[Any]] = {}
         for row in files:

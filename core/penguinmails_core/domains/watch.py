@@ -8,7 +8,6 @@ import logging
 from datetime import datetime, timedelta
 from uuid import UUID
 
-import asyncpg
 from sqlalchemy.exc import SQLAlchemyError
 
 from penguinmails_core.audit.actor import Actor
@@ -17,7 +16,7 @@ from penguinmails_core.domains.looking import Resolvers, look
 from penguinmails_core.domains.policy import DnsPolicy
 from penguinmails_core.errors import Conflict
 from penguinmails_core.kit.clock import utcnow
-from penguinmails_core.kit.db import Database
+from penguinmails_core.kit.db import FAILED, Database
 from penguinmails_core.kit.doorbell import EVENTS, Doorbell
 
 log = logging.getLogger(__name__)
@@ -40,7 +39,7 @@ class DomainWatch:
             try:
                 while await self.run_once(utcnow()) >= _BITE:
                     pass
-            except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, SQLAlchemyError, TimeoutError) as error:
+            except (*FAILED, SQLAlchemyError) as error:
                 log.warning("domains: skipped a round (%s)", type(error).__name__)
             await asyncio.sleep(EVERY.total_seconds())
 

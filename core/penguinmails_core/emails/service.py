@@ -12,15 +12,13 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from penguinmails_core.emails import repository
-from penguinmails_core.emails.payload import email_data
+from penguinmails_core.emails.payload import data_of
 from penguinmails_core.emails.repository import EmailFilter
 from penguinmails_core.emails.status import EmailStatus, derive
 from penguinmails_core.errors import Conflict, FieldError, NotFound, Unprocessable
 from penguinmails_core.events import repository as events
 from penguinmails_core.events.types import EventType
-from penguinmails_core.kit import ids
 from penguinmails_core.kit.clock import rfc3339, utcnow
-from penguinmails_core.kit.ids import Prefix
 from penguinmails_core.kit.pages import cut
 from penguinmails_core.models import EmailMessage, EmailRecipient, RecipientStatus
 from penguinmails_core.principal import Principal
@@ -169,19 +167,7 @@ async def _record(
 ) -> None:
     """One event for each recipient."""
     for recipient in recipients:
-        data = email_data(
-            email_id=ids.encode(Prefix.EMAIL, message.id),
-            recipient_id=ids.encode(Prefix.RECIPIENT, recipient.id),
-            kind=recipient.kind,
-            address=recipient.address,
-            name=recipient.name,
-            from_address=message.from_address,
-            from_domain=message.from_domain,
-            subject=message.subject,
-            message_class=message.message_class,
-            tags=message.tags,
-            metadata=message.metadata_,
-        )
+        data = data_of(message, recipient)
         events.add(
             session,
             organization_id=message.organization_id,

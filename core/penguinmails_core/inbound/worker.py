@@ -13,14 +13,12 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
-import asyncpg
-
 from penguinmails_core.config import InboundSettings
 from penguinmails_core.events.types import EventType
 from penguinmails_core.inbound import handling_sql
 from penguinmails_core.inbound.receiver import message_data
 from penguinmails_core.inbound.records import Discard, InboundHandler, ReceivedMessage
-from penguinmails_core.kit.db import Database
+from penguinmails_core.kit.db import FAILED, Database
 from penguinmails_core.kit.doorbell import EVENTS, INBOUND, Doorbell
 from penguinmails_core.kit.ids import new_uuid
 
@@ -66,7 +64,7 @@ class InboundWorker:
                 try:
                     started = await self._start()
                     pause = _RETRY_LEAST
-                except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+                except FAILED as error:
                     log.warning("inbound: the database is away (%s); trying again", type(error).__name__)
                     await asyncio.sleep(pause)
                     pause = min(pause * 2, _RETRY_MOST)

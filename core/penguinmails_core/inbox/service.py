@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from penguinmails_core.emails.payload import email_data
+from penguinmails_core.emails.payload import data_of_joined
 from penguinmails_core.events import repository as events
 from penguinmails_core.events.types import EventType
 from penguinmails_core.inbox import repository
@@ -124,19 +124,7 @@ async def _thread(
 async def _tell(
     connection: Connection, organization_id: UUID, thread_id: UUID, email: Any, person: Any, reply: Reply
 ) -> None:
-    data = email_data(
-        email_id=ids.encode(Prefix.EMAIL, email["id"]),
-        recipient_id=ids.encode(Prefix.RECIPIENT, person["id"]),
-        kind=person["kind"],
-        address=person["address"],
-        name=person["name"],
-        from_address=email["from_address"],
-        from_domain=email["from_domain"],
-        subject=email["subject"],
-        message_class=email["message_class"],
-        tags=email["tags"],
-        metadata=email["metadata"],
-    )
+    data = data_of_joined(dict(email) | dict(person) | {"message_id": email["id"]})
     await events.add_on(
         connection,
         organization_id=organization_id,

@@ -20,6 +20,18 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
 from penguinmails_core.kit import dry_run
 from penguinmails_core.register import APP_ROLE, INGEST_ROLE, WORKER_ROLE
 
+# What says that the database is away, rather than that it refused something.
+AWAY = (
+    OSError,
+    TimeoutError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.InterfaceError,
+    asyncpg.OperatorInterventionError,
+    asyncpg.TooManyConnectionsError,
+)
+# Whatever a statement may fail with: for loops that go on and try again.
+FAILED = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError)
+
 Pool = Any  # asyncpg ships no types; `asyncpg.Pool`
 Connection = Any  # `asyncpg.Connection`
 

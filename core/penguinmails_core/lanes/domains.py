@@ -13,10 +13,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-import asyncpg
-
 from penguinmails_core.kit import providers
-from penguinmails_core.kit.db import Pool
+from penguinmails_core.kit.db import FAILED, Pool
 from penguinmails_core.kit.dns import DnsError, NameNotFound, Resolver
 from penguinmails_core.kit.tasks import end
 from penguinmails_core.lanes import domains_repository as repository
@@ -24,7 +22,6 @@ from penguinmails_core.lanes.groups import group_of_host
 
 log = logging.getLogger(__name__)
 
-AWAY = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError)
 MOST = 200_000  # domains in memory: some 30 MB
 _PAGE = 10_000
 _EVERY = 5.0  # seconds between looks for what was learned
@@ -101,7 +98,7 @@ class DomainGroups:
     async def _try(self) -> None:
         try:
             await self.refresh()
-        except AWAY as error:
+        except FAILED as error:
             log.debug("recipient domains: not read (%s)", type(error).__name__)
 
     async def refresh(self) -> None:

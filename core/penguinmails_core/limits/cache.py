@@ -11,9 +11,7 @@ import logging
 import time
 from uuid import UUID
 
-import asyncpg
-
-from penguinmails_core.kit.db import Database
+from penguinmails_core.kit.db import FAILED, Database
 from penguinmails_core.kit.doorbell import LIMITS, Doorbell
 from penguinmails_core.kit.tasks import end
 from penguinmails_core.limits import repository
@@ -27,7 +25,6 @@ TTL = 15.0  # seconds
 SPENT_TTL = 300.0  # seconds; only the floor under what Redis counts, which it needs when it has forgotten
 RETRY = 1.0  # seconds, when the database is away
 MAX_ENTRIES = 50_000
-_AWAY = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError)
 
 
 class Entry:
@@ -106,7 +103,7 @@ class LimitsCache:
             if row is not None and row["next_end"] is not None:
                 entry.good_until = min(entry.good_until, now + max(0.0, row["next_end"].timestamp() - time.time()))
             await self._count_spent(entry, old)
-        except _AWAY as error:
+        except FAILED as error:
             log.warning("limits could not be read (%s)", type(error).__name__)
             entry = old or Entry(build(organization_id, None), now)
             entry.good_until = now + RETRY

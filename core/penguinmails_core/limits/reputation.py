@@ -14,12 +14,10 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-import asyncpg
-
 from penguinmails_core.audit import service as audit
 from penguinmails_core.audit.actor import Actor, Resource
 from penguinmails_core.kit.clock import utcnow
-from penguinmails_core.kit.db import Connection, Database
+from penguinmails_core.kit.db import FAILED, Connection, Database
 from penguinmails_core.kit.doorbell import LIMITS, Doorbell
 from penguinmails_core.kit.ids import Prefix
 from penguinmails_core.usage import delivery_repository as repository
@@ -54,7 +52,7 @@ class Reputation:
         while True:
             try:
                 await self.run_once(utcnow())
-            except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError) as error:
+            except FAILED as error:
                 log.warning("reputation: skipped a round (%s)", type(error).__name__)
             await asyncio.sleep(EVERY.total_seconds())
 

@@ -7,8 +7,6 @@ import asyncio
 import logging
 from datetime import timedelta
 
-import asyncpg
-
 from penguinmails_core.api_keys.notices import forget_ended, notice_expiring
 from penguinmails_core.audit.service import drop_old
 from penguinmails_core.bounces.repository import forget_refused
@@ -25,7 +23,7 @@ from penguinmails_core.idempotency.service import sweep
 from penguinmails_core.identity.repository import sweep as sweep_identity
 from penguinmails_core.inbound.repository import forget_messages
 from penguinmails_core.invitations.repository import forget as forget_invitations
-from penguinmails_core.kit.db import Database, Pool
+from penguinmails_core.kit.db import FAILED, Database, Pool
 from penguinmails_core.maintenance import repository
 from penguinmails_core.oauth.sweep_repository import sweep as sweep_oauth
 from penguinmails_core.request_logs import repository as request_logs
@@ -73,7 +71,7 @@ class Maintenance:
         while True:
             try:
                 await self.run_once()
-            except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError) as error:
+            except FAILED as error:
                 log.warning("maintenance: skipped a round (%s)", type(error).__name__)
             await asyncio.sleep(EVERY.total_seconds())
 

@@ -14,11 +14,9 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any
 
-import asyncpg
-
 from penguinmails_core.api_keys.authenticator import Credential
 from penguinmails_core.errors import Unauthenticated, Unavailable
-from penguinmails_core.kit.db import Database
+from penguinmails_core.kit.db import FAILED, Database
 from penguinmails_core.kit.doorbell import TOKENS, Doorbell
 from penguinmails_core.kit.tasks import end
 from penguinmails_core.oauth import flow_repository as repository
@@ -104,7 +102,7 @@ class TokenAuthenticator:
         token = entry.token if entry is not None else await self.read(bearer)
         try:
             credential = await self._credential(token)
-        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError) as error:
+        except FAILED as error:
             log.warning("an access token could not be looked up (%s)", type(error).__name__)
             raise Unavailable("The database is not reachable. Try again.", headers={"Retry-After": "1"}) from None
         if generation == self._generation:

@@ -13,16 +13,16 @@ from penguinmails_core.kit.ids import Prefix, encode
 
 def make_evidence(
     *,
-    email_id: UUID,
+    email_id: UUID | None,
     recipient_id: UUID,
-    code: int | None,
-    enhanced_code: str | None,
-    reply: str | None,
-    remote_host: str | None,
+    code: int | None = None,
+    enhanced_code: str | None = None,
+    reply: str | None = None,
+    remote_host: str | None = None,
 ) -> dict[str, Any]:
-    """Which message told us, and in which words."""
+    """Which message told us, and in which words. `email_id` None: the message is gone."""
     return {
-        "email_id": encode(Prefix.EMAIL, email_id),
+        "email_id": encode(Prefix.EMAIL, email_id) if email_id is not None else None,
         "recipient_id": encode(Prefix.RECIPIENT, recipient_id),
         "code": code,
         "enhanced_code": enhanced_code,

@@ -20,7 +20,6 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from penguinmails_core.audit import service as audit
 from penguinmails_core.audit.actor import Resource
 from penguinmails_core.errors import Conflict, FieldError, NotFound, Unprocessable
-from penguinmails_core.events import repository as events
 from penguinmails_core.events.types import EventType
 from penguinmails_core.kit.addresses import AddressError, parse_address
 from penguinmails_core.kit.clock import rfc3339, utcnow
@@ -29,8 +28,8 @@ from penguinmails_core.kit.pages import cut
 from penguinmails_core.models import Suppression
 from penguinmails_core.principal import Principal, PrincipalKind
 from penguinmails_core.suppressions import repository
-from penguinmails_core.suppressions.payload import event_data
 from penguinmails_core.suppressions.repository import SuppressionFilter
+from penguinmails_core.suppressions.telling import tell
 
 MAX_MANY = 1000
 OWN_WISH = frozenset({"unsubscribe", "complaint"})  # lifted only when the person asks for it
@@ -138,7 +137,7 @@ async def create_many(
     values = [_values(principal, address, wanted[address]) for address in free]
     made = await repository.insert_many(session, values)
     for row in made.values():
-        _tell(session, row, EventType.SUPPRESSION_CREATED)
+        tell(session, row, EventType.SUPPRESSION_CREATED)
     raced = [address for address in free if address not in made]
     if raced:  # somebody else was first
         held |= await repository.holding(session, principal, raced)
@@ -188,7 +187,7 @@ async def lift(session: AsyncSession, principal: Principal, suppression_id: UUID
     row.event_sequence += 1
     await session.flush()
     await session.refresh(row)
-    _tell(session, row, EventType.SUPPRESSION_LIFTED, consent=consent)
+    tell(session, row, EventType.SUPPRESSION_LIFTED, consent=consent)
     await _audit(session, principal, row, "suppression.lifted", {"consent": consent})
     return row
 
@@ -211,7 +210,7 @@ async def undo(session: AsyncSession, principal: Principal, wanted: Undo) -> Und
         row.lifted_at = now
         row.lifted_by = _by(principal)
         row.event_sequence += 1
-        _tell(session, row, EventType.SUPPRESSION_LIFTED, consent=False)
+        tell(session, row, EventType.SUPPRESSION_LIFTED, consent=False)
     await session.flush()
     if rows:
         after = {"from": rfc3339(wanted.start), "to": rfc3339(wanted.end), "reasons": list(wanted.reasons)}
@@ -234,7 +233,7 @@ async def restore(session: AsyncSession, principal: Principal, suppression_id: U
         await session.flush()
     except IntegrityError:  # another one holds the address's place
         raise Conflict("The address has been suppressed anew since; that suppression stands.") from None
-    _tell(session, row, EventType.SUPPRESSION_RESTORED)
+    tell(session, row, EventType.SUPPRESSION_RESTORED)
     await _audit(session, principal, row, "suppression.restored", {})
     return row
 
@@ -292,26 +291,3 @@ async def _audit(
     resource = Resource(Prefix.SUPPRESSION, row.id, row.workspace_id)
     facts = audit.facts(row, "address", "reason", "scope", "scope_value")
     await audit.record(session, principal, action, resource, after=facts | more)
-
-
-def _tell(session: AsyncSession, row: Suppression, event: EventType, **what: Any) -> None:
-    data = event_data(
-        row.id,
-        address=row.address,
-        reason=row.reason,
-        note=row.note,
-        evidence=row.evidence,
-        expires_at=row.expires_at,
-        scope=row.scope,
-        scope_value=row.scope_value,
-    )
-    events.add(
-        session,
-        organization_id=row.organization_id,
-        workspace_id=row.workspace_id,
-        mode=row.mode,
-        event=event,
-        resource_id=row.id,
-        sequence=row.event_sequence,
-        payload=data | what,
-    )

@@ -13,10 +13,8 @@ from datetime import datetime
 from typing import NamedTuple
 from uuid import UUID
 
-import asyncpg
-
 from penguinmails_core.kit.clock import utcnow
-from penguinmails_core.kit.db import Pool
+from penguinmails_core.kit.db import FAILED, Pool
 from penguinmails_core.kit.ids import new_uuid
 from penguinmails_core.kit.tasks import end
 from penguinmails_core.tracking import repository
@@ -79,7 +77,7 @@ class HitLog:
                     kept.append(noted)
             try:
                 await repository.write_hits(self._pool, list(zip(*kept, strict=True)))
-            except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError) as error:
+            except FAILED as error:
                 log.warning("tracking: %d hits are written later (%s)", len(kept), type(error).__name__)
                 self._waiting.extendleft(reversed(kept))
                 return

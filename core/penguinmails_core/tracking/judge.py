@@ -13,14 +13,13 @@ from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
-import asyncpg
 import orjson
 
-from penguinmails_core.emails.payload import email_data
+from penguinmails_core.emails.payload import data_of_joined
 from penguinmails_core.events.types import EventType
-from penguinmails_core.kit.db import Database
+from penguinmails_core.kit.db import FAILED, Database
 from penguinmails_core.kit.doorbell import EVENTS, Doorbell
-from penguinmails_core.kit.ids import Prefix, encode, new_uuid
+from penguinmails_core.kit.ids import new_uuid
 from penguinmails_core.sending.repository import write_events
 from penguinmails_core.tracking import repository
 from penguinmails_core.tracking.rules import Hit, Rule, burst_seconds, judge
@@ -46,7 +45,7 @@ class HitJudge:
             try:
                 while await self.run_once() >= _BATCH:
                     pass
-            except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError) as error:
+            except FAILED as error:
                 log.warning("tracking: hits are judged later (%s)", type(error).__name__)
             await asyncio.sleep(_EVERY)
 
@@ -124,19 +123,7 @@ def _events(
 
 
 def _data(row: Mapping[str, Any], rule: Rule, first: bool) -> dict[str, Any]:
-    data = email_data(
-        email_id=encode(Prefix.EMAIL, row["message_id"]),
-        recipient_id=encode(Prefix.RECIPIENT, row["id"]),
-        kind=row["kind"],
-        address=row["address"],
-        name=row["name"],
-        from_address=row["from_address"],
-        from_domain=row["from_domain"],
-        subject=row["subject"],
-        message_class=row["message_class"],
-        tags=row["tags"],
-        metadata=row["metadata"],
-    )
+    data = data_of_joined(row)
     data |= {
         "actor": rule.verdict,
         "confidence": rule.confidence,

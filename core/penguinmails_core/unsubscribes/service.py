@@ -14,14 +14,15 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from penguinmails_core.audit import service as audit
 from penguinmails_core.audit.actor import Actor, Resource
-from penguinmails_core.emails.payload import email_data
+from penguinmails_core.emails.payload import data_of
 from penguinmails_core.events import repository as events
 from penguinmails_core.events.types import EventType
 from penguinmails_core.kit import ids
-from penguinmails_core.kit.clock import rfc3339, utcnow
-from penguinmails_core.kit.ids import Prefix, encode
+from penguinmails_core.kit.clock import utcnow
+from penguinmails_core.kit.ids import Prefix
 from penguinmails_core.models import EmailMessage, EmailRecipient, Suppression
-from penguinmails_core.suppressions.payload import event_data
+from penguinmails_core.suppressions.payload import make_evidence
+from penguinmails_core.suppressions.telling import tell
 from penguinmails_core.topics import repository as topics_repository
 from penguinmails_core.unsubscribes import repository
 from penguinmails_core.unsubscribes.links import CAMPAIGNS, Subscriber
@@ -63,7 +64,7 @@ async def unsubscribe(
     row = await repository.suppress(session, _values(subscriber, found, method, scope))
     if row is None:
         return False
-    _tell(session, row, EventType.SUPPRESSION_CREATED)
+    tell(session, row, EventType.SUPPRESSION_CREATED)
     if found is not None:  # long gone mail has no more events; the suppression is told all the same
         name = scope[1] if scope[0] == "list" else None
         await _tell_of_message(session, *found, method=method, list=name)
@@ -85,7 +86,7 @@ async def resubscribe(session: AsyncSession, subscriber: Subscriber, scope: tupl
         row.lifted_by = None
         row.event_sequence += 1
         await session.flush()
-        _tell(session, row, EventType.SUPPRESSION_LIFTED, consent=True)
+        tell(session, row, EventType.SUPPRESSION_LIFTED, consent=True)
         after = audit.facts(row, "address", "reason", "scope", "scope_value") | {"consent": True}
         actor = Actor.system(subscriber.organization_id, "the person, by a link in their mail")
         resource = Resource(Prefix.SUPPRESSION, row.id, row.workspace_id)
@@ -165,15 +166,11 @@ def _values(
     scope: tuple[str, str],
 ) -> dict[str, Any]:
     message = found[0] if found is not None else None
-    evidence = {
-        "email_id": encode(Prefix.EMAIL, message.id) if message is not None else None,
-        "recipient_id": encode(Prefix.RECIPIENT, subscriber.recipient_id),
-        "code": None,
-        "enhanced_code": None,
-        "reply": WORDS[method],
-        "remote_host": None,
-        "observed_at": rfc3339(utcnow()),
-    }
+    evidence = make_evidence(
+        email_id=message.id if message is not None else None,
+        recipient_id=subscriber.recipient_id,
+        reply=WORDS[method],
+    )
     return {
         "organization_id": subscriber.organization_id,
         "id": ids.new_uuid(),
@@ -188,45 +185,10 @@ def _values(
     }
 
 
-def _tell(session: AsyncSession, row: Suppression, event: EventType, **what: Any) -> None:
-    data = event_data(
-        row.id,
-        address=row.address,
-        reason=row.reason,
-        note=row.note,
-        evidence=row.evidence,
-        expires_at=row.expires_at,
-        scope=row.scope,
-        scope_value=row.scope_value,
-    )
-    events.add(
-        session,
-        organization_id=row.organization_id,
-        workspace_id=row.workspace_id,
-        mode=row.mode,
-        event=event,
-        resource_id=row.id,
-        sequence=row.event_sequence,
-        payload=data | what,
-    )
-
-
 async def _tell_of_message(
     session: AsyncSession, message: EmailMessage, recipient: EmailRecipient, **what: Any
 ) -> None:
-    data = email_data(
-        email_id=encode(Prefix.EMAIL, message.id),
-        recipient_id=encode(Prefix.RECIPIENT, recipient.id),
-        kind=recipient.kind,
-        address=recipient.address,
-        name=recipient.name,
-        from_address=message.from_address,
-        from_domain=message.from_domain,
-        subject=message.subject,
-        message_class=message.message_class,
-        tags=message.tags,
-        metadata=message.metadata_,
-    )
+    data = data_of(message, recipient)
     events.add(
         session,
         organization_id=message.organization_id,

@@ -12,9 +12,7 @@ import time
 from datetime import UTC, date, datetime
 from uuid import UUID
 
-import asyncpg
-
-from penguinmails_core.kit.db import Pool
+from penguinmails_core.kit.db import FAILED, Pool
 from penguinmails_core.kit.tasks import end
 from penguinmails_core.principal import Principal, PrincipalKind
 from penguinmails_core.usage import repository
@@ -71,7 +69,7 @@ class UsageRecorder:
         ]
         try:
             await repository.add_counters(self._pool, rows)
-        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError) as error:
+        except FAILED as error:
             log.warning("usage of %d callers is written later (%s)", len(rows), type(error).__name__)
             for key, numbers in counts.items():
                 kept = self._counts.setdefault(key, [0, 0, 0, 0])

@@ -12,14 +12,13 @@ import uuid
 from datetime import datetime
 from uuid import UUID
 
-import asyncpg
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from penguinmails_core.events import repository as events
 from penguinmails_core.events.types import EventType
 from penguinmails_core.kit.clock import rfc3339, utcnow
-from penguinmails_core.kit.db import Database
+from penguinmails_core.kit.db import FAILED, Database
 from penguinmails_core.kit.doorbell import EVENTS, Doorbell
 from penguinmails_core.kit.tasks import end
 from penguinmails_core.limits.service import limits_of
@@ -69,7 +68,7 @@ class ThresholdWatch:
         for organization_id in {hint[0] for hint in self._open}:
             try:
                 known = await self.tell(organization_id)
-            except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, DBAPIError, TimeoutError) as error:
+            except (*FAILED, DBAPIError) as error:
                 log.warning("usage thresholds are looked at later (%s)", type(error).__name__)
                 return
             current = {(quota.name, quota.starts_at.timestamp()) for quota in known}

@@ -7,13 +7,14 @@ from typing import Any
 
 import orjson
 
+from penguinmails_core.emails.payload import data_of_joined
 from penguinmails_core.events.types import EventType
 from penguinmails_core.kit.clock import rfc3339
 from penguinmails_core.kit.db import Connection
 from penguinmails_core.kit.ids import new_uuid
 from penguinmails_core.models.email import RecipientStatus
 from penguinmails_core.sending import repository
-from penguinmails_sender.engine.outcomes import OUTCOME_UNKNOWN, event_data
+from penguinmails_sender.engine.outcomes import OUTCOME_UNKNOWN
 
 
 async def tell_finished(connection: Connection, rows: Sequence[Any]) -> None:
@@ -21,7 +22,7 @@ async def tell_finished(connection: Connection, rows: Sequence[Any]) -> None:
     entries = []
     for row in rows:
         kind = EventType.EMAIL_SUPPRESSED if row["verdict"] == "suppressed" else EventType.EMAIL_FAILED
-        entries.append((row, kind, {**event_data(row), "reason": row["verdict"]}, row["event_sequence"] + 1))
+        entries.append((row, kind, {**data_of_joined(row), "reason": row["verdict"]}, row["event_sequence"] + 1))
     await _tell(connection, entries)
 
 
@@ -29,7 +30,7 @@ async def tell_lost(connection: Connection, rows: Sequence[Any]) -> None:
     """Rows of `repository.take_over_lost`: due again, or given up."""
     entries = []
     for row in rows:
-        data = {**event_data(row), "attempt": row["number"]}
+        data = {**data_of_joined(row), "attempt": row["number"]}
         if row["status"] == RecipientStatus.QUEUED:
             data["next_attempt_at"] = rfc3339(row["due_at"])
             entries.append((row, EventType.EMAIL_DELIVERY_DELAYED, data, row["event_sequence"]))

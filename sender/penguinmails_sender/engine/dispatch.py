@@ -21,7 +21,7 @@ from penguinmails_core.kit import trace
 from penguinmails_core.kit.addresses import AddressError, canonical
 from penguinmails_core.kit.clock import utcnow
 from penguinmails_core.kit.crypto import CryptoError, SecretBox
-from penguinmails_core.kit.db import Database
+from penguinmails_core.kit.db import AWAY, Database
 from penguinmails_core.kit.ids import Prefix, encode
 from penguinmails_core.mailboxes.pace import Wait, mailbox_of
 from penguinmails_core.sending import repository
@@ -38,7 +38,6 @@ from penguinmails_sender.engine.outcomes import (
 )
 from penguinmails_sender.engine.personal import Personalizer
 from penguinmails_sender.engine.prepare import Group, KeyRing, group_jobs, load, seal
-from penguinmails_sender.engine.results import AWAY
 from penguinmails_sender.intake.verp import Verp
 from penguinmails_sender.lanes.book import LaneBook
 from penguinmails_sender.mailboxes.sending import MailboxSender, MailboxTransport

@@ -24,7 +24,7 @@ from penguinmails_core.config import SenderSettings
 from penguinmails_core.content.service import ContentService
 from penguinmails_core.emails.lanes import is_live, key_of
 from penguinmails_core.kit.crypto import SecretBox
-from penguinmails_core.kit.db import Database
+from penguinmails_core.kit.db import AWAY, Database
 from penguinmails_core.kit.dns import Resolver
 from penguinmails_core.kit.doorbell import EVENTS, MAIL, Doorbell
 from penguinmails_core.lanes.policies import load
@@ -34,7 +34,7 @@ from penguinmails_sender.engine.claiming import FINISHED, Claimer
 from penguinmails_sender.engine.dispatch import Dispatcher
 from penguinmails_sender.engine.outcomes import Decision, Job
 from penguinmails_sender.engine.personal import Personalizer
-from penguinmails_sender.engine.results import AWAY, ResultWriter
+from penguinmails_sender.engine.results import ResultWriter
 from penguinmails_sender.lanes.book import LaneBook, Limits
 from penguinmails_sender.lanes.governor import Governor
 from penguinmails_sender.lanes.pools import load_pools

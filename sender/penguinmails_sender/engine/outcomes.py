@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from penguinmails_core.emails.payload import email_data
+from penguinmails_core.emails.payload import data_of_joined
 from penguinmails_core.events.types import EventType
-from penguinmails_core.kit import ids
 from penguinmails_core.kit.clock import rfc3339
 from penguinmails_core.models.email import RecipientStatus
 from penguinmails_sender.bounces import Finding, Scope
@@ -66,22 +64,6 @@ def unsaid(job: Job, outcome: Outcome, reply: str = "") -> RecipientResult:
     return RecipientResult(job.row["address"], outcome, None, None, reply, "")
 
 
-def event_data(row: Mapping[str, Any]) -> dict[str, Any]:
-    return email_data(
-        email_id=ids.encode("msg", row["message_id"]),
-        recipient_id=ids.encode("rcp", row["id"]),
-        kind=row["kind"],
-        address=row["address"],
-        name=row["name"],
-        from_address=row["from_address"],
-        from_domain=row["from_domain"],
-        subject=row["subject"],
-        message_class=row["message_class"],
-        tags=row["tags"],
-        metadata=row["metadata"],
-    )
-
-
 def cause(result: RecipientResult) -> Finding:
     """Why a server refused, by the same rules that bounces are read by."""
     diagnostic = f"{result.code} {result.reply}" if result.code is not None else result.reply
@@ -93,7 +75,7 @@ def decide(
     job: Job, result: RecipientResult, *, final: bool, policy: RetryPolicy, now: datetime, rng: random.Random
 ) -> Decision:
     """The consequences of one answer. `final` is the transport's: whether a 250 means delivered."""
-    data = event_data(job.row)
+    data = data_of_joined(job.row)
     data["attempt"] = job.row["number"]
     data["smtp"] = {
         "code": result.code,
@@ -155,7 +137,7 @@ def give_up(
     job: Job, reason: str, result: RecipientResult, data: dict[str, Any] | None = None, *, outcome: str = "failed"
 ) -> Decision:
     """A dead letter: can be listed and tried again by hand."""
-    data = {**(data or event_data(job.row)), "reason": reason}
+    data = {**(data or data_of_joined(job.row)), "reason": reason}
     return Decision(job, outcome, RecipientStatus.FAILED, result, reason, events=[(EventType.EMAIL_FAILED, data)])
 
 
@@ -173,7 +155,7 @@ def hand_back(job: Job, why: str, seconds: float) -> Decision:
 
 def suppressed(job: Job) -> Decision:
     """Found after the claim, and before anything was sent."""
-    data = {**event_data(job.row), "reason": "suppressed"}
+    data = {**data_of_joined(job.row), "reason": "suppressed"}
     events = [(EventType.EMAIL_SUPPRESSED, data)]
     return Decision(
         job, "failed", RecipientStatus.SUPPRESSED, unsaid(job, Outcome.BOUNCED), "suppressed", events=events

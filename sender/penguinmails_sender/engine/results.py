@@ -14,7 +14,7 @@ import asyncpg
 import orjson
 
 from penguinmails_core.kit.addresses import AddressError, canonical
-from penguinmails_core.kit.db import Pool
+from penguinmails_core.kit.db import AWAY, Pool
 from penguinmails_core.kit.ids import new_uuid, uuid_at
 from penguinmails_core.sending import repository
 from penguinmails_core.suppressions.payload import event_data, make_evidence
@@ -22,13 +22,6 @@ from penguinmails_sender.engine.outcomes import Decision
 
 log = logging.getLogger(__name__)
 
-AWAY = (
-    OSError,
-    asyncpg.PostgresConnectionError,
-    asyncpg.InterfaceError,
-    asyncpg.OperatorInterventionError,
-    TimeoutError,
-)
 _MOST = 500
 _MAX_REPLY = 500
 

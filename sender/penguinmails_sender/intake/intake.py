@@ -19,11 +19,10 @@ import asyncpg
 
 from penguinmails_core.bounces import repository
 from penguinmails_core.kit.addresses import AddressError, canonical
-from penguinmails_core.kit.db import Connection, Pool
+from penguinmails_core.kit.db import AWAY, Connection, Pool
 from penguinmails_core.kit.ids import new_uuid
 from penguinmails_sender.bounces import Finding, Kind, classify
 from penguinmails_sender.bounces.reading import Mail, read
-from penguinmails_sender.engine.results import AWAY
 from penguinmails_sender.inbox.smtp_server import Received
 from penguinmails_sender.intake import writing
 from penguinmails_sender.intake.digest import digest

@@ -10,6 +10,7 @@ from uuid import UUID
 import orjson
 
 from penguinmails_core.bounces import repository
+from penguinmails_core.emails.payload import data_of_joined
 from penguinmails_core.events.types import EventType
 from penguinmails_core.kit.addresses import AddressError, canonical
 from penguinmails_core.kit.db import Connection
@@ -19,7 +20,6 @@ from penguinmails_core.sending import repository as sending
 from penguinmails_core.suppressions.payload import event_data as suppression_data
 from penguinmails_core.suppressions.payload import make_evidence
 from penguinmails_sender.bounces import Finding, Kind
-from penguinmails_sender.engine.outcomes import event_data
 from penguinmails_sender.intake.rules import Effect, Ruling
 
 _MAX_REPLY = 500
@@ -43,7 +43,7 @@ def reply_code(finding: Finding) -> int | None:
 
 async def change(connection: Connection, row: Any, finding: Finding, ruling: Ruling, report_id: UUID) -> None:
     """Recipient, event and suppression, in the caller's transaction."""
-    data = event_data(row)
+    data = data_of_joined(row)
     if ruling.effect is Effect.COMPLAINED:
         sequence = await repository.complain(connection, row)
     else:
