@@ -6,6 +6,7 @@ from datetime import timedelta
 
 import pytest
 from pydantic import ValidationError
+from pydantic_settings import BaseSettings
 
 from penguinmails_core.config import CONCERNS, ConfigError, SenderSettings, check_environment, known_names
 
@@ -41,3 +42,11 @@ def test_there_are_no_default_secrets() -> None:
         for name, field in concern.model_fields.items():
             if "SecretStr" in str(field.annotation):
                 assert field.default is None, f"{concern.__name__}.{name}"
+
+
+def test_no_setting_is_forgotten() -> None:
+    """One that is read and not known would be refused as a misspelling, and the server would not start."""
+    assert {kind for kind in BaseSettings.__subclasses__() if kind.__module__.startswith("penguinmails_")} == set(
+        CONCERNS
+    )
+    check_environment({"PENGUINMAILS_SPAMD_URL": "spamd://127.0.0.1:783"})
