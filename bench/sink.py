@@ -6,7 +6,7 @@ import asyncio
 
 import uvloop
 
-from penguinmails_sender.inbox.smtp_server import SmtpServer
+from penguinmails_sender.smtpd.server import SmtpServer
 
 
 async def main() -> None:

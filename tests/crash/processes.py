@@ -26,7 +26,8 @@ from penguinmails_api.runtime.secrets import local_keys, secret_box
 from penguinmails_core.embedded import EmbeddedStack
 from penguinmails_core.kit.db import Database
 from penguinmails_core.migrations import migrate
-from penguinmails_sender.inbox.smtp_server import Received, SmtpServer
+from penguinmails_sender.smtpd.received import Received
+from penguinmails_sender.smtpd.server import SmtpServer
 from penguinmails_webhooks.signing import verify
 
 LEASE_SECONDS = 1.5

@@ -43,7 +43,6 @@ from penguinmails_core.tracking.links import TrackingLinks
 from penguinmails_core.unsubscribes.links import UnsubscribeLinks
 from penguinmails_sender.engine.engine import SenderEngine
 from penguinmails_sender.engine.personal import Personalizer
-from penguinmails_sender.inbox.smtp_server import SmtpServer
 from penguinmails_sender.intake.door import open_door
 from penguinmails_sender.intake.intake import BounceIntake
 from penguinmails_sender.intake.verp import Verp
@@ -51,6 +50,7 @@ from penguinmails_sender.mailboxes.probe import reach_of
 from penguinmails_sender.mailboxes.sending import MailboxSender
 from penguinmails_sender.mailboxes.wire import Reach
 from penguinmails_sender.replies.worker import InboxReader
+from penguinmails_sender.smtpd.server import SmtpServer
 from penguinmails_sender.transports import NullMxGuard, SimulatedTransport, SmtpTransport, Transport
 from penguinmails_webhooks.engine import WebhookEngine
 from penguinmails_webhooks.owner_mail import OwnerMail

@@ -16,7 +16,7 @@ import orjson
 
 from penguinmails_core.kit import ids
 from penguinmails_core.kit.clock import rfc3339
-from penguinmails_sender.inbox.smtp_server import Received
+from penguinmails_sender.smtpd.received import Received
 
 _INDEX = "index.jsonl"
 

@@ -13,9 +13,10 @@ from typing import Self
 import uvicorn
 
 from penguinmails_sender.inbox.app import InboxHints, create_app
-from penguinmails_sender.inbox.smtp_server import SmtpServer
+from penguinmails_sender.inbox.magic import magic_reply
 from penguinmails_sender.inbox.store import CaptureStore
 from penguinmails_sender.inbox.verdict import TxtLookup
+from penguinmails_sender.smtpd.server import SmtpServer
 
 _STOP_SECONDS = 3
 
@@ -59,7 +60,7 @@ class CaptureInbox:
         tls: ssl.SSLContext | None = None,
     ) -> None:
         self.store = CaptureStore() if store is None else store
-        self.smtp = SmtpServer(self.store.receive, host=host, port=smtp_port, tls=tls)
+        self.smtp = SmtpServer(self.store.receive, host=host, port=smtp_port, tls=tls, recipient_reply=magic_reply)
         self.host = host
         self.http_port = http_port
         self._txt_lookup = txt_lookup

@@ -16,8 +16,8 @@ from uuid import UUID
 from penguinmails_core.kit import ids
 from penguinmails_sender.inbox.folder import Folder
 from penguinmails_sender.inbox.message_view import Summary, search_text, summarize
-from penguinmails_sender.inbox.smtp_server import Received
 from penguinmails_sender.inbox.verdict import SignatureVerdict
+from penguinmails_sender.smtpd.received import Received
 
 ID_PREFIX = "cap"
 MAX_MESSAGES = 1_000

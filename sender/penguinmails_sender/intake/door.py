@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from penguinmails_core.config import BounceSettings
-from penguinmails_sender.inbox.smtp_server import SmtpServer
 from penguinmails_sender.intake.intake import BounceIntake
 from penguinmails_sender.intake.verp import is_marked
+from penguinmails_sender.smtpd.server import SmtpServer
 
 NOBODY = "550 5.1.1 Nobody here by that name: this server takes reports about mail that was sent"
 

@@ -23,12 +23,12 @@ from penguinmails_core.kit.db import AWAY, Connection, Pool
 from penguinmails_core.kit.ids import new_uuid
 from penguinmails_sender.bounces import Finding, Kind, classify
 from penguinmails_sender.bounces.reading import Mail, read
-from penguinmails_sender.inbox.smtp_server import Received
 from penguinmails_sender.intake import writing
 from penguinmails_sender.intake.digest import digest
 from penguinmails_sender.intake.rules import Circumstances, Effect, Ruling, rule
 from penguinmails_sender.intake.verp import TOKEN_HEADER, Token, Verp, is_marked
 from penguinmails_sender.intake.verp import Kind as TokenKind
+from penguinmails_sender.smtpd.received import Received
 
 log = logging.getLogger(__name__)
 

@@ -14,13 +14,13 @@ import pytest
 
 from penguinmails_core.kit.dns import StaticResolver
 from penguinmails_sender.dkim import DkimKey, sign
-from penguinmails_sender.inbox.smtp_server import SmtpServer
 from penguinmails_sender.lanes.policy import ConnectionPolicy
 from penguinmails_sender.message import OutgoingMessage
 from penguinmails_sender.mime import build
 from penguinmails_sender.mx.pools import Pools
 from penguinmails_sender.mx.routes import Routes
 from penguinmails_sender.smtp import Envelope
+from penguinmails_sender.smtpd.server import SmtpServer
 from penguinmails_sender.transports import DirectMxTransport
 from tests.contract.node import need, node
 from tests.fixtures.programs import program

@@ -11,8 +11,8 @@ import pytest
 from penguinmails_core.domains.service import txt_lookup
 from penguinmails_core.kit import ids
 from penguinmails_core.kit.clock import utcnow
-from penguinmails_sender.inbox.smtp_server import Received
 from penguinmails_sender.intake.verp import Kind, Verp
+from penguinmails_sender.smtpd.received import Received
 from penguinmails_sender.transports import Envelope, Outcome, RecipientResult, SmtpTransport
 from tests.sender.engine.world import BOX, DOMAIN, NoTransport, World
 

@@ -7,7 +7,7 @@ from email import message_from_bytes
 from email.message import Message
 
 from penguinmails_core.tracking.links import Target
-from penguinmails_sender.inbox.smtp_server import Received
+from penguinmails_sender.smtpd.received import Received
 from tests.sender.engine.test_unsubscribe import PERSONAL, TRACKING
 from tests.sender.engine.world import World
 

@@ -13,7 +13,7 @@ from penguinmails_core.domains.service import txt_lookup
 from penguinmails_core.tracking.links import TrackingLinks
 from penguinmails_core.unsubscribes.links import Subscriber, UnsubscribeLinks
 from penguinmails_sender.engine.personal import Personalizer
-from penguinmails_sender.inbox.smtp_server import Received
+from penguinmails_sender.smtpd.received import Received
 from tests.sender.engine.world import BOX, DOMAIN, World
 
 LINKS = UnsubscribeLinks(BOX, lambda: "https://mail.penguins.example")

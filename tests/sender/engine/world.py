@@ -25,9 +25,10 @@ from penguinmails_core.kit.doorbell import MAIL, Doorbell
 from penguinmails_core.sending import claim_repository
 from penguinmails_sender.engine.engine import SenderEngine
 from penguinmails_sender.engine.personal import Personalizer
-from penguinmails_sender.inbox.smtp_server import Received, SmtpServer
 from penguinmails_sender.lanes.book import Limits
 from penguinmails_sender.mailboxes.sending import MailboxSender
+from penguinmails_sender.smtpd.received import Received
+from penguinmails_sender.smtpd.server import SmtpServer
 from penguinmails_sender.transports import Envelope, RecipientResult, SimulatedTransport, SmtpTransport, Transport
 from tests.fixtures.factories import Tenant, make_tenant
 from tests.fixtures.mail import draft, request_of

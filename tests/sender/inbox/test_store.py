@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from penguinmails_sender.inbox.smtp_server import Received
 from penguinmails_sender.inbox.store import CaptureStore
+from penguinmails_sender.smtpd.received import Received
 
 
 def received(raw: bytes = b"Subject: x\r\n\r\nhi\r\n", sender: str = "a@b.test") -> Received:

@@ -12,10 +12,10 @@ import pytest
 from penguinmails_core.config import BounceSettings
 from penguinmails_core.domains.service import txt_lookup
 from penguinmails_core.kit import ids
-from penguinmails_sender.inbox.smtp_server import Received
 from penguinmails_sender.intake.door import open_door
 from penguinmails_sender.intake.intake import BounceIntake
 from penguinmails_sender.intake.verp import Verp
+from penguinmails_sender.smtpd.received import Received
 from penguinmails_sender.transports import SmtpTransport
 from tests.fixtures.postfix import Postfix, running_postfix
 from tests.sender.engine.world import BOX, DOMAIN, World

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from penguinmails_core.kit.dns import DnsUnavailable, StaticResolver
-from penguinmails_sender.inbox.smtp_server import SmtpServer
 from penguinmails_sender.smtp import Envelope, Outcome
+from penguinmails_sender.smtpd.server import SmtpServer
 from penguinmails_sender.transports import NullMxGuard, SmtpTransport
 
 RECORDS = {

@@ -16,7 +16,9 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import NameOID
 
-from penguinmails_sender.inbox.smtp_server import Received, SmtpServer
+from penguinmails_sender.inbox.magic import magic_reply
+from penguinmails_sender.smtpd.received import Received
+from penguinmails_sender.smtpd.server import SmtpServer
 from tests.sender.inbox.samples import FROM, TO, pem, rsa_key
 
 
@@ -57,7 +59,9 @@ def kept() -> list[Received]:
 
 @pytest.fixture
 async def server(kept: list[Received]) -> AsyncIterator[SmtpServer]:
-    async with SmtpServer(lambda message: kept.append(message), max_size=10_000) as running:
+    async with SmtpServer(
+        lambda message: kept.append(message), max_size=10_000, recipient_reply=magic_reply
+    ) as running:
         yield running
 
 

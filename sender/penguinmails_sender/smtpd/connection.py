@@ -1,4 +1,4 @@
-"""An SMTP server (RFC 5321) that takes every message and hands it to a function. It never relays.
+"""One conversation (RFC 5321).
 
 Extensions: PIPELINING (RFC 2920), 8BITMIME (RFC 6152), SMTPUTF8 (RFC 6531), SIZE (RFC 1870), ENHANCEDSTATUSCODES
 (RFC 2034) and, when a certificate is given, STARTTLS (RFC 3207).
@@ -7,127 +7,23 @@ Extensions: PIPELINING (RFC 2920), 8BITMIME (RFC 6152), SMTPUTF8 (RFC 6531), SIZ
 from __future__ import annotations
 
 import asyncio
-import logging
 import ssl
 from collections.abc import Awaitable, Callable
-from types import TracebackType
-from typing import Self, cast
+from typing import TYPE_CHECKING, cast
 
 from penguinmails_core.kit.clock import utcnow
-from penguinmails_sender.inbox.magic import magic_reply
-from penguinmails_sender.inbox.received import OnMessage, Received
-from penguinmails_sender.inbox.smtp_commands import CommandError, parse_mail, parse_rcpt
+from penguinmails_sender.smtpd.commands import CommandError, parse_mail, parse_rcpt
+from penguinmails_sender.smtpd.received import Received
 
-MAX_SIZE = 26_214_400  # 25 MiB, what large receivers announce
+if TYPE_CHECKING:
+    from penguinmails_sender.smtpd.server import SmtpServer
+
 MAX_RECIPIENTS = 1_000
 MAX_LINE = 4_096  # RFC 5321 §4.5.3.1.4 asks for 512; extensions add to it
-IDLE_SECONDS = 300.0  # RFC 5321 §4.5.3.2.7
-_STOP_SECONDS = 2.0
 _KEPT = "250 2.0.0 Kept"
 
-__all__ = ["OnMessage", "Received", "SmtpServer"]
 
-log = logging.getLogger(__name__)
-
-
-class SmtpServer:
-    """Listens on `host`:`port` (0: any free one; read `port` after `start`). `stop` closes every connection.
-
-    `recipient_reply` decides on each recipient: None takes it, a text such as "550 5.1.1 Unknown" refuses it.
-    """
-
-    def __init__(
-        self,
-        on_message: OnMessage | None = None,
-        *,
-        host: str = "127.0.0.1",
-        port: int = 0,
-        hostname: str = "inbox.localhost",
-        title: str = "PenguinMails capture inbox",
-        max_size: int = MAX_SIZE,
-        max_connections: int | None = None,
-        tls: ssl.SSLContext | None = None,
-        recipient_reply: Callable[[str], str | None] = magic_reply,
-        idle_seconds: float = IDLE_SECONDS,
-    ) -> None:
-        self.on_message = on_message
-        self.host = host
-        self.port = port
-        self.hostname = hostname
-        self.title = title
-        self.max_connections = max_connections
-        self.max_size = max_size
-        self.tls = tls
-        self.recipient_reply = recipient_reply
-        self.idle_seconds = idle_seconds
-        self.connections: set[_Connection] = set()
-        self.received = 0
-        self._server: asyncio.Server | None = None
-        self._all_closed = asyncio.Event()
-
-    async def start(self) -> None:
-        """Raises OSError when the port is taken."""
-        loop = asyncio.get_running_loop()
-        self._server = await loop.create_server(lambda: _Connection(self), self.host, self.port, backlog=1024)
-        self.port = self._server.sockets[0].getsockname()[1]
-
-    async def stop(self) -> None:
-        """Stop listening, tell open connections 421, and wait until all are closed."""
-        if self._server is None:
-            return
-        server, self._server = self._server, None
-        server.close()
-        for connection in tuple(self.connections):
-            connection.shut_down()
-        try:
-            async with asyncio.timeout(_STOP_SECONDS):
-                while self.connections:
-                    self._all_closed.clear()
-                    await self._all_closed.wait()
-        except TimeoutError:  # a client that does not read
-            for connection in tuple(self.connections):
-                connection.abort()
-            for _ in range(10):  # connection_lost comes in one of the next rounds of the loop
-                await asyncio.sleep(0)
-        await server.wait_closed()
-
-    async def __aenter__(self) -> Self:
-        await self.start()
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await self.stop()
-
-    def deliver(self, message: Received) -> str | Awaitable[str | None] | None:
-        """Hand a message on; the reply to send instead of 250, if any."""
-        self.received += 1
-        if self.on_message is None:
-            return None
-        try:
-            answer = self.on_message(message)
-        except Exception:
-            return self._not_kept(message)
-        return answer if answer is None or isinstance(answer, str) else self._settled(answer, message)
-
-    async def _settled(self, answer: Awaitable[str | None], message: Received) -> str | None:
-        try:
-            return await answer
-        except Exception:
-            return self._not_kept(message)
-
-    def _not_kept(self, message: Received) -> str:
-        log.exception("%s: a message of %d bytes could not be kept", self.title, len(message.raw))
-        return "451 4.3.0 The message could not be kept; see the log of the server"
-
-    def discard(self, connection: _Connection) -> None:
-        self.connections.discard(connection)
-        if not self.connections:
-            self._all_closed.set()
-
-
-class _Connection(asyncio.Protocol):
+class Connection(asyncio.Protocol):
     """One client. Bytes are buffered and worked off in one go, so pipelined commands cost one write."""
 
     def __init__(self, server: SmtpServer) -> None:
@@ -420,16 +316,16 @@ class _Connection(asyncio.Protocol):
             upgraded.abort()
 
 
-_HANDLERS: dict[str, Callable[[_Connection, str], None]] = {
-    "HELO": _Connection._helo_command,
-    "EHLO": _Connection._ehlo_command,
-    "MAIL": _Connection._mail_command,
-    "RCPT": _Connection._rcpt_command,
-    "DATA": _Connection._data_command,
-    "RSET": _Connection._rset_command,
-    "NOOP": _Connection._noop_command,
-    "VRFY": _Connection._vrfy_command,
-    "HELP": _Connection._help_command,
-    "QUIT": _Connection._quit_command,
-    "STARTTLS": _Connection._starttls_command,
+_HANDLERS: dict[str, Callable[[Connection, str], None]] = {
+    "HELO": Connection._helo_command,
+    "EHLO": Connection._ehlo_command,
+    "MAIL": Connection._mail_command,
+    "RCPT": Connection._rcpt_command,
+    "DATA": Connection._data_command,
+    "RSET": Connection._rset_command,
+    "NOOP": Connection._noop_command,
+    "VRFY": Connection._vrfy_command,
+    "HELP": Connection._help_command,
+    "QUIT": Connection._quit_command,
+    "STARTTLS": Connection._starttls_command,
 }
