@@ -13,7 +13,7 @@ from penguinmails_core.kit.db import Connection, Pool
 # recipient's or message's id decides. Locked in the order of ids: two reports on one message wait for each other.
 _COLUMNS = """
 select r.organization_id, r.id, r.message_id, r.kind, r.address, r.name, r.status, r.reason, r.attempts as number,
-  r.event_sequence, m.workspace_id, m.mode, m.message_class, m.from_address, m.from_domain, m.subject, m.tags,
+  r.event_sequence, r.lane, m.workspace_id, m.mode, m.message_class, m.from_address, m.from_domain, m.subject, m.tags,
   m.metadata
 from organizations o
 join email_recipients r on r.organization_id = o.id and r.{column} = $3

@@ -15,6 +15,7 @@ from penguinmails_core.events.types import EventType
 from penguinmails_core.kit.addresses import AddressError, canonical
 from penguinmails_core.kit.db import Connection
 from penguinmails_core.kit.ids import Prefix, encode, new_uuid
+from penguinmails_core.lanes.complaints import complained
 from penguinmails_core.models.email import RecipientStatus
 from penguinmails_core.sending import repository as sending
 from penguinmails_core.suppressions.payload import event_data as suppression_data
@@ -42,10 +43,11 @@ def reply_code(finding: Finding) -> int | None:
 
 
 async def change(connection: Connection, row: Any, finding: Finding, ruling: Ruling, report_id: UUID) -> None:
-    """Recipient, event and suppression, in the caller's transaction."""
+    """Recipient, event and suppression, and the lane where too many complain, in the caller's transaction."""
     data = data_of_joined(row)
     if ruling.effect is Effect.COMPLAINED:
         sequence = await repository.complain(connection, row)
+        await complained(connection, [(row["organization_id"], row["lane"])])
     else:
         code, enhanced_code, reply = reply_code(finding), finding.dsn or None, words(finding)
         sequence = await repository.change(

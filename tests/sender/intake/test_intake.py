@@ -137,6 +137,15 @@ async def test_a_complaint_counts_by_the_token_in_the_mail_it_shows(desk: Desk) 
     assert (await desk.world.recipient())["code"] == 250, "what the server said when it took the mail stays"
 
 
+async def test_too_many_complaints_stop_the_lane(desk: Desk) -> None:
+    """With the report's own change: whoever reads it need do nothing more."""
+    originals = [(await desk.sent(f"p{number}@example.com"))[1] for number in range(5)]
+    for original in originals:
+        assert await desk.paused_lanes() == []
+        await desk.taken(f"complaints@{DOMAIN}", complaint(original), sender="feedback@provider.example")
+    assert await desk.paused_lanes() == ["other"]
+
+
 async def test_a_complaint_counts_by_the_return_path_that_it_names(desk: Desk) -> None:
     path, _ = await desk.sent(ADA)
     fields = f"Original-Mail-From: <{path}>\r\nOriginal-Rcpt-To: <redacted@example.com>\r\n"

@@ -91,6 +91,10 @@ class Desk:
         [received] = self.world.inbox.received[before:]
         return received.envelope_sender, received.raw
 
+    async def paused_lanes(self) -> list[str]:
+        rows = await self.world.database.worker.fetch("select provider_group from lanes where paused_until > now()")
+        return [row["provider_group"] for row in rows]
+
     async def report(self, to: str, raw: bytes, sender: str = "") -> RecipientResult:
         """Hand a mail to the door over SMTP."""
         client = SmtpTransport("127.0.0.1", self.door.port, final=True, tls="off")
