@@ -39,11 +39,6 @@ def is_live(name: str) -> bool:
     return name.startswith("live/")
 
 
-def regrouped(name: str, group: str) -> str:
-    """The same queue towards another group."""
-    return f"{name.rpartition('/')[0]}/{group}"
-
-
 def priority(name: str) -> int:
     """Lower goes first: transactional, then replies, then campaigns; within each, live before test."""
     mode, message_class, *_ = name.split("/")

@@ -99,11 +99,6 @@ def forget_learned() -> None:
     _LEARNED.clear()
 
 
-def is_listed(domain: str) -> bool:
-    """Whether a domain is in the table, so that nobody need ask DNS."""
-    return domain in _GROUP_BY_DOMAIN
-
-
 def provider_group(domain: str) -> str:
     """Group of a recipient's domain (lower-case A-labels, as `Mailbox.domain`): "google", "microsoft", "yahoo", "apple"
     and more; "other" for a domain that is neither in the table nor learned. Subdomains are not looked at."""

@@ -233,11 +233,6 @@ class SsoConnections:
             raise Unavailable("This server cannot seal secrets: its operator must set PENGUINMAILS_SECRET_KEYS.")
         return self._box.seal(secret.encode(), secret_context(connection_id))
 
-    def open_secret(self, row: SsoConnection) -> str | None:
-        if row.client_secret is None or self._box is None:
-            return None
-        return self._box.open(row.client_secret, secret_context(row.id)).decode()
-
     async def _set_domains(self, session: AsyncSession, row: SsoConnection, names: Sequence[str]) -> None:
         known = {d.name: d for d in (await repository.domains_of(session, row.organization_id, [row.id]))[row.id]}
         for name, domain in known.items():

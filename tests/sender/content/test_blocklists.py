@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from penguinmails_core.kit.dns import DnsUnavailable, StaticResolver
-from penguinmails_sender.content.blocklists import Listing, check_hosts, is_listing, names_of
+from penguinmails_sender.content.blocklists import Listing, check_hosts, names_of
 
 ZONE = "dbl.example.net"
 LISTED = {"A": ["127.0.0.2"]}
@@ -27,8 +27,18 @@ async def test_a_list_that_does_not_work_says_nothing() -> None:
         assert (found.found, found.unusable) == ((), (ZONE,))
 
 
-def test_answers() -> None:
-    assert all(is_listing(address) for address in ("127.0.0.2", "127.0.1.5"))
-    assert not any(is_listing(address) for address in ("127.0.0.1", "127.255.255.254", "192.0.2.1"))
+async def test_a_list_that_stops_answering_says_nothing_of_anybody() -> None:
+    resolver = StaticResolver(
+        {
+            f"test.{ZONE}": LISTED,
+            f"spam.example.{ZONE}": LISTED,
+            f"later.example.{ZONE}": {"A": DnsUnavailable("x", "no answer")},
+        }
+    )
+    found = await check_hosts(resolver, [ZONE], ["spam.example", "later.example"])
+    assert (found.found, found.unusable) == ((), (ZONE,))
+
+
+def test_names_above_a_host() -> None:
     assert names_of("a.b.c.d.example.com") == ["c.d.example.com", "d.example.com", "example.com"]
     assert names_of("localhost") == []
